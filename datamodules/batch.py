@@ -1,0 +1,80 @@
+"""The batches as they reach the methods: keys, shapes, units and ranges, said once.
+
+Axis letters: B batch, C channels, H height, W width, K classes. A flow is in pixels of its own
+H x W grid; its channel 0 points right and its channel 1 down. An image is RGB in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from torch import Tensor
+from typing_extensions import NotRequired
+
+
+class FlowBatch(TypedDict):
+    """Optical flows of labelled faces.
+
+    Attributes:
+        flow: float32 [B, 2, H, W] in pixels.
+        label: int64 [B], class index of the expression.
+        subject: int64 [B], index of the person.
+        sample_id: int64 [B], row of the sample in the index of its data set.
+    """
+
+    flow: Tensor
+    label: Tensor
+    subject: Tensor
+    sample_id: Tensor
+
+
+class OccludedFlowBatch(FlowBatch):
+    """Flows of whole faces beside those of the same faces under every occlusion of a run.
+
+    Axis letter: R occlusions, in the order of the data module's ``regions``. A sample comes once
+    with all of its occlusions, so that it counts once in every condition.
+
+    Attributes:
+        occluded_flow: float32 [B, R, 2, H, W] in pixels; the boxes were drawn on the frames.
+    """
+
+    occluded_flow: Tensor
+
+
+class PosedFlowBatch(FlowBatch):
+    """Frontal flows beside the flows of the same moments seen with head motion.
+
+    Attributes:
+        posed_flow: float32 [B, 2, H, W] in pixels, from the camera that sees the head move;
+            `flow` is from the one that sees the face from the front.
+        neutral: float32 [B, 3, H, W], the frontal frame at which the flow starts.
+        apex: float32 [B, 3, H, W], the frontal frame at which it ends.
+        is_neutral_apex: bool [B], true where those are a neutral face and the apex of its
+            expression, false for a pair of frames in between.
+        registered_flow: float32 [B, 2, H, W] in pixels, the flow after a classical registration
+            of the posed frames; in test batches only.
+    """
+
+    posed_flow: Tensor
+    neutral: Tensor
+    apex: Tensor
+    is_neutral_apex: Tensor
+    registered_flow: NotRequired[Tensor]
+
+
+class SequenceBatch(TypedDict):
+    """Pairs of frames of recordings that have neither label nor frontal camera.
+
+    Attributes:
+        posed_flow: float32 [B, 2, H, W] in pixels, from the first frame of the recording.
+        neutral: float32 [B, 3, H, W], the first frame.
+        frame: int64 [B], index from 0 of the frame at which the flow ends.
+        sequence: B names of recordings.
+        sample_id: int64 [B], running number of the pair.
+    """
+
+    posed_flow: Tensor
+    neutral: Tensor
+    frame: Tensor
+    sequence: list[str]
+    sample_id: Tensor

@@ -1,0 +1,84 @@
+"""What a person reads when a data set is missing, damaged or mislabelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+OnBadSample = Literal["raise", "skip"]
+"""What to do with unusable samples: collect all into one error, or drop and count them."""
+
+_LISTED = 20
+
+
+class DatasetError(ValueError):
+    """A data set is missing, damaged or not what its reader expects."""
+
+
+class BadSample(DatasetError):  # noqa: N818  # it is what was found, one of many
+    """One unusable sample.
+
+    Args:
+        path: The file or folder that is at fault.
+        reason: What is wrong with it, as the end of the sentence "<path>: <reason>".
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        # Both go to the base class, so that the exception survives pickling between processes.
+        super().__init__(str(path), reason)
+        self.path = str(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class BadSamples(DatasetError):  # noqa: N818
+    """All unusable samples of a data set in one message.
+
+    Args:
+        bad: (path, reason) of each; repetitions (one frame serves many samples) are said once.
+    """
+
+    def __init__(self, bad: Sequence[tuple[str, str]]) -> None:
+        super().__init__(list(bad))
+        self.bad = list(dict.fromkeys(bad))
+
+    def __str__(self) -> str:
+        lines = [f"  {path}: {reason}" for path, reason in self.bad[:_LISTED]]
+        if len(self.bad) > _LISTED:
+            lines.append(f"  ... and {len(self.bad) - _LISTED} more")
+        files = "file or folder is" if len(self.bad) == 1 else "files or folders are"
+        return (
+            f"{len(self.bad)} {files} unusable; repair or remove them, "
+            "or set on_bad_sample to skip:\n" + "\n".join(lines)
+        )
+
+
+def missing_root(name: str, root: str | Path, tree: str, source: str) -> DatasetError:
+    """Make the error for a root at which a data set was not found.
+
+    Args:
+        name: Name of the data set, e.g. `SNaP-2DFe`.
+        root: The folder that was given.
+        tree: The expected folder tree, one entry a line.
+        source: Where the data set can be had.
+
+    Returns:
+        The error, to be raised by the reader.
+    """
+    folder = Path(root)
+    if not folder.exists():
+        found = "does not exist"
+    elif not folder.is_dir():
+        found = "is not a folder"
+    else:
+        held = sorted(entry.name for entry in folder.iterdir())
+        shown = ", ".join(held[:5]) + (", ..." if len(held) > 5 else "")
+        found = f"holds only {shown}" if held else "is empty"
+    indented = "\n".join(f"  {line}" for line in tree.strip("\n").splitlines())
+    return DatasetError(
+        f"{name} was not found: {folder} {found}. Expected there:\n{indented}\n"
+        f"{name} comes from {source}."
+    )

@@ -1,0 +1,111 @@
+"""Canonical expressions, each data set's codes for them, and the class indices of a run.
+
+The canonical order is the column order of FERPlus, so that vote columns need no permutation.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TypeVar
+
+_Code = TypeVar("_Code", int, str)
+
+
+class Expression(IntEnum):
+    """The eight expressions in canonical order."""
+
+    NEUTRAL = 0
+    HAPPINESS = 1
+    SURPRISE = 2
+    SADNESS = 3
+    ANGER = 4
+    DISGUST = 5
+    FEAR = 6
+    CONTEMPT = 7
+
+
+_ALL = tuple(Expression)
+
+CLASS_SETS: dict[str, tuple[Expression, ...]] = {
+    "basic7": _ALL[:7],
+    "basic6": _ALL[1:7],
+    "all8": _ALL,
+    # CK+ calls this its seven emotions: contempt without neutral, not the usual seven.
+    "ck7": _ALL[1:],
+}
+"""The expressions a run may classify, by the name of the set, in the order of their classes."""
+
+
+def _codes(*codes: _Code | None) -> dict[_Code, Expression]:
+    """Pair codes given in canonical order (None: the data set lacks it) with expressions."""
+    pairs = zip(codes, Expression, strict=True)
+    return {code: expression for code, expression in pairs if code is not None}
+
+
+# One row a data set; the columns are neutral, happiness, surprise, sadness, anger, disgust, fear,
+# contempt. CK+ documents 0 (neutral), though its label files hold 1 to 7 only.
+CKPLUS_CODES: dict[int, Expression] = _codes(0, 5, 7, 6, 1, 3, 4, 2)
+FER2013_CODES: dict[int, Expression] = _codes(6, 3, 5, 4, 0, 1, 2, None)
+FERPLUS_CODES: dict[str, Expression] = _codes(
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"
+)
+RAFDB_CODES: dict[int, Expression] = _codes(7, 4, 1, 5, 6, 3, 2, None)
+JAFFE_CODES: dict[str, Expression] = _codes("NE", "HA", "SU", "SA", "AN", "DI", "FE", None)
+# KDEF writes fear as AF, afraid.
+KDEF_CODES: dict[str, Expression] = _codes("NE", "HA", "SU", "SA", "AN", "DI", "AF", None)
+RAFD_CODES: dict[str, Expression] = _codes(
+    "neutral", "happy", "surprised", "sad", "angry", "disgusted", "fearful", "contemptuous"
+)
+OULU_CODES: dict[str, Expression] = _codes(
+    None, "Happiness", "Surprise", "Sadness", "Anger", "Disgust", "Fear", None
+)
+SFEW_CODES: dict[str, Expression] = _codes(
+    "Neutral", "Happy", "Surprise", "Sad", "Angry", "Disgust", "Fear", None
+)
+MMI_CODES: dict[int, Expression] = _codes(None, 4, 6, 5, 1, 2, 3, None)
+# ADFES spells two expressions in two ways.
+ADFES_CODES: dict[str, Expression] = _codes(
+    "Neutral", "Joy", "Surprise", "Sadness", "Anger", "Disgust", "Fear", "Contempt"
+) | {"Happiness": Expression.HAPPINESS, "Sad": Expression.SADNESS}
+# The group of Lille (SNaP-2DFe, and its copies of CK+, Oulu-CASIA and ADFES; not of MMI).
+LILLE_CODES: dict[int, Expression] = _codes(0, 1, 3, 6, 4, 5, 2, None)
+
+
+def _class_set(expressions: str) -> tuple[Expression, ...]:
+    if expressions not in CLASS_SETS:
+        raise ValueError(
+            f"expressions must be one of {', '.join(CLASS_SETS)}, but is {expressions!r}."
+        )
+    return CLASS_SETS[expressions]
+
+
+def class_names(expressions: str) -> tuple[str, ...]:
+    """Name the classes of a set.
+
+    Args:
+        expressions: Name of the set: basic7, basic6, all8 or ck7.
+
+    Returns:
+        The names, lower case, in the order of the class indices.
+
+    Raises:
+        ValueError: If there is no such set.
+    """
+    return tuple(expression.name.lower() for expression in _class_set(expressions))
+
+
+def class_index(expression: Expression, expressions: str) -> int | None:
+    """Map an expression to its class index.
+
+    Args:
+        expression: The canonical expression.
+        expressions: Name of the set: basic7, basic6, all8 or ck7.
+
+    Returns:
+        The index from 0, or None where the set leaves the expression out.
+
+    Raises:
+        ValueError: If there is no such set.
+    """
+    classes = _class_set(expressions)
+    return classes.index(expression) if expression in classes else None

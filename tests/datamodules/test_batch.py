@@ -1,0 +1,24 @@
+from torch import Tensor
+from typing_extensions import NotRequired, get_type_hints
+
+from datamodules.batch import FlowBatch, PosedFlowBatch, SequenceBatch
+
+
+def test_a_posed_batch_is_a_flow_batch_and_registration_is_for_tests_only() -> None:
+    frontal = get_type_hints(FlowBatch)
+    posed = get_type_hints(PosedFlowBatch, include_extras=True)
+    assert set(frontal) == {"flow", "label", "subject", "sample_id"}
+    assert set(posed) - set(frontal) == {
+        "posed_flow",
+        "neutral",
+        "apex",
+        "is_neutral_apex",
+        "registered_flow",
+    }
+    assert posed.pop("registered_flow") == NotRequired[Tensor]
+    assert set(posed.values()) == {Tensor}
+
+
+def test_sequences_have_names_and_no_labels() -> None:
+    assert get_type_hints(SequenceBatch)["sequence"] == list[str]
+    assert "label" not in get_type_hints(SequenceBatch)

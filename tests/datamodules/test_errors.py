@@ -1,0 +1,51 @@
+import pickle
+from pathlib import Path
+
+import pytest
+
+from datamodules.errors import BadSample, BadSamples, DatasetError, missing_root
+
+
+def test_bad_sample_names_path_and_reason_and_survives_pickling() -> None:
+    error = BadSample(Path("a/b.png"), "the file is truncated")
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == str(error) == "a/b.png: the file is truncated"
+    assert (copy.path, copy.reason) == ("a/b.png", "the file is truncated")
+
+
+def test_bad_samples_name_each_once() -> None:
+    error = BadSamples([("a", "empty"), ("b", "truncated"), ("a", "empty")])
+    assert error.bad == [("a", "empty"), ("b", "truncated")]
+    assert str(error).splitlines()[1:] == ["  a: empty", "  b: truncated"]
+    assert str(error).startswith("2 files or folders are unusable")
+    assert "on_bad_sample" in str(error)
+    assert pickle.loads(pickle.dumps(error)).bad == error.bad
+
+
+def test_many_bad_samples_are_counted_after_twenty() -> None:
+    lines = str(BadSamples([(f"f{n}", "empty") for n in range(25)])).splitlines()
+    assert len(lines) == 22
+    assert lines[-1] == "  ... and 5 more"
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [(None, "does not exist"), ([], "is empty"), (["x", "y"], "holds only x, y")],
+)
+def test_missing_root_shows_what_is_there_and_what_should_be(
+    tmp_path: Path, entries: list[str] | None, found: str
+) -> None:
+    root = tmp_path / "data"
+    for entry in [] if entries is None else [".", *entries]:
+        (root / entry).mkdir(exist_ok=True)
+    error = missing_root("CK+", root, "cohn-kanade-images/\nEmotion/", "its authors")
+    assert isinstance(error, DatasetError)
+    assert f"CK+ was not found: {root} {found}." in str(error)
+    assert "\n  cohn-kanade-images/\n  Emotion/\n" in str(error)
+    assert "its authors" in str(error)
+
+
+def test_missing_root_tells_a_file_from_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / "data.zip"
+    file.touch()
+    assert "is not a folder" in str(missing_root("CK+", file, "x", "y"))

@@ -1,0 +1,58 @@
+import pytest
+
+from datamodules import labels
+from datamodules.labels import Expression, class_index, class_names
+
+# The published tables, one line a canonical expression; "-" where a data set has none.
+COLUMNS = (
+    "CKPLUS FER2013 FERPLUS RAFDB JAFFE KDEF RAFD OULU SFEW MMI ADFES LILLE"
+)  # fmt: skip
+TABLE = """
+0 6 neutral   7 NE NE neutral      -         Neutral  - Neutral  0
+5 3 happiness 4 HA HA happy        Happiness Happy    4 Joy      1
+7 5 surprise  1 SU SU surprised    Surprise  Surprise 6 Surprise 3
+6 4 sadness   5 SA SA sad          Sadness   Sad      5 Sadness  6
+1 0 anger     6 AN AN angry        Anger     Angry    1 Anger    4
+3 1 disgust   3 DI DI disgusted    Disgust   Disgust  2 Disgust  5
+4 2 fear      2 FE AF fearful      Fear      Fear     3 Fear     2
+2 - contempt  - -  -  contemptuous -         -        - Contempt -
+"""
+
+
+@pytest.mark.parametrize(("column", "name"), list(enumerate(COLUMNS.split())))
+def test_codes_follow_the_published_tables(column: int, name: str) -> None:
+    cells = [line.split()[column] for line in TABLE.strip().splitlines()]
+    expected = {
+        int(cell) if cell.isdigit() else cell: Expression(number)
+        for number, cell in enumerate(cells)
+        if cell != "-"
+    }
+    if name == "ADFES":
+        expected |= {"Happiness": Expression.HAPPINESS, "Sad": Expression.SADNESS}
+    assert getattr(labels, f"{name}_CODES") == expected
+
+
+@pytest.mark.parametrize(
+    ("expressions", "names"),
+    [
+        ("basic7", "neutral happiness surprise sadness anger disgust fear"),
+        ("basic6", "happiness surprise sadness anger disgust fear"),
+        ("all8", "neutral happiness surprise sadness anger disgust fear contempt"),
+        ("ck7", "happiness surprise sadness anger disgust fear contempt"),
+    ],
+)
+def test_class_index_is_the_place_in_class_names(expressions: str, names: str) -> None:
+    assert class_names(expressions) == tuple(names.split())
+    indices = [class_index(expression, expressions) for expression in Expression]
+    assert [index for index in indices if index is not None] == list(range(len(names.split())))
+
+
+def test_what_a_set_leaves_out_has_no_index() -> None:
+    assert class_index(Expression.NEUTRAL, "basic6") is None
+    assert class_index(Expression.CONTEMPT, "basic7") is None
+    assert class_index(Expression.NEUTRAL, "ck7") is None
+
+
+def test_unknown_set_names_the_sets() -> None:
+    with pytest.raises(ValueError, match=r"basic7, basic6, all8, ck7, but is 'seven'"):
+        class_names("seven")
