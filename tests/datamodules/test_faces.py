@@ -1,0 +1,93 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from datamodules.faces import Box, crop, detect_face, loose_box
+
+
+def cartoon(image: NDArray[np.uint8], x: int, y: int, side: int) -> None:
+    """Draw a face that the cascade takes for one: dark eyes and mouth, light cheeks and nose."""
+
+    def spot(right: float, down: float, wide: float, high: float, grey: int) -> None:
+        middle = (int(x + right * side), int(y + down * side))
+        axes = (max(1, int(wide * side)), max(1, int(high * side)))
+        cv2.ellipse(image, middle, axes, 0, 0, 360, grey, -1)
+
+    spot(0, 0, 1, 1.3, 200)
+    for sign in (-1, 1):
+        spot(sign * 0.42, -0.25, 0.24, 0.12, 120)
+        spot(sign * 0.42, -0.25, 0.12, 0.10, 40)
+        spot(sign * 0.42, -0.48, 0.28, 0.05, 60)
+    spot(0, 0.1, 0.1, 0.3, 215)
+    spot(0, 0.33, 0.2, 0.07, 130)
+    spot(0, 0.68, 0.38, 0.12, 110)
+    cv2.GaussianBlur(image, (0, 0), 1.5, dst=image)
+
+
+def scene(*faces: tuple[int, int, int], shape: tuple[int, int] = (240, 320)) -> NDArray[np.uint8]:
+    image = np.full(shape, 90, np.uint8)
+    for x, y, side in faces:
+        cartoon(image, x, y, side)
+    return image
+
+
+def middle(box: Box) -> tuple[float, float]:
+    return box.left + box.width / 2, box.top + box.height / 2
+
+
+def test_the_largest_face_is_found() -> None:
+    box = detect_face(scene((70, 120, 25), (220, 120, 50)))
+    assert box is not None
+    assert middle(box) == pytest.approx((220, 120), abs=15)
+    assert 70 < box.width < 150
+
+
+def test_a_large_picture_gives_the_same_face_in_its_own_pixels() -> None:
+    image = scene((150, 120, 50))
+    small, large = detect_face(image), detect_face(cv2.resize(image, (1280, 960)))
+    assert small is not None
+    assert large is not None
+    assert large == pytest.approx([4 * value for value in small], abs=60)
+
+
+def test_no_face_is_none() -> None:
+    assert detect_face(scene()) is None
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    images = [scene((100 + 10 * n, 120, 40 + 3 * n)) for n in range(4)]
+    alone = [detect_face(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(detect_face, images * 3)) == alone * 3
+
+
+@pytest.mark.parametrize(
+    ("face", "expected"),
+    [
+        (Box(140, 80, 40, 40), Box(130, 70, 60, 60)),  # all around
+        (Box(0, 0, 40, 40), Box(0, 0, 60, 60)),  # shifted from the left and the top
+        (Box(280, 200, 40, 40), Box(260, 180, 60, 60)),  # from the right and the bottom
+        (Box(60, 20, 200, 200), Box(10, -30, 300, 300)),  # taller than the picture
+    ],
+)
+def test_the_loose_box_is_a_square_shifted_into_the_picture(face: Box, expected: Box) -> None:
+    assert loose_box(face, 1.5, (240, 320)) == expected
+    assert loose_box(face, 1.5, (240, 320, 3)) == expected
+
+
+def test_a_crop_inside_is_a_view() -> None:
+    image = scene()
+    cut = crop(image, Box(10, 20, 30, 40))
+    assert cut.shape == (40, 30)
+    assert np.shares_memory(cut, image)
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_crop_that_sticks_out_repeats_the_border(channels: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (10, 12, *channels), dtype=np.uint8)
+    cut = crop(image, Box(-2, -3, 17, 15))
+    widths = [(3, 2), (2, 3)] + [(0, 0)] * len(channels)
+    np.testing.assert_array_equal(cut, np.pad(image, widths, mode="edge"))
