@@ -1,0 +1,213 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.errors import DatasetError
+from datamodules.folds import (
+    Protocol,
+    Split,
+    assert_disjoint,
+    folds_hash,
+    read_protocol,
+    split,
+    subject_folds,
+    write_protocol,
+)
+
+# 20 people, each with every class, as in SNaP-2DFe.
+PEOPLE = [f"S{person:03}" for person in range(20) for _ in range(21)]
+CLASSES = [label % 7 for label in range(len(PEOPLE))]
+
+
+def uneven(seed: int) -> tuple[list[str], list[int]]:
+    """People with few and many samples, classes common and rare, as in CK+."""
+    rng = np.random.default_rng(seed)
+    people = [f"S{person}" for person in range(30) for _ in range(rng.integers(1, 8))]
+    return people, rng.choice(4, len(people), p=[0.6, 0.3, 0.08, 0.02]).tolist()
+
+
+@pytest.mark.parametrize("mode", ["stratified", "stride", "loso"])
+@pytest.mark.parametrize("seed", range(5))
+def test_nobody_is_in_two_folds_and_no_fold_is_empty(mode: str, seed: int) -> None:
+    people, classes = uneven(seed)
+    fold_of = subject_folds(people, classes, 7, mode, seed)
+    assert {len(set(fold_of[np.array(people) == person])) for person in people} == {1}
+    assert np.bincount(fold_of).min() > 0
+    assert len(np.bincount(fold_of)) == (30 if mode == "loso" else 7)
+    for fold in range(7):
+        assert_disjoint(people, split(fold_of, fold))
+
+
+def test_stratified_folds_have_the_classes_of_the_whole() -> None:
+    fold_of = subject_folds(PEOPLE, CLASSES, 10)
+    for fold in range(10):
+        assert np.bincount(np.array(CLASSES)[fold_of == fold]).tolist() == [6] * 7
+
+
+def test_stratified_folds_are_more_even_than_chance() -> None:
+    people, classes = uneven(0)
+    names = sorted(set(people))
+
+    def spread(fold_of: np.ndarray) -> float:
+        counts = np.array(
+            [np.bincount(np.array(classes)[fold_of == f], minlength=4) for f in range(5)]
+        )
+        return float((counts / counts.sum(axis=0)).std(axis=0).mean())
+
+    chance = []
+    for seed in range(20):
+        drawn = dict(zip(names, np.random.default_rng(seed).permutation(30) % 5, strict=True))
+        chance.append(spread(np.array([drawn[person] for person in people])))
+    assert spread(subject_folds(people, classes, 5)) < min(chance)
+
+
+def test_stratified_folds_depend_on_the_seed_and_not_on_the_order() -> None:
+    people, classes = uneven(0)
+    fold_of = subject_folds(people, classes, 5, seed=1)
+    np.testing.assert_array_equal(subject_folds(people, classes, 5, seed=1), fold_of)
+    assert (subject_folds(people, classes, 5, seed=2) != fold_of).any()
+    order = np.random.default_rng(0).permutation(len(people))
+    shuffled = subject_folds([people[i] for i in order], [classes[i] for i in order], 5, seed=1)
+    np.testing.assert_array_equal(shuffled, fold_of[order])
+
+
+def test_classes_rarer_than_folds_are_no_obstacle() -> None:
+    fold_of = subject_folds(range(10), list(range(10)), 10)
+    assert sorted(fold_of) == list(range(10))
+
+
+def test_stride_takes_every_nth_of_the_people_in_natural_order() -> None:
+    people = ["S10", "S9", "S100", "S9", "S1", "S11", "S2"]
+    assert subject_folds(people, [0] * 7, 3, "stride").tolist() == [0, 2, 2, 2, 0, 1, 1]
+
+
+def test_loso_tests_one_person_a_fold() -> None:
+    assert subject_folds([7, 7, 3, 5], [0] * 4, 10, "loso").tolist() == [2, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("people", "folds", "mode", "message"),
+    [
+        (5, 2, "stratified", "folds must be at least 3 .* but is 2"),
+        (5, 10, "stratified", "10 folds but only 5 subjects; set folds to at most 5"),
+        (1, 3, "stride", "at least 3 subjects .* but got 1"),
+        (2, 3, "loso", "at least 3 subjects .* but got 2"),
+    ],
+)
+def test_too_few_people_or_folds_are_said_plainly(
+    people: int, folds: int, mode: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        subject_folds(list(range(people)) * 4, [0] * people * 4, folds, mode)
+
+
+def test_test_is_the_fold_and_validation_the_next() -> None:
+    fold_of = np.array([0, 1, 2, 3, 0, 1])
+    parts = split(fold_of, 3)
+    assert [part.tolist() for part in parts] == [[1, 2, 5], [0, 4], [3]]
+
+
+@pytest.mark.parametrize("fold", [-1, 4])
+def test_a_fold_that_is_not_there_is_an_error(fold: int) -> None:
+    with pytest.raises(ValueError, match=f"from 0 to 3, but is {fold}"):
+        split(np.arange(4), fold)
+
+
+def test_two_folds_leave_nothing_to_train() -> None:
+    with pytest.raises(ValueError, match="leaves no sample to train"):
+        split(np.array([0, 1]), 0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "where"),
+    [(([0], [1], [2]), "train and in test"), (([0, 2], [1], [3]), "val and in test")],
+)
+def test_a_person_on_two_sides_is_named(parts: tuple[list[int], ...], where: str) -> None:
+    people = ["S2", "S1", "S2", "S1"]
+    with pytest.raises(DatasetError, match=f"Subjects S[12] are both in {where}"):
+        assert_disjoint(people, Split(*map(np.array, parts)))
+
+
+PROTOCOL = Protocol(
+    subjects=("S1", "S1", "S2", "S3"),
+    sequences=("001", "002", "001", "happy"),
+    labels=("0", "1", "2", "3"),
+    fold_of=np.array([0, 0, 1, 2]),
+)
+
+
+def same(one: Protocol, other: Protocol) -> bool:
+    return (one.subjects, one.sequences, one.labels, one.fold_of.tolist()) == (
+        other.subjects,
+        other.sequences,
+        other.labels,
+        other.fold_of.tolist(),
+    )
+
+
+def test_a_protocol_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "protocols" / "SNAP_proto.csv"
+    write_protocol(path, PROTOCOL)
+    lines = path.read_text().splitlines()
+    assert lines[0] == "sub_id;seq_id;label;Fold 1;Fold 2;Fold 3"
+    assert lines[3] == "S2;001;2;0;1;0"
+    assert same(read_protocol(path), PROTOCOL)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "S1;1;0;1;0;0\nS1;2;1;1;0;0\nS2;1;2;0;7;0\nS3;happy;3;0;0;1",
+        "\ufeffsubject;file;emotion;Fold 1;Fold 2;Fold 3\r\n"
+        "S1;001;0;1;0;0;\r\nS1;002;1;1;0;0;\r\n\r\nS2;001;2;0;1;0;\r\nS3;happy;3;0;0;1;\r\n",
+        "SUB_ID; seq_id;label;a;b;c\nS1; 1;0;1;0;0\nS1;2;1;1;0;0\nS2;1;2;0;1;0\nS3;happy;3;0;0;1\n",
+    ],
+    ids=["bare", "windows", "spaces"],
+)
+def test_protocols_are_read_as_they_are_found(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "proto.csv"
+    path.write_bytes(text.encode())
+    assert same(read_protocol(path), PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("S1;1;0;1;0\nS1;2;0;1\n", "Line 2 of .* has 4 cells"),
+        ("S1;1;0\n", "Line 1 of .* has 3 cells"),
+        ("S1;1;0;0;0\n", "Line 1 of .* tests its sequence in 0 folds"),
+        ("S1;1;0;1;1\n", "in 2 folds"),
+        ("S1;1;0;1;0\nS1;001;0;0;1\n", "Line 2 of .* repeats the sequence S1/001"),
+        ("sub_id;seq_id;label;Fold 1\n", "has no sequences"),
+        ("\0\udc80", "cannot be read"),
+    ],
+)
+def test_a_protocol_that_makes_no_sense_is_named_with_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "proto.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DatasetError, match=message):
+        read_protocol(path)
+
+
+def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"proto\.csv cannot be read"):
+        read_protocol(tmp_path / "proto.csv")
+
+
+def test_the_hash_is_of_the_assignment_and_not_of_the_order() -> None:
+    order = [2, 0, 3, 1]
+    shuffled = Protocol(
+        *(
+            tuple(column[i] for i in order)
+            for column in (PROTOCOL.subjects, PROTOCOL.sequences, PROTOCOL.labels)
+        ),
+        fold_of=PROTOCOL.fold_of[order],
+    )
+    assert folds_hash(shuffled) == folds_hash(PROTOCOL)
+    moved = Protocol(PROTOCOL.subjects, PROTOCOL.sequences, PROTOCOL.labels, np.array([0, 0, 2, 1]))
+    assert folds_hash(moved) != folds_hash(PROTOCOL)
+    assert len(folds_hash(PROTOCOL)) == 64
