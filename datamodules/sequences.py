@@ -1,0 +1,279 @@
+"""Recordings of faces: a folder of frames or a video, and what a data set says about each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from collections.abc import Sequence as Items
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.errors import BadSample
+from datamodules.images import read_image
+from datamodules.labels import Expression
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv"})
+
+
+class FrameReader(Protocol):
+    """Random access to the frames of a recording."""
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Return the frame at an index from 0: [H, W] grey, or [H, W, 3] RGB."""
+        ...
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """A recording kept as one image file a frame.
+
+    Args:
+        path: The folder.
+        names: Names of the image files, in order of time.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def files(self) -> list[Path]:
+        """List the files that the recording is made of."""
+        return [self.path / name for name in self.names]
+
+    def frame_name(self, index: int) -> str:
+        """Name a frame for a message."""
+        return str(self.path / self.names[index])
+
+    def reader(self, *, colour: bool) -> FrameReader:
+        """Open the recording, in RGB or grey."""
+        return _FolderReader(self, colour)
+
+    def frames(self, *, colour: bool) -> Iterator[NDArray[np.uint8]]:
+        """Yield all frames in order, in RGB or grey."""
+        reader = self.reader(colour=colour)
+        return (reader.read(index) for index in range(len(self)))
+
+
+@dataclass(frozen=True)
+class Video:
+    """A recording kept as a video file.
+
+    Args:
+        path: The file.
+        length: Frames that its header announces.
+    """
+
+    path: Path
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def files(self) -> list[Path]:
+        """List the files that the recording is made of."""
+        return [self.path]
+
+    def frame_name(self, index: int) -> str:
+        """Name a frame for a message."""
+        return f"{self.path} (frame {index + 1})"
+
+    def reader(self, *, colour: bool) -> FrameReader:
+        """Open the recording, in RGB or grey."""
+        return _VideoReader(self, colour)
+
+    def frames(self, *, colour: bool) -> Iterator[NDArray[np.uint8]]:
+        """Yield all frames in order, in RGB or grey, whatever number the header announces."""
+        capture = cv2.VideoCapture(str(self.path))
+        while (frame := capture.read()[1]) is not None:
+            yield _convert(frame, colour)
+
+
+Recording = FrameFolder | Video
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One performance of an expression, from the neutral face to the apex.
+
+    Args:
+        name: Unique name, as tables show it.
+        subject: Name of the person.
+        expression: What is performed.
+        frontal: The recording that sees the face from the front.
+        posed: The synchronous recording that sees the head move, where there is one.
+        length: Frames from the neutral face to the apex, that one included.
+        movement: Head movement, where the data set says it.
+        fold: Fold in which the data set's own protocol tests the sequence, where it has one.
+    """
+
+    name: str
+    subject: str
+    expression: Expression
+    frontal: Recording
+    posed: Recording | None
+    length: int
+    movement: str | None = None
+    fold: int | None = None
+
+    def recordings(self) -> list[Recording]:
+        """List the recordings of the sequence, the frontal one first."""
+        return [self.frontal] if self.posed is None else [self.frontal, self.posed]
+
+
+@dataclass
+class Index:
+    """What a reader found.
+
+    Args:
+        sequences: The usable sequences, in the order of their names.
+        problems: (path, reason) of all that is wrong.
+        notes: Remarks for the log: counts found against counts published, what was left out.
+    """
+
+    sequences: list[Sequence] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def problem(self, path: str | Path, reason: str) -> None:
+        """Record that something is wrong."""
+        self.problems.append((str(path), reason))
+
+
+def natural_key(text: str) -> tuple[tuple[int, str], ...]:
+    """Sort key by which `img_9` comes before `img_10`, and case does not matter."""
+    return tuple(
+        (int(part), "") if part.isdigit() else (-1, part.lower())
+        for part in re.findall(r"\d+|\D+", text)
+    )
+
+
+def visible(folder: Path) -> list[Path]:
+    """List a folder in natural order without hidden files and the leavings of archives."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    kept = (name for name in names if not name.startswith(".") and name != "__MACOSX")
+    return [folder / name for name in sorted(kept, key=natural_key)]
+
+
+def folders(folder: Path) -> list[Path]:
+    """List the visible folders in a folder, in natural order."""
+    return [path for path in visible(folder) if path.is_dir()]
+
+
+def find_folder(root: Path, names: Items[str], depth: int = 2) -> Path | None:
+    """Find a folder by its name at a root or some levels below it.
+
+    Archives are often unpacked into a folder of their own name, so a root may be one or two
+    levels above the data.
+
+    Args:
+        root: Where to begin.
+        names: Accepted names; case does not matter, an earlier name wins.
+        depth: Levels below the root at which the folder may still lie.
+
+    Returns:
+        The folder nearest to the root, or None.
+    """
+    level = [root] if root.is_dir() else []
+    for _ in range(depth + 1):
+        below = [child for folder in level for child in folders(folder)]
+        for name in names:
+            for child in below:
+                if child.name.lower() == name.lower():
+                    return child
+        level = below
+    return None
+
+
+def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFolder:
+    """Make a recording from a folder of frames.
+
+    Args:
+        path: The folder.
+        pattern: What the whole name of a frame must match; without it each image is a frame.
+
+    Returns:
+        The recording, its frames sorted by the numbers in their names; it may be empty.
+    """
+    names = [entry.name for entry in visible(path)]
+    if pattern is not None:
+        names = [name for name in names if pattern.fullmatch(name)]
+    else:
+        names = [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    return FrameFolder(path, tuple(names))
+
+
+def open_video(path: Path) -> Video:
+    """Make a recording from a video file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The recording.
+
+    Raises:
+        BadSample: If the file cannot be read as a video.
+    """
+    capture = cv2.VideoCapture(str(path))
+    opened, length = capture.isOpened(), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    if not opened:
+        raise BadSample(path, "the file cannot be read as a video")
+    return Video(path, length)
+
+
+class _FolderReader:
+    def __init__(self, recording: FrameFolder, colour: bool) -> None:
+        self._recording = recording
+        self._colour = colour
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        recording = self._recording
+        return read_image(recording.path / recording.names[index], colour=self._colour)
+
+
+class _VideoReader:
+    """Reads on from where it is, and starts anew to go back.
+
+    Seeking in a compressed video lands on the wrong frame with some codecs; decoding in order
+    never does.
+    """
+
+    def __init__(self, recording: Video, colour: bool) -> None:
+        self._recording = recording
+        self._colour = colour
+        self._capture: Any = None
+        self._next = 0
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        if self._capture is None or index < self._next:
+            self._capture, self._next = cv2.VideoCapture(str(self._recording.path)), 0
+        while self._next < index and self._capture.grab():
+            self._next += 1
+        frame: NDArray[np.uint8] | None = None
+        if self._next == index:
+            frame = self._capture.read()[1]
+        if frame is None:
+            raise BadSample(
+                self._recording.path,
+                f"the video ends after {self._next} frames, "
+                f"though its header announces {len(self._recording)}",
+            )
+        self._next += 1
+        return _convert(frame, self._colour)
+
+
+def _convert(frame: NDArray[Any], colour: bool) -> NDArray[np.uint8]:
+    """Turn OpenCV's BGR into RGB or grey."""
+    code = cv2.COLOR_BGR2RGB if colour else cv2.COLOR_BGR2GRAY
+    return np.asarray(cv2.cvtColor(frame, code), np.uint8)
