@@ -1,0 +1,27 @@
+"""Faces drawn procedurally, and data sets of them in the layouts of the real ones."""
+
+from datamodules.synthetic.ckplus import write_ckplus
+from datamodules.synthetic.difficulty import Difficulty
+from datamodules.synthetic.face import FaceModel, MovedFace, Rendering, render
+from datamodules.synthetic.head_pose import POSES, HeadPose
+from datamodules.synthetic.identity import Identity
+from datamodules.synthetic.light import Light
+from datamodules.synthetic.scene import Frame
+from datamodules.synthetic.snap2dfe import write_snap2dfe
+from datamodules.synthetic.tree import MARKER
+
+__all__ = [
+    "MARKER",
+    "POSES",
+    "Difficulty",
+    "FaceModel",
+    "Frame",
+    "HeadPose",
+    "Identity",
+    "Light",
+    "MovedFace",
+    "Rendering",
+    "render",
+    "write_ckplus",
+    "write_snap2dfe",
+]

@@ -1,0 +1,71 @@
+"""The people of a data set, each one checked to be found by a face detector."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import cv2
+import cv2.data
+import numpy as np
+
+from datamodules.synthetic.face import FaceModel
+from datamodules.synthetic.head_pose import HeadPose
+from datamodules.synthetic.identity import Identity
+from datamodules.synthetic.light import Light
+from datamodules.synthetic.painting import Bytes
+from datamodules.synthetic.scene import Frame
+
+_CANDIDATES = 30
+_local = threading.local()
+
+
+def _cascade() -> Any:
+    """A cascade of this thread's own: it keeps buffers between calls."""
+    if not hasattr(_local, "cascade"):
+        path = cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
+        _local.cascade = cv2.CascadeClassifier(path)
+    return _local.cascade
+
+
+def detected_once(image: Bytes) -> bool:
+    """Whether OpenCV's frontal cascade finds one face and nothing else in a grey image."""
+    smallest = min(48, round(0.3 * min(image.shape)))
+    found = _cascade().detectMultiScale(image, 1.1, 3, minSize=(smallest, smallest))
+    return len(found) == 1
+
+
+def cast(layout: int, seed: int, subject: int, frame: Frame) -> tuple[FaceModel, Light]:
+    """A person in a room, with the light of the session.
+
+    People whom the detector does not find, or in whose room it finds a second face, are sent
+    home and another one is drawn.
+
+    Args:
+        layout: Number of the data set's layout: no two data sets share people.
+        seed: Seed of the data set.
+        subject: Number of the person.
+        frame: Pictures and where the head is in them.
+
+    Returns:
+        The model and the light.
+
+    Raises:
+        ValueError: The pictures are so small that nobody is found.
+    """
+    rng = np.random.default_rng([seed, layout, subject])
+    for _ in range(_CANDIDATES):
+        identity = Identity.sample(int(rng.integers(2**31)))
+        model = FaceModel(identity, frame, background=int(rng.integers(2**31)))
+        light = Light(
+            azimuth=float(rng.uniform(-38, 38)),
+            elevation=float(rng.uniform(18, 45)),
+            contrast=float(rng.uniform(0.45, 0.70)),
+        )
+        picture = model.picture(model.express({}), HeadPose(), light, colour=False)
+        if detected_once(picture.image):
+            return model, light
+    raise ValueError(
+        f"In pictures of {frame.width} x {frame.height} the face detector finds none of "
+        f"{_CANDIDATES} faces; draw them larger (the default is 240 x 240)."
+    )
