@@ -1,0 +1,148 @@
+"""The blocks that the flow and the image generator of eMotion-GAN are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+def stem(in_channels: int, width: int) -> nn.Sequential:
+    """7x7 convolution under reflection padding, instance norm, ReLU; keeps the size.
+
+    Args:
+        in_channels: Channels of the flow or the image.
+        width: Channels that leave.
+    """
+    return nn.Sequential(
+        nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=False),
+        nn.InstanceNorm2d(width),
+        nn.ReLU(inplace=True),
+    )
+
+
+def downsample(channels: int) -> nn.Sequential:
+    """4x4 convolution of stride 2, instance norm, ReLU; halves the size, doubles the channels.
+
+    Args:
+        channels: Channels that enter.
+    """
+    return nn.Sequential(
+        # No bias here or wherever instance norm follows: it would subtract it again.
+        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, bias=False),
+        nn.InstanceNorm2d(2 * channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def upsample(channels: int) -> nn.Sequential:
+    """Nearest-neighbour upsampling, 5x5 convolution, layer norm, ReLU; halves the channels.
+
+    Args:
+        channels: Channels that enter.
+
+    Deviation:
+        The paper does not name the axes of its layer norm. As in its code, each sample is
+        normalised over channels and space, then scaled and shifted a channel: a group norm of one
+        group, which is what stands here. Its code draws the scales from [0, 1] and divides by
+        (std + eps); here they start at 1 and the division is by sqrt(var + eps).
+    """
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(channels, channels // 2, 5, padding=2),
+        nn.GroupNorm(1, channels // 2),
+        nn.ReLU(inplace=True),
+    )
+
+
+def head(width: int, out_channels: int) -> nn.Conv2d:
+    """7x7 convolution under reflection padding to flow or image channels, before any tanh.
+
+    Args:
+        width: Channels that enter.
+        out_channels: Channels of the flow or the image.
+    """
+    return nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect")
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with instance norm, a ReLU between, added to what entered.
+
+    Args:
+        channels: Channels that enter and leave.
+
+    Reference:
+        eMotion-GAN, III.B a).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the shape of ``features`` [B, C, H, W]."""
+        return features + self.block(features)  # type: ignore[no-any-return]
+
+
+def encoder(in_channels: int, width: int, *, downsamplings: int, residuals: int) -> nn.Sequential:
+    """Stem, downsampling blocks, residual blocks.
+
+    Args:
+        in_channels: Channels of the flow or the image.
+        width: Channels of the stem; every downsampling doubles them.
+        downsamplings: Number of downsampling blocks.
+        residuals: Number of residual blocks.
+
+    Returns:
+        A module from [B, in_channels, H, W] to
+        [B, width * 2^downsamplings, H / 2^downsamplings, W / 2^downsamplings].
+    """
+    return nn.Sequential(
+        stem(in_channels, width),
+        *(downsample(width * 2**level) for level in range(downsamplings)),
+        *(ResidualBlock(width * 2**downsamplings) for _ in range(residuals)),
+    )
+
+
+def decoder(channels: int, out_channels: int, *, upsamplings: int, residuals: int) -> nn.Sequential:
+    """Residual blocks, upsampling blocks, head.
+
+    Args:
+        channels: Channels that enter; every upsampling halves them.
+        out_channels: Channels of the flow or the image.
+        upsamplings: Number of upsampling blocks.
+        residuals: Number of residual blocks.
+
+    Returns:
+        A module from [B, channels, H, W] to [B, out_channels, H * 2^upsamplings, ...].
+    """
+    return nn.Sequential(
+        *(ResidualBlock(channels) for _ in range(residuals)),
+        *(upsample(channels // 2**level) for level in range(upsamplings)),
+        head(channels // 2**upsamplings, out_channels),
+    )
+
+
+def check_size(size: Sequence[int], multiple: int) -> None:
+    """Refuse sizes that the downsampling blocks cannot halve.
+
+    Args:
+        size: Height and width.
+        multiple: Two to the power of the number of downsampling blocks.
+
+    Raises:
+        ValueError: If a side is no multiple, or so short that one pixel would be left, which
+            instance norm would erase.
+    """
+    height, width = size
+    if height % multiple or width % multiple or min(height, width) < 2 * multiple:
+        raise ValueError(
+            f"The generator needs sides that are multiples of {multiple} and at least "
+            f"{2 * multiple} pixels, got {height}x{width}; choose another size."
+        )

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_modules.networks.image_classifier import (
+    ImageClassifier,
+    fit_image_classifier,
+    load_image_classifier,
+)
+
+
+def faces(epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Three classes that differ in where they are bright."""
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        labels = torch.arange(6) % 3
+        images = 0.3 * torch.rand(6, 3, 32, 32, generator=generator)
+        for image, label in zip(images, labels.tolist(), strict=True):
+            image[:, 10 * label : 10 * label + 8] += 0.6
+        yield images, labels
+
+
+def test_logits_and_features():
+    model = ImageClassifier(5, 64, width=4).eval()
+    image = torch.rand(2, 3, 64, 64)
+    assert model(image).shape == (2, 5)
+    shapes = [tuple(features.shape) for features in model.features(image)]
+    assert shapes == [(2, 4, 32, 32), (2, 8, 16, 16), (2, 16, 8, 8), (2, 32, 4, 4)]
+
+
+def test_it_learns_what_it_is_shown():
+    model = ImageClassifier(3, 32)
+    assert not model.fitted
+    accuracy = fit_image_classifier(model, faces, epochs=15)
+    assert accuracy > 0.9
+    assert model.fitted
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    images, labels = next(faces())
+    model.eval()
+    assert (model(images).argmax(dim=1) == labels).float().mean() > 0.9
+
+
+def test_fitting_is_a_function_of_the_seed_and_moves_no_other_random_state():
+    models = [ImageClassifier(3, 32) for _ in range(3)]
+    torch.manual_seed(7)
+    fit_image_classifier(models[0], faces, epochs=2)
+    drawn = torch.rand(3)
+    torch.manual_seed(7)
+    assert torch.equal(drawn, torch.rand(3))
+    fit_image_classifier(models[1], faces, epochs=2)
+    fit_image_classifier(models[2], faces, epochs=2, seed=1)
+    weights = [model.classifier[-1].weight for model in models]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_it_stops_once_every_face_is_recognised():
+    passes = 0
+
+    def counted(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        nonlocal passes
+        passes += 1
+        images, labels = next(faces())
+        yield images[labels == 0], labels[labels == 0]
+
+    assert fit_image_classifier(ImageClassifier(3, 32), counted, epochs=50) == 1.0
+    assert passes < 50
+
+
+def test_no_face_at_all_is_refused():
+    with pytest.raises(ValueError, match="no face"):
+        fit_image_classifier(ImageClassifier(3, 32), lambda epoch: iter(()), epochs=1)
+
+
+def test_images_too_small_are_refused():
+    with pytest.raises(ValueError, match="got 8x8"):
+        ImageClassifier(3, 8)
+
+
+def save(model: ImageClassifier, path: Path) -> str:
+    state = {f"e_fer.{name}": tensor for name, tensor in model.state_dict().items()}
+    torch.save({"state_dict": {**state, "g_f.weight": torch.zeros(1)}}, path)
+    return str(path)
+
+
+def test_it_is_loaded_from_a_checkpoint(tmp_path):
+    model = ImageClassifier(3, 32)
+    fit_image_classifier(model, faces, epochs=1)
+    other = ImageClassifier(3, 32)
+    load_image_classifier(other, save(model, tmp_path / "fitted.ckpt"))
+    assert other.fitted
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name])
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
+    random = save(ImageClassifier(3, 32), tmp_path / "random.ckpt")
+    with pytest.raises(ValueError, match="never fitted"):
+        load_image_classifier(ImageClassifier(3, 32), random)
+    with pytest.raises(ValueError, match=r"another architecture.*expected \(7,\), got \(3,\)"):
+        load_image_classifier(ImageClassifier(7, 32), random)
+    torch.save({"state_dict": {"g_f.weight": torch.zeros(1)}}, tmp_path / "none.ckpt")
+    with pytest.raises(ValueError, match="another architecture"):
+        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "none.ckpt"))
+    with pytest.raises(ValueError, match="There is no checkpoint at"):
+        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "absent.ckpt"))
+    (tmp_path / "torn.ckpt").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "torn.ckpt"))
+    torch.save({"state_dict": {"e_fer.x": Path("pickled")}}, tmp_path / "pickle.ckpt")
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "pickle.ckpt"))
