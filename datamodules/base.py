@@ -58,7 +58,8 @@ class FlowDataModule(LightningDataModule):
         crop: loose (a box around the face of the first frame, with room for head motion) or none
             (the frames are faces already).
         on_bad_sample: raise one error that names all unusable samples, or skip and count them.
-        clip: Magnitude in pixels at which the method clips, for the report of magnitudes.
+        clip: Magnitude at which the method clips, in pixels of a 128x128 grid; for the report of
+            magnitudes.
         input: What to predict on: a video, a folder of frames or a folder of such things.
 
     Attributes:
@@ -209,7 +210,8 @@ class FlowDataModule(LightningDataModule):
         if self._rank()[0] == 0 and not self._said:
             self._said = True
             flows = self.posed_flows(opened.cache, some_of(opened.parts.rows["train"]))
-            report(f"{self.name}, source {self.source}", opened, flows, self.clip)
+            clip = self.clip * self.size / 128
+            report(f"{self.name}, source {self.source}", opened, flows, clip)
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training pairs, from where a resumed run stopped."""

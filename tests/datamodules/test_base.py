@@ -182,7 +182,8 @@ def test_a_face_not_found_is_named_with_its_camera(tmp_path: Path) -> None:
 def test_report_says_what_the_data_are(
     tmp_path: Path, snap: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = make(snap, tmp_path, clip=1.0)
+    # A pixel of the flow's grid, as the clip is told in pixels of a 128x128 grid.
+    data = make(snap, tmp_path, clip=128 / 16)
     with caplog.at_level(logging.INFO):
         data.setup("fit")
         data.setup("fit")
