@@ -1,0 +1,411 @@
+"""eMotion-GAN: take head motion out of facial motion, then animate a neutral face with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_modules.frontalization_quality import QualityTable
+from lightning_modules.judges import evaluating, prepare_e_fer, prepare_vgg
+from lightning_modules.metrics import classification_metrics, scalars
+from lightning_modules.networks.blocks import check_size
+from lightning_modules.networks.codec import FlowCodec, Representation
+from lightning_modules.networks.flow_cnn import FlowCNN
+from lightning_modules.networks.flow_filter import FlowFilter
+from lightning_modules.networks.flow_generator import FlowGenerator
+from lightning_modules.networks.image_classifier import ImageClassifier
+from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
+from lightning_modules.networks.patch_discriminator import PatchDiscriminator
+from lightning_modules.networks.vgg import VGG16_ADDRESS, VGGFeatures
+from lightning_modules.players import advance, descend, uncount
+from lightning_modules.schedule import HalvingLR
+from losses.adversarial import discriminator_loss, generator_loss
+from losses.flow import charbonnier_loss, endpoint_error
+from losses.perceptual import perceptual_loss
+
+if TYPE_CHECKING:
+    from datamodules.batch import PosedFlowBatch, SequenceBatch
+
+
+class EMotionGAN(LightningModule):
+    """Flow generator G_F, image generator G_W and their discriminators D_P, D_E and e_FER.
+
+    Args:
+        num_classes: Number of expressions K.
+        size: Side of flows and images in pixels, a multiple of 16 and at least 32.
+        width: Channels of the first block of G_F, G_W and D_P.
+        image_width: Another width for G_W; null takes ``width``.
+        representation: What networks read and write of a flow: polar (paper) or cartesian.
+        clip: Longest motion kept, in pixels of a 128x128 grid whatever the size.
+        flow_prior: none (paper) or filter: G_F corrects what a fitted head motion leaves of the
+            posed flow; needs cartesian flows.
+        image_prior: none (paper) or warp: G_W corrects the neutral face moved along the flow.
+        conditional_discriminator: Whether D_P sees the posed flow beside the frontal one.
+        expression_feedback: Whether D_E's judgement trains G_F (ablation without D_E). D_E itself
+            always learns, since it is the Flow-CNN that scores the flows.
+        lambda_gan: Weight of the adversarial loss of G_F; a term of weight 0 is not computed.
+        lambda_epe: Weight of its endpoint error.
+        lambda_charbonnier: Weight of its Charbonnier loss.
+        lambda_image: Weight of G_W's loss in that of G_F (0: ablation without G_W).
+        connection_epoch: First epoch, from 0, in which G_W's loss reaches G_F.
+        alpha_l1: Weight of the absolute difference in the loss of G_W.
+        alpha_perceptual: Weight of its perceptual loss.
+        alpha_expression: Weight of e_FER's cross-entropy on its faces.
+        e_fer_checkpoint: Checkpoint of this project to take e_FER from; null fits it before the
+            first epoch on the frontal faces of the training fold.
+        e_fer_epochs: Most passes of that fit.
+        perceptual: Features that the perceptual loss compares: those of e_fer or of vgg16.
+        perceptual_weights: Path or address of the weights of VGG-16; null is their usual address.
+        g_f_optimizer: Optimizer of G_F.
+        g_w_optimizer: Optimizer of G_W.
+        d_p_optimizer: Optimizer of D_P.
+        d_e_optimizer: Optimizer of D_E.
+        lr_scheduler: Scheduler of all four, stepped once an epoch.
+
+    Raises:
+        ValueError: If the size or a choice does not fit the networks.
+
+    Reference:
+        Ikne et al., eMotion-GAN (arXiv 2404.09940), III and IV.C; defaults are the paper's.
+
+    Deviation:
+        Endpoint error and Charbonnier loss compare cartesian vectors whose unit is the clip: in
+        the unit of the paper's normalised flows, so that its weights keep their meaning, but
+        where an angle cannot be 2 pi off and right. Targets are clipped in training, as in the
+        paper, and not in validation and test. Errors are logged in pixels.
+        D_E judges G_F in evaluation mode, with the statistics of real flows; the authors' code
+        lets generated flows into its batch statistics.
+        The perceptual loss takes e_FER's features unless VGG is asked for: the default must not
+        depend on a network being there.
+        The schedule, x0.5 at epochs 10 and 13 in the authors' code for the generators, is applied
+        to all four players, as "the learning rates are gradually decreased" says.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 7,
+        size: int = 128,
+        width: int = 64,
+        image_width: int | None = None,
+        representation: Representation = "polar",
+        clip: float = 10.0,
+        flow_prior: Literal["none", "filter"] = "none",
+        image_prior: ImagePrior = "none",
+        conditional_discriminator: bool = False,
+        expression_feedback: bool = True,
+        lambda_gan: float = 1.0,
+        lambda_epe: float = 7.0,
+        lambda_charbonnier: float = 3.0,
+        lambda_image: float = 1.0,
+        connection_epoch: int = 5,
+        alpha_l1: float = 2.0,
+        alpha_perceptual: float = 7.0,
+        alpha_expression: float = 1.0,
+        e_fer_checkpoint: str | None = None,
+        e_fer_epochs: int = 20,
+        perceptual: Literal["e_fer", "vgg16"] = "e_fer",
+        perceptual_weights: str | None = None,
+        g_f_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-5),
+        g_w_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-5),
+        d_p_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-4),
+        d_e_optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-4),
+        lr_scheduler: LRSchedulerCallable = lambda optimizer: HalvingLR(optimizer),
+    ) -> None:
+        super().__init__()
+        check_size((size, size), 16)
+        players = ["g_f_optimizer", "g_w_optimizer", "d_p_optimizer", "d_e_optimizer"]
+        # Functions cannot stand in a checkpoint that loads with weights_only.
+        self.save_hyperparameters(ignore=[*players, "lr_scheduler"])
+        self.automatic_optimization = False
+        self.num_classes = num_classes
+        self.clip = clip
+        self.expression_feedback = expression_feedback
+        self.lambda_gan = lambda_gan
+        self.lambda_epe = lambda_epe
+        self.lambda_charbonnier = lambda_charbonnier
+        self.lambda_image = lambda_image
+        self.connection_epoch = connection_epoch
+        self.alpha_l1 = alpha_l1
+        self.alpha_perceptual = alpha_perceptual
+        self.alpha_expression = alpha_expression
+        self.e_fer_checkpoint = e_fer_checkpoint
+        self.e_fer_epochs = e_fer_epochs
+        self.perceptual_weights = perceptual_weights or VGG16_ADDRESS
+        self.optimizer_callables = (g_f_optimizer, g_w_optimizer, d_p_optimizer, d_e_optimizer)
+        self.lr_scheduler = lr_scheduler
+
+        self.codec = FlowCodec(clip * size / 128, representation)
+        self.g_f = FlowGenerator(width) if flow_prior == "none" else FlowFilter(self.codec, width)
+        self.g_w = ImageGenerator(self.codec, image_width or width, prior=image_prior)
+        self.d_p = PatchDiscriminator(width, conditional=conditional_discriminator)
+        self.d_e = FlowCNN(num_classes, size)
+        self.e_fer = ImageClassifier(num_classes, size).requires_grad_(False)
+        self.vgg = VGGFeatures().requires_grad_(False) if perceptual == "vgg16" else None
+
+        self.val_quality = QualityTable(("posed", "emotion_gan", "frontal"))
+        self.test_quality = QualityTable(
+            ("posed", "registration", "emotion_gan", "frontal", "neutral")
+        )
+        self.test_metrics = classification_metrics(num_classes)
+
+    def forward(self, posed_flow: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Frontalize flows, name their expressions, animate faces.
+
+        Args:
+            posed_flow: Flows [B, 2, H, W] in pixels, head motion included.
+            neutral: Neutral frontal faces [B, 3, H, W] in [0, 1].
+
+        Returns:
+            Frontal flows [B, 2, H, W] in pixels, logits [B, K] of Flow-CNN on them, and the faces
+            [B, 3, H, W] in [0, 1] that they animate.
+        """
+        frontalized = self.g_f(self.codec.encode(posed_flow))
+        face = self.g_w(neutral, frontalized)
+        return self.codec.decode(frontalized), self.d_e(frontalized).float(), face.float()
+
+    # ---- training
+
+    def setup(self, stage: str) -> None:
+        """Refuse data with other expressions than the networks have."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        names: tuple[str, ...] | None = getattr(datamodule, "class_names", None)
+        if names is not None and len(names) != self.num_classes:
+            raise ValueError(
+                f"num_classes is {self.num_classes}, but the data has {len(names)} classes "
+                f"({', '.join(names)}): set one to the other."
+            )
+
+    def on_fit_start(self) -> None:
+        """See that the frozen judges know something before they judge: load or fit them, once."""
+        if self._needs_e_fer:
+            prepare_e_fer(
+                self.e_fer,
+                self.trainer,
+                checkpoint=self.e_fer_checkpoint,
+                epochs=self.e_fer_epochs,
+            )
+        if self.vgg is not None:
+            prepare_vgg(self.vgg, self.perceptual_weights)
+
+    def on_train_epoch_start(self) -> None:
+        """Bring the schedulers to this epoch."""
+        g_f, g_w, d_p, d_e = cast(list[Any], self.lr_schedulers())
+        # Without the adversarial loss D_P never steps, and its scheduler must not either.
+        advance((g_f, g_w, *((d_p,) if self.lambda_gan else ()), d_e), self.current_epoch)
+
+    def training_step(self, batch: PosedFlowBatch, batch_idx: int) -> None:
+        """Move each of the four players once, the others held still."""
+        g_f, g_w, d_p, d_e = cast(list[LightningOptimizer], self.optimizers())
+        uncount((g_w, d_p, d_e))
+        posed = self.codec.encode(batch["posed_flow"])
+        frontal = self.codec.encode(batch["flow"])
+
+        with self.toggled_optimizer(g_w):
+            losses = self._image_generator_losses(batch, frontal)
+            descend(self, g_w, losses["g_w"])
+        with self.toggled_optimizer(g_f):
+            frontalized = self.g_f(posed)
+            losses |= self._flow_generator_losses(batch, posed, frontal, frontalized)
+            descend(self, g_f, losses["g_f"])
+        frontalized = frontalized.detach()
+        if self.lambda_gan:
+            with self.toggled_optimizer(d_p):
+                losses["d_p"] = discriminator_loss(
+                    self.d_p(frontal, posed), self.d_p(frontalized, posed)
+                )
+                descend(self, d_p, losses["d_p"])
+        with self.toggled_optimizer(d_e):
+            losses["d_e"] = functional.cross_entropy(self.d_e(frontal).float(), batch["label"])
+            descend(self, d_e, losses["d_e"])
+
+        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
+
+    # ---- evaluation
+
+    def on_validation_start(self) -> None:
+        """Refuse to evaluate what was never trained."""
+        self._refuse_untrained()
+
+    def validation_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Measure the flows of a batch, and the faces that the frontalized ones animate.
+
+        Returns:
+            As :meth:`test_step`.
+        """
+        flow, label = batch["flow"], batch["label"]
+        frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
+        table = self.val_quality
+        table["emotion_gan"].update(frontalized, flow, logits, label, face, batch["apex"])
+        for row, other in (("posed", batch["posed_flow"]), ("frontal", flow)):
+            table[row].update(other, flow, self._recognize(other), label)
+        return _shown(batch, frontalized, logits, face)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/<quantity>`` of eMotion-GAN and ``val/<row>_<quantity>`` of the others."""
+        summary = self.val_quality.summarize()
+        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
+        self.log_dict(
+            {f"val/{name.removeprefix('emotion_gan_')}": mean for name, mean in summary.items()},
+            sync_dist=True,
+        )
+
+    def on_test_start(self) -> None:
+        """Refuse to test what was never trained."""
+        self._refuse_untrained()
+
+    def test_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Measure every row of the table, each with the face that its flow animates.
+
+        Returns:
+            ``logits`` [B, K] of Flow-CNN on the frontalized flows, ``label``, ``sample_id``; flows
+            in pixels ``posed_flow``, ``frontalized_flow``, ``flow``; faces in [0, 1] ``neutral``,
+            ``warped``, ``apex``.
+        """
+        flow, label = batch["flow"], batch["label"]
+        neutral, apex = batch["neutral"], batch["apex"]
+        frontalized, logits, face = self(batch["posed_flow"], neutral)
+        table = self.test_quality
+        table["emotion_gan"].update(frontalized, flow, logits, label, face, apex)
+        self.test_metrics.update(logits, label)
+        still = torch.zeros_like(flow)
+        table["neutral"].update(still, flow, self._recognize(still), label, neutral, apex)
+        others = {"posed": batch["posed_flow"], "frontal": flow}
+        if "registered_flow" in batch:
+            others["registration"] = batch["registered_flow"]
+        for row, other in others.items():
+            animated = self.g_w(neutral, self.codec.encode(other))
+            table[row].update(other, flow, self._recognize(other), label, animated, apex)
+        return _shown(batch, frontalized, logits, face)
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test/<row>_<quantity>`` and what the classifier's collection says."""
+        summary = self.test_quality.summarize()
+        names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
+        summary |= scalars(self.test_metrics.compute(), names)
+        self.test_metrics.reset()
+        self.log_dict({f"test/{name}": mean for name, mean in summary.items()}, sync_dist=True)
+
+    def on_predict_start(self) -> None:
+        """Refuse to predict with what was never trained."""
+        self._refuse_untrained()
+
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, Any]:
+        """Frontalize pairs of frames that have neither label nor frontal camera.
+
+        Returns:
+            As :meth:`test_step`, without what only a frontal camera knows, and with ``sequence``
+            and ``frame``.
+        """
+        frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
+        return {
+            "logits": logits,
+            "sample_id": batch["sample_id"],
+            "sequence": batch["sequence"],
+            "frame": batch["frame"],
+            "posed_flow": batch["posed_flow"],
+            "frontalized_flow": frontalized,
+            "neutral": batch["neutral"],
+            "warped": face,
+        }
+
+    # ---- optimizers
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
+        """Return the optimizers of G_F, G_W, D_P, D_E in this order, and a scheduler for each."""
+        players = (self.g_f, self.g_w, self.d_p, self.d_e)
+        optimizers = [
+            build(player.parameters())
+            for build, player in zip(self.optimizer_callables, players, strict=True)
+        ]
+        return optimizers, [self.lr_scheduler(optimizer) for optimizer in optimizers]
+
+    # ---- losses
+
+    def _flow_generator_losses(
+        self, batch: PosedFlowBatch, posed: Tensor, frontal: Tensor, frontalized: Tensor
+    ) -> dict[str, Tensor]:
+        """Equation (5): ``g_f`` and its terms."""
+        losses: dict[str, Tensor] = {}
+        total = frontalized.new_zeros(())
+        if self.lambda_gan:
+            losses["g_f_adversarial"] = generator_loss(self.d_p(frontalized, posed))
+            total = total + 0.5 * self.lambda_gan * losses["g_f_adversarial"]
+        if self.lambda_gan and self.expression_feedback:
+            with evaluating(self.d_e):
+                logits = self.d_e(frontalized).float()
+            losses["g_f_expression"] = functional.cross_entropy(logits, batch["label"])
+            total = total + 0.5 * self.lambda_gan * losses["g_f_expression"]
+        vectors = self.codec.unit_vectors(frontalized), self.codec.unit_vectors(frontal)
+        if self.lambda_epe:
+            error = endpoint_error(*vectors)
+            losses["epe_px"] = self.clip * error
+            total = total + self.lambda_epe * error
+        if self.lambda_charbonnier:
+            losses["charbonnier"] = charbonnier_loss(*vectors)
+            total = total + self.lambda_charbonnier * losses["charbonnier"]
+        if self.lambda_image and self.current_epoch >= self.connection_epoch:
+            losses["g_f_image"] = self._image_generator_losses(batch, frontalized)["g_w"]
+            total = total + self.lambda_image * losses["g_f_image"]
+        return losses | {"g_f": total}
+
+    def _image_generator_losses(self, batch: PosedFlowBatch, flow: Tensor) -> dict[str, Tensor]:
+        """Equation (2), on the neutral-apex pairs of a batch: ``g_w`` and its terms."""
+        pairs = batch["is_neutral_apex"]
+        weight = pairs.any().float()
+        if not weight:
+            # Under DDP all processes make the same backward passes: one pair stands in, weighed 0.
+            pairs = torch.arange(len(pairs), device=pairs.device) == 0
+        apex, label = batch["apex"][pairs], batch["label"][pairs]
+        face = self.g_w(batch["neutral"][pairs], flow[pairs])
+        losses = {"g_w_l1": weight * functional.l1_loss(face.float(), apex)}
+        total = self.alpha_l1 * losses["g_w_l1"]
+        with evaluating(self.e_fer):
+            if self.alpha_perceptual:
+                extractor = self.e_fer.features if self.vgg is None else self.vgg
+                losses["g_w_perceptual"] = weight * perceptual_loss(face, apex, extractor)
+                total = total + self.alpha_perceptual * losses["g_w_perceptual"]
+            if self.alpha_expression:
+                logits = self.e_fer(face).float()
+                losses["g_w_expression"] = weight * functional.cross_entropy(logits, label)
+                total = total + self.alpha_expression * losses["g_w_expression"]
+        return losses | {"g_w": total}
+
+    # ---- evaluation and judges
+
+    def _recognize(self, flow: Tensor) -> Tensor:
+        return self.d_e(self.codec.encode(flow)).float()  # type: ignore[no-any-return]
+
+    @property
+    def _needs_e_fer(self) -> bool:
+        perceives = self.alpha_perceptual and self.vgg is None
+        return bool(self.alpha_expression or perceives)
+
+    def _refuse_untrained(self) -> None:
+        if self._needs_e_fer and not self.e_fer.fitted:
+            raise ValueError(
+                "This eMotion-GAN was never trained: its weights are random. Give the checkpoint "
+                "of a training run with --ckpt_path (best and last name those of the newest run)."
+            )
+
+
+def _shown(
+    batch: PosedFlowBatch, frontalized: Tensor, logits: Tensor, face: Tensor
+) -> dict[str, Tensor]:
+    """What callbacks need of an evaluated batch."""
+    return {
+        "logits": logits,
+        "label": batch["label"],
+        "sample_id": batch["sample_id"],
+        "posed_flow": batch["posed_flow"],
+        "frontalized_flow": frontalized,
+        "flow": batch["flow"],
+        "neutral": batch["neutral"],
+        "warped": face,
+        "apex": batch["apex"],
+    }

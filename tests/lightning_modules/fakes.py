@@ -1,0 +1,95 @@
+"""Batches from memory for the methods' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+SIZE = 32
+CLASS_NAMES = ("neutral", "happiness", "surprise")
+
+
+class FakeFlows(Dataset[dict[str, Tensor]]):
+    """Smooth frontal flows that tell their class, and the same under a drift of the head."""
+
+    def __init__(self, length: int, *, registered: bool = False) -> None:
+        generator = torch.Generator().manual_seed(0)
+        axis = torch.linspace(-1, 1, SIZE)
+        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        self.samples = []
+        for index in range(length):
+            label = index % len(CLASS_NAMES)
+            bump = torch.exp(-8 * ((y - 0.4 * label) ** 2 + x**2))
+            flow = 3 * torch.stack((label * bump, (1 - label) * bump))
+            drift = torch.randn(2, 1, 1, generator=generator)
+            neutral = torch.rand(3, SIZE, SIZE, generator=generator)
+            sample = {
+                "flow": flow,
+                "posed_flow": flow + drift,
+                "neutral": neutral,
+                "apex": 0.7 * neutral + 0.3 * bump,
+                "is_neutral_apex": torch.tensor(True),
+                "label": torch.tensor(label),
+                "subject": torch.tensor(index),
+                "sample_id": torch.tensor(index),
+            }
+            if registered:
+                sample["registered_flow"] = flow + 0.5 * drift
+            self.samples.append(sample)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.samples[index]
+
+
+class FakeDataModule(LightningDataModule):
+    """What EMotionGAN asks of a data module."""
+
+    class_names = CLASS_NAMES
+
+    def __init__(self, length: int = 4, batch_size: int = 2, *, registered: bool = True) -> None:
+        super().__init__()
+        self.length = length
+        self.batch_size = batch_size
+        self.registered = registered
+        self.asked_for_faces = 0
+
+    def _loader(self, *, registered: bool = False) -> DataLoader[dict[str, Tensor]]:
+        flows: Any = FakeFlows(self.length, registered=registered)
+        if self.trainer is not None and self.trainer.world_size > 1:
+            # Neither padded nor repeated, as in the project's own samplers.
+            rank, world = self.trainer.global_rank, self.trainer.world_size
+            flows = Subset(flows, range(rank, self.length, world))
+        return DataLoader(flows, self.batch_size)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        return self._loader()
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        return self._loader()
+
+    def test_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        return self._loader(registered=self.registered)
+
+    def frontal_faces(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        self.asked_for_faces += 1
+        for batch in DataLoader(FakeFlows(self.length), self.batch_size):
+            yield batch["apex"], batch["label"]
+
+
+class SeededSteps(Callback):
+    """Dropout becomes a function of the step, as the project's own callback makes it."""
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        torch.manual_seed(trainer.global_step)
+
+
+def fake_batch(length: int = 3, *, registered: bool = False) -> dict[str, Any]:
+    return next(iter(DataLoader(FakeFlows(length, registered=registered), length)))

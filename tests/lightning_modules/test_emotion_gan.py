@@ -1,0 +1,238 @@
+"""The losses, the outputs and the measures of eMotion-GAN; its steps are tested apart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from lightning_modules.networks.warp import warp
+from losses import charbonnier_loss, endpoint_error, generator_loss, perceptual_loss
+from tests.lightning_modules.fakes import SIZE, FakeDataModule, fake_batch
+
+
+def flow_generator_losses(module, batch):
+    posed, frontal = (module.codec.encode(batch[key]) for key in ("posed_flow", "flow"))
+    frontalized = module.g_f(posed)
+    return frontalized, module._flow_generator_losses(batch, posed, frontal, frontalized)
+
+
+@pytest.mark.parametrize("representation", ["polar", "cartesian"])
+def test_the_loss_of_the_flow_generator_is_equation_5(model, representation):
+    module, batch = model(representation=representation, connection_epoch=0), fake_batch()
+    frontalized, losses = flow_generator_losses(module, batch)
+    # Ten pixels of a 128x128 grid are the unit.
+    unit = 10 * SIZE / 128
+    vectors = (
+        module.codec.decode(frontalized) / unit,
+        module.codec.unit_vectors(module.codec.encode(batch["flow"])),
+    )
+    module.d_e.eval()
+    module.e_fer.eval()
+    expected = {
+        "g_f_adversarial": generator_loss(module.d_p(frontalized, frontalized)),
+        "g_f_expression": functional.cross_entropy(module.d_e(frontalized), batch["label"]),
+        "epe_px": 10 * endpoint_error(*vectors),
+        "charbonnier": charbonnier_loss(*vectors),
+        "g_f_image": module._image_generator_losses(batch, frontalized)["g_w"],
+    }
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name], value)
+    gan = (expected["g_f_adversarial"] + expected["g_f_expression"]) / 2
+    total = gan + 7 * expected["epe_px"] / 10 + 3 * expected["charbonnier"] + expected["g_f_image"]
+    torch.testing.assert_close(losses["g_f"], total)
+
+
+def test_the_loss_of_the_image_generator_is_equation_2(model):
+    module, batch = model(), fake_batch()
+    flow = module.codec.encode(batch["flow"])
+    losses = module._image_generator_losses(batch, flow)
+    module.e_fer.eval()
+    face, apex = module.g_w(batch["neutral"], flow), batch["apex"]
+    expected = {
+        "g_w_l1": (face - apex).abs().mean(),
+        "g_w_perceptual": perceptual_loss(face, apex, module.e_fer.features),
+        "g_w_expression": functional.cross_entropy(module.e_fer(face), batch["label"]),
+    }
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name], value)
+    total = 2 * losses["g_w_l1"] + 7 * losses["g_w_perceptual"] + losses["g_w_expression"]
+    torch.testing.assert_close(losses["g_w"], total)
+
+
+def test_faces_are_learned_from_neutral_apex_pairs_only(model):
+    module, batch = model(), fake_batch(4)
+    batch["is_neutral_apex"] = torch.tensor([False, True, False, True])
+    flow = module.codec.encode(batch["flow"])
+    chosen = {key: batch[key][1::2] for key in ("neutral", "apex", "label", "is_neutral_apex")}
+    got = module._image_generator_losses(batch, flow)
+    expected = module._image_generator_losses(chosen, flow[1::2])
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value)
+
+
+def test_a_batch_without_neutral_apex_pairs_teaches_no_face(model):
+    module, batch = model(connection_epoch=0), fake_batch()
+    batch["is_neutral_apex"] = torch.zeros(3, dtype=torch.bool)
+    losses = module._image_generator_losses(batch, module.codec.encode(batch["flow"]))
+    losses["g_w"].backward()
+    assert losses["g_w"] == 0
+    assert all(not parameter.grad.any() for parameter in module.g_w.parameters())
+
+
+@pytest.mark.parametrize(
+    ("switch", "absent"),
+    [
+        ({"lambda_gan": 0.0}, {"g_f_adversarial", "g_f_expression"}),
+        ({"expression_feedback": False}, {"g_f_expression"}),
+        ({"lambda_epe": 0.0}, {"epe_px"}),
+        ({"lambda_charbonnier": 0.0}, {"charbonnier"}),
+        ({"lambda_image": 0.0}, {"g_f_image"}),
+        ({"connection_epoch": 1}, {"g_f_image"}),
+    ],
+)
+def test_a_switched_off_term_of_the_flow_generator_is_not_computed(model, switch, absent):
+    terms = {"g_f", "g_f_adversarial", "g_f_expression", "epe_px", "charbonnier", "g_f_image"}
+    _, losses = flow_generator_losses(model(**{"connection_epoch": 0, **switch}), fake_batch())
+    assert set(losses) == terms - absent
+    assert losses["g_f"].requires_grad
+
+
+@pytest.mark.parametrize(
+    ("switch", "absent"),
+    [
+        ({"alpha_perceptual": 0.0}, {"g_w_perceptual"}),
+        ({"alpha_expression": 0.0}, {"g_w_expression"}),
+    ],
+)
+def test_a_switched_off_term_of_the_image_generator_is_not_computed(model, switch, absent):
+    module, batch = model(**switch), fake_batch()
+    losses = module._image_generator_losses(batch, module.codec.encode(batch["flow"]))
+    assert set(losses) == {"g_w", "g_w_l1", "g_w_perceptual", "g_w_expression"} - absent
+
+
+@pytest.mark.parametrize("image_prior", ["none", "warp"])
+@pytest.mark.parametrize("representation", ["polar", "cartesian"])
+def test_the_image_loss_reaches_the_flow_generator_once_connected(
+    model, representation, image_prior
+):
+    module = model(representation=representation, image_prior=image_prior, connection_epoch=0)
+    _, losses = flow_generator_losses(module, fake_batch())
+    gradients = torch.autograd.grad(losses["g_f_image"], list(module.g_f.parameters()))
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert sum(gradient.abs().sum() for gradient in gradients) > 0
+
+
+def test_a_still_flow_gives_finite_gradients(model):
+    module, batch = model(connection_epoch=0, image_prior="warp"), fake_batch()
+    batch["posed_flow"] = torch.zeros_like(batch["flow"])
+    batch["flow"] = torch.zeros_like(batch["flow"])
+    _, losses = flow_generator_losses(module, batch)
+    losses["g_f"].backward()
+    assert all(parameter.grad.isfinite().all() for parameter in module.g_f.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 40}, "multiples of 16 .* got 40x40"),
+        ({"flow_prior": "filter"}, "choose representation cartesian"),
+        ({"clip": 0.0}, "above 0"),
+    ],
+)
+def test_choices_that_do_not_fit_are_refused_at_once(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        model(**options)
+
+
+def test_forward_gives_pixels_logits_and_faces(model):
+    module, batch = model(image_prior="warp", representation="cartesian").eval(), fake_batch()
+    flow, logits, face = module(batch["posed_flow"], batch["neutral"])
+    encoded = module.g_f(module.codec.encode(batch["posed_flow"]))
+    torch.testing.assert_close(flow, 10 * SIZE / 128 * encoded)
+    torch.testing.assert_close(logits, module.d_e(encoded))
+    # The residual is about nothing at the start.
+    assert (face - warp(batch["neutral"], flow)).abs().max() < 0.1
+
+
+def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
+    module, batch = model().eval(), fake_batch(3, registered=True)
+    with torch.no_grad():
+        outputs = module.test_step(batch, 0)
+    shapes = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
+    flow, image = (3, 2, 32, 32), (3, 3, 32, 32)
+    assert shapes == {
+        "logits": (3, 3),
+        "label": (3,),
+        "sample_id": (3,),
+        "posed_flow": flow,
+        "frontalized_flow": flow,
+        "flow": flow,
+        "neutral": image,
+        "warped": image,
+        "apex": image,
+    }
+    assert all(not tensor.requires_grad for tensor in outputs.values())
+
+
+def test_predict_step_needs_no_frontal_camera(model):
+    module, batch = model().eval(), fake_batch()
+    sequence = {key: batch[key] for key in ("posed_flow", "neutral", "sample_id")}
+    sequence |= {"frame": torch.tensor([1, 2, 3]), "sequence": ["a", "a", "b"]}
+    with torch.no_grad():
+        outputs = module.predict_step(sequence, 0)
+    assert set(outputs) == {
+        "logits",
+        "sample_id",
+        "sequence",
+        "frame",
+        "posed_flow",
+        "frontalized_flow",
+        "neutral",
+        "warped",
+    }
+    assert outputs["sequence"] == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_every_row_of_the_table_is_measured(model, trainer, registered):
+    module = model()
+    module.e_fer.fitted.fill_(True)
+    runner = trainer()
+    results = runner.test(module, datamodule=FakeDataModule(registered=registered), verbose=False)[
+        0
+    ]
+    rows = {"posed", "emotion_gan", "frontal", "neutral"} | (
+        {"registration"} if registered else set()
+    )
+    quantities = {"epe_px", "accuracy", "ssim", "rmse"}
+    assert {f"test/{row}_{quantity}" for row in rows for quantity in quantities} | {
+        "test/accuracy",
+        "test/balanced_accuracy",
+        "test/f1_macro",
+        "test/recall_neutral",
+        "test/recall_happiness",
+        "test/recall_surprise",
+    } == set(results)
+
+    batch = fake_batch(4, registered=True)
+    assert results["test/posed_epe_px"] == pytest.approx(
+        128 / SIZE * endpoint_error(batch["posed_flow"], batch["flow"]).item(), rel=1e-5
+    )
+    assert results["test/frontal_epe_px"] == 0
+    assert results["test/accuracy"] == pytest.approx(results["test/emotion_gan_accuracy"])
+    if registered:
+        assert results["test/registration_epe_px"] == pytest.approx(
+            results["test/posed_epe_px"] / 2, rel=1e-5
+        )
+    roots = (255 * (batch["neutral"] - batch["apex"])).square().mean((1, 2, 3)).sqrt()
+    assert results["test/neutral_rmse"] == pytest.approx(roots.mean().item(), rel=1e-5)
+
+
+def test_validation_measures_the_flows_and_the_faces(model, trainer, datamodule):
+    module = model()
+    module.e_fer.fitted.fill_(True)
+    results = trainer().validate(module, datamodule=datamodule, verbose=False)[0]
+    for name in ("epe_px", "accuracy", "posed_epe_px", "posed_accuracy", "frontal_accuracy"):
+        assert f"val/{name}" in results
+    assert -1 <= results["val/ssim"] <= 1
