@@ -1,0 +1,106 @@
+"""Optical flow as colours: the wheel of Baker et al., with its scale always said.
+
+Hue is the direction of the motion and saturation its length: no motion is white, the longest
+motion of the scale is a pure colour, and what lies beyond the scale is darkened, so that a
+clipped flow is seen to be clipped.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# The six arcs of the wheel: number of colours, channel that moves, whether it rises.
+_ARCS = (
+    (15, 1, True),  # red to yellow
+    (6, 0, False),  # yellow to green
+    (4, 2, True),  # green to cyan
+    (11, 1, False),  # cyan to blue
+    (13, 0, True),  # blue to magenta
+    (6, 2, False),  # magenta to red
+)
+_BEYOND = 0.75
+
+
+def colour_wheel() -> npt.NDArray[np.uint8]:
+    """Return the colours of the wheel, from red on, by rising angle.
+
+    The arcs have different lengths because the eye tells more hues apart between red and yellow
+    than between green and cyan.
+
+    Returns:
+        The colours as RGB in 0..255, shape [55, 3].
+
+    Reference:
+        Baker et al., A Database and Evaluation Methodology for Optical Flow, IJCV 2011;
+        ``colorcode.cpp`` of the Middlebury flow code.
+    """
+    colours = []
+    colour = [255, 0, 0]
+    for length, channel, rises in _ARCS:
+        for step in range(length):
+            ramp = 255 * step // length
+            colour[channel] = ramp if rises else 255 - ramp
+            colours.append(tuple(colour))
+        colour[channel] = 255 if rises else 0
+    return np.array(colours, dtype=np.uint8)
+
+
+def reference_pixels(width: int) -> float:
+    """Return how many pixels of a 128x128 grid one pixel of a flow of this width is.
+
+    Errors and colour scales are said in the former, so that runs of different sizes compare.
+    """
+    return 128 / width
+
+
+def flow_to_rgb(flow: npt.NDArray[np.floating], *, max_magnitude: float) -> npt.NDArray[np.uint8]:
+    """Colour a flow by direction (hue) and length (saturation).
+
+    Args:
+        flow: Motion in pixels, channel 0 to the right, channel 1 down, shape [2, H, W].
+        max_magnitude: Length in pixels that is drawn in the full colour. There is no default:
+            two flows can only be compared by eye on the same scale.
+
+    Returns:
+        The picture as RGB in 0..255, shape [H, W, 3].
+
+    Raises:
+        ValueError: If the flow has another shape, is not finite, or the scale is not above zero.
+
+    Reference:
+        Baker et al., IJCV 2011; ``colorcode.cpp`` of the Middlebury flow code.
+    """
+    if flow.ndim != 3 or flow.shape[0] != 2:
+        raise ValueError(f"A flow has the shape [2, H, W]; this one has {list(flow.shape)}.")
+    if not max_magnitude > 0:
+        raise ValueError(f"max_magnitude is a length above 0 px; got {max_magnitude}.")
+    if not np.isfinite(flow).all():
+        raise ValueError("The flow holds NaN or infinite values and cannot be drawn.")
+    u, v = flow.astype(np.float64) / max_magnitude
+    radius = np.hypot(u, v)[..., None]
+    wheel = colour_wheel().astype(np.float64) / 255
+    position = (np.arctan2(-v, -u) / np.pi + 1) / 2 * (len(wheel) - 1)
+    below = np.floor(position).astype(np.int64)
+    part = (position - below)[..., None]
+    hue = (1 - part) * wheel[below] + part * wheel[(below + 1) % len(wheel)]  # (H, W, 3)
+    colour = np.where(radius <= 1, 1 - radius * (1 - hue), _BEYOND * hue)
+    rgb: npt.NDArray[np.uint8] = np.floor(255 * colour).astype(np.uint8)
+    return rgb
+
+
+def wheel_legend(size: int) -> npt.NDArray[np.uint8]:
+    """Draw the wheel itself: every point has the colour of the motion from the centre to it.
+
+    Args:
+        size: Width and height in pixels.
+
+    Returns:
+        The disc on white as RGB in 0..255, shape [size, size, 3]; its rim is the full colour.
+    """
+    axis = (np.arange(size) + 0.5) / size * 2 - 1
+    flow = np.stack(np.meshgrid(axis, axis))  # (2, size, size), x right and y down
+    outside = np.hypot(*flow) > 1
+    rgb = flow_to_rgb(flow, max_magnitude=1.0)
+    rgb[outside] = 255
+    return rgb

@@ -1,0 +1,103 @@
+"""A module and a data module that keep the contract of outputs and batches, and do nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+NAMES = ("neutral", "happiness", "surprise")
+SIZE = 16
+
+
+def sample(number: int) -> dict[str, Any]:
+    """Make one sample; its motion is `number` tenths of a pixel to the right."""
+    flow = torch.zeros(2, SIZE, SIZE)
+    flow[0] = number / 10
+    face = torch.full((3, SIZE, SIZE), 0.5)
+    return {
+        "flow": flow,
+        "posed_flow": flow + 1,
+        "neutral": face,
+        "apex": face,
+        "label": torch.tensor(number % len(NAMES)),
+        "subject": torch.tensor(number // 4),
+        "sample_id": torch.tensor(number),
+        "frame": torch.tensor(number + 1),
+    }
+
+
+def batch_of(numbers: list[int]) -> dict[str, Any]:
+    samples = [sample(number) for number in numbers]
+    batch = {key: torch.stack([one[key] for one in samples]) for key in samples[0]}
+    return {**batch, "sequence": [f"clip_{number // 4}" for number in numbers]}
+
+
+def outputs_of(batch: dict[str, Any]) -> dict[str, Any]:
+    """What test_step returns: sure of the class that follows the label."""
+    logits = torch.zeros(len(batch["label"]), len(NAMES))
+    logits[torch.arange(len(logits)), (batch["label"] + 1) % len(NAMES)] = 2.0
+    return {**batch, "logits": logits, "frontalized_flow": batch["flow"], "warped": batch["apex"]}
+
+
+class FakeData(pl.LightningDataModule):
+    class_names = NAMES
+    source = "synthetic"
+    seed, fold = 7, 2
+
+    def __init__(self, numbers: list[int] | None = None) -> None:
+        super().__init__()
+        self.numbers = list(range(12)) if numbers is None else numbers
+
+    def sample_name(self, sample_id: int) -> str:
+        return f"S00{sample_id // 4}/{sample_id % 4:03d}"
+
+    def _loader(self) -> DataLoader[Any]:
+        """Twelve samples, dealt out as the numbers say."""
+        return DataLoader(list(range(12)), batch_size=5, sampler=self.numbers, collate_fn=batch_of)  # type: ignore[arg-type]
+
+    train_dataloader = val_dataloader = test_dataloader = predict_dataloader = _loader
+
+
+class FakeModule(pl.LightningModule):
+    """Logs `metrics` in test and returns the contract's outputs everywhere."""
+
+    def __init__(self, metrics: dict[str, float] | None = None) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.metrics = metrics or {}
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        return self.weight**2
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        return outputs_of(batch)
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        self.log_dict(self.metrics, batch_size=1)
+        return outputs_of(batch)
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        outputs = outputs_of(batch)
+        for unknown in ("label", "flow", "apex"):
+            del outputs[unknown]
+        return outputs
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def trainer(folder: Path, *callbacks: pl.Callback, **options: Any) -> pl.Trainer:
+    """Make a quiet trainer on the CPU whose run folder is `folder`."""
+    quiet = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return pl.Trainer(default_root_dir=folder, callbacks=list(callbacks), **{**quiet, **options})
