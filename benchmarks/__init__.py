@@ -1,0 +1,1 @@
+"""Speeds and memory as ratios of two things measured in one run."""

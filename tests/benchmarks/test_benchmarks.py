@@ -1,0 +1,119 @@
+"""That each benchmark measures something finite; how fast, a test cannot say."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import cache_building, data_wait, memory, step_time
+from benchmarks.report import Clock, Result
+from datamodules.catalog import Catalog
+from datamodules.snap2dfe import SNaP2DFeDataModule
+from tests.datamodules.trees import snap_tree
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> list[str]:
+    """The experiment, on a few pictures and with a few weights."""
+    root = snap_tree(tmp_path / "snap", subjects=3, codes=(0, 1, 3), frames=3)
+    return [
+        "--config=experiments/emotion_gan.yaml",
+        "--config=experiments/presets/laptop.yaml",
+        f"--data.root={root}",
+        "--data.crop=none",
+        "--data.batch_size=2",
+        "--model.size=32",
+        "--model.width=2",
+        "--model.e_fer_epochs=1",
+        "--wandb=disabled",
+    ]
+
+
+def holds(result: Result) -> bool:
+    """Whether a result is one that can be written as JSON and says what it is."""
+    json.dumps(result, allow_nan=False)
+    return math.isfinite(result["ratio"]) and result["ratio"] > 0 and bool(result["what"])
+
+
+def test_step_time_takes_turns(tiny: list[str]) -> None:
+    result = step_time.measure(quick=True, experiment=tiny)
+    assert holds(result)
+    details = result["details"]
+    assert len(details["fit_ms"]) == len(details["bare_ms"]) == 2
+    assert all(ms > 0 for ms in [*details["fit_ms"], *details["bare_ms"]])
+
+
+def test_data_wait_is_a_share(tiny: list[str]) -> None:
+    result = data_wait.measure(quick=True, experiment=tiny)
+    assert holds(result)
+    assert result["ratio"] < 1
+    details = result["details"]
+    assert details["steps"] == 3
+    assert 0 < details["next_batch_ms"] < details["step_ms"]
+
+
+def test_cache_building_compares_the_same_flows(tmp_path: Path) -> None:
+    root = snap_tree(tmp_path / "snap", subjects=3, codes=(1, 3), frames=4)
+    assert holds(cache_building.measure(quick=True, root=root, crop="none"))
+    index = SNaP2DFeDataModule().read_index(root)
+    flows = sum(
+        cache_building._flows(recording, sequence.length, "none", colour=False)
+        for sequence in index.sequences
+        for recording in sequence.recordings()
+    )
+    pairs = Catalog.make(root, index, "basic7", steps=(1,)).pairs
+    assert flows == 2 * len(pairs.sequence)
+
+
+def test_memory_is_that_of_a_process_that_reads() -> None:
+    result = memory.measure(quick=True)
+    assert holds(result)
+    small, large = result["details"].values()
+    assert large["cache_mb"] == pytest.approx(10 * small["cache_mb"], rel=0.05)
+    assert small["peak_mb"] > 10
+
+
+def test_watch_sees_memory_that_was_given_back() -> None:
+    watch = memory._Watch()
+    before = watch.peak
+    with watch:
+        held = bytearray(200_000_000)
+        del held
+    assert watch.peak > before + 150
+
+
+def test_clock_counts_waiting_on_the_wall_only() -> None:
+    clock = Clock()
+    while clock.read().processor < 0.01:
+        pass
+    worked = clock.read()
+    time.sleep(0.05)
+    assert clock.read().wall >= worked.wall + 0.05
+    assert worked.processor >= 0.01
+
+
+def test_report_is_written_and_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def measure(*, quick: bool) -> Result:
+        asked.append(quick)
+        return {"what": "one / other", "ratio": 0.5, "bound": "below 1", "details": {"n": 3}}
+
+    monkeypatch.setattr(command, "BENCHMARKS", {"first": measure, "second": measure})
+    command.main(["--quick", "--only", "second"])
+    report = json.loads((tmp_path / "runs" / "bench.json").read_text())
+    assert asked == [True]
+    assert report["results"] == {"second": measure(quick=True)}
+    assert report["quick"] is True
+    assert report["cores"] >= 1
+    assert {"python", "torch", "lightning"} <= set(report["versions"])
+    out = capsys.readouterr().out
+    assert "one / other" in out
+    assert "0.500" in out
