@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -62,7 +64,7 @@ class FlowFilter(nn.Module):
         self.head = head(width, 3)
         # About the fitted flow, half let through, at the start.
         nn.init.normal_(self.head.weight, std=1e-2)
-        nn.init.zeros_(self.head.bias)
+        nn.init.zeros_(cast(Tensor, self.head.bias))
 
     def forward(self, posed: Tensor) -> Tensor:
         """Return the encoded frontal flow of encoded posed flows [B, 2, H, W]."""

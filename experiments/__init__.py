@@ -1,0 +1,1 @@
+"""What a person runs: the `lightning` command and one YAML file an experiment."""

@@ -1,0 +1,112 @@
+"""Which values hold where a command and the checkpoint that it starts from differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightning.pytorch as pl
+from torch.optim import Optimizer
+
+# Not of the result: settings of the trainer and of the run folder.
+_COMPARED = ("seed_everything", "model", "data")
+
+
+@dataclass
+class Reconciled:
+    """What came of comparing a command with a checkpoint.
+
+    Args:
+        model: Parameters of the model to take from the checkpoint.
+        said: One line for each difference, naming which side holds.
+    """
+
+    model: dict[str, Any] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+
+def reconcile(
+    saved: Mapping[str, Any], given: Mapping[str, Any], *, by_hand: set[str], training: bool
+) -> Reconciled:
+    """Compare the config in a checkpoint with that of a command.
+
+    A training goes by its command. Whatever only looks at a trained model takes that model's
+    parameters, except for those given by hand on the command line.
+
+    Args:
+        saved: The config of the run that wrote the checkpoint.
+        given: The command's config.
+        by_hand: Parameters of the model set on the command line itself.
+        training: Whether the command is `fit`.
+
+    Returns:
+        The parameters to change and the lines to print.
+
+    Raises:
+        ValueError: If the checkpoint is of another method.
+    """
+    trained, now = saved["model"]["class_path"], given["model"]["class_path"]
+    if trained.rsplit(".", 1)[-1] != now.rsplit(".", 1)[-1]:
+        raise ValueError(
+            f"The checkpoint holds a {trained}, but this command has a {now}: give the experiment "
+            "that it was trained with."
+        )
+    result = Reconciled()
+    parameters = saved["model"].get("init_args", {})
+    for key, old, new in _differences(
+        {part: saved.get(part) for part in _COMPARED},
+        {part: given.get(part) for part in _COMPARED},
+    ):
+        part, *path = key.split(".")
+        name = path[1] if path[:1] == ["init_args"] else ""
+        taken = "the command's"
+        if part == "model" and not training and name in parameters and name not in by_hand:
+            result.model[name] = parameters[name]
+            taken = "the checkpoint's"
+        shown = key.replace(".init_args.", ".")
+        result.said.append(
+            f"{shown}: {old} in the checkpoint, {new} in this command; {taken} is used"
+        )
+    return result
+
+
+def _differences(
+    saved: Mapping[str, Any], given: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (dotted key, saved value, given value) of all that differs."""
+    for key in dict.fromkeys([*saved, *given]):
+        old, new = saved.get(key), given.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}", old, new
+
+
+class CommandedOptimizers(pl.Callback):
+    """Lets the learning rates of a command win over those in the checkpoint it starts from.
+
+    An optimizer's state holds its learning rate, momentum and so on as well, so that loading it
+    would silently undo what the command says. Schedules go on at the place they had reached.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set what the command says, in the optimizers just loaded."""
+        commanded: Any = pl_module.configure_optimizers()
+        fresh = commanded[0] if isinstance(commanded, tuple) else commanded
+        for loaded, wanted in zip(trainer.optimizers, fresh, strict=True):
+            _set_hyperparameters(loaded, wanted)
+        for config in trainer.lr_scheduler_configs:
+            groups = config.scheduler.optimizer.param_groups
+            if hasattr(config.scheduler, "base_lrs"):
+                config.scheduler.base_lrs = [group["initial_lr"] for group in groups]
+
+
+def _set_hyperparameters(loaded: Optimizer, wanted: Optimizer) -> None:
+    for group, new in zip(loaded.param_groups, wanted.param_groups, strict=True):
+        began, begins = (g.get("initial_lr", g["lr"]) for g in (group, new))
+        if began != begins:
+            group["initial_lr"] = begins
+            group["lr"] *= begins / began
+        kept = ("params", "lr", "initial_lr")
+        group.update({key: value for key, value in new.items() if key not in kept})

@@ -1,0 +1,94 @@
+"""How a command line and its config files are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+from jsonargparse import ArgumentParser, Namespace
+
+PACKAGE = Path(__file__).resolve().parent
+DEFAULTS = PACKAGE / "_defaults.yaml"
+
+
+class AddingConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defined,misc]
+    """A `--config` whose list of callbacks adds to those of the config files before it.
+
+    Mappings of later files merge, but lists replace each other: an overlay with one more callback
+    would take away all that the experiment brought. Here a callback of the same class is replaced
+    and any other one added.
+    """
+
+    @staticmethod
+    def apply_config(parser: ArgumentParser, cfg: Namespace, dest: str, value: str) -> None:
+        """Merge one config file into what was read so far."""
+        before = _as_list(cfg.get("trainer.callbacks"))
+        jsonargparse.ActionConfigFile.apply_config(  # type: ignore[attr-defined]
+            parser, cfg, dest, value
+        )
+        if before:
+            after = _as_list(cfg.get("trainer.callbacks"))
+            # What the file itself appended by `callbacks+` already begins with the earlier list.
+            classes = {_class_name(callback) for callback in after}
+            kept = [callback for callback in before if _class_name(callback) not in classes]
+            cfg["trainer.callbacks"] = [*kept, *after]
+
+
+def _as_list(callbacks: Any) -> list[Any]:
+    return callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
+
+
+def _class_name(callback: Any) -> str:
+    path = callback if isinstance(callback, str) else callback["class_path"]
+    return str(path).rsplit(".", 1)[-1]
+
+
+def translate(args: Sequence[str]) -> list[str]:
+    """Translate what a person or a sweep writes into what the parser reads.
+
+    Args:
+        args: The command line.
+
+    Returns:
+        The same with `null` for Python's `None`, and with the config files of the installed
+        package where `experiments/...` is not below the working directory.
+    """
+    translated = []
+    for i, arg in enumerate(args):
+        key, equals, value = arg.partition("=")
+        if arg.startswith("--") and equals:
+            translated.append(f"{key}={_value(value, is_config=key == '--config')}")
+        elif i and args[i - 1].startswith("-") and "=" not in args[i - 1]:
+            translated.append(_value(arg, is_config=args[i - 1] in ("-c", "--config")))
+        else:
+            translated.append(arg)
+    return translated
+
+
+def _value(value: str, *, is_config: bool) -> str:
+    if is_config:
+        packaged = PACKAGE.parent / value
+        below = Path(value).parts[:1] == (PACKAGE.name,)
+        return str(packaged) if below and not Path(value).exists() and packaged.exists() else value
+    return "null" if value == "None" else value
+
+
+def given_by_hand(args: Sequence[str], group: str) -> set[str]:
+    """List the parameters of a class that the command line itself sets.
+
+    Args:
+        args: The command line.
+        group: `model` or `data`.
+
+    Returns:
+        Names of parameters, e.g. `{"width"}` for `--model.width 8` or `--model.init_args.width=8`.
+    """
+    names = set()
+    for arg in args:
+        parts = arg.split("=", 1)[0].split(".")
+        if parts[0] == f"--{group}" and len(parts) > 1:
+            rest = parts[2:] if parts[1] == "init_args" else parts[1:]
+            names.update(rest[:1])
+    return {name.rstrip("+") for name in names}

@@ -1,0 +1,150 @@
+"""The files that a person runs are the files that are tested."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from experiments.cli import main
+from experiments.config_files import PACKAGE
+from experiments.run_folder import RunFolder, runs
+from tests.datamodules.trees import snap_tree, write_frames
+
+EXPERIMENTS = sorted(PACKAGE.glob("[!_]*.yaml"))
+OVERLAYS = sorted([*PACKAGE.glob("presets/*.yaml"), *PACKAGE.glob("data/*.yaml")])
+# Seven expressions of three people, on a grid of 32 pixels.
+SMALL = [
+    "--data.root=tree",
+    "--data.crop=none",
+    "--data.fold_mode=loso",
+    "--model.size=32",
+    "--model.width=4",
+    "--model.e_fer_epochs=1",
+    "--trainer.accelerator=cpu",
+    "--trainer.enable_progress_bar=false",
+]
+
+
+@pytest.mark.parametrize("overlay", [None, *OVERLAYS], ids=lambda path: path and path.stem)
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_experiment_reads_with_every_overlay(
+    experiment: Path, overlay: Path | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [experiment] if overlay is None else [experiment, overlay]
+    with pytest.raises(SystemExit) as exit_:
+        main(["fit", *(f"--config={path}" for path in files), "--print_config"])
+    assert exit_.value.code == 0
+    resolved = yaml.safe_load(capfd.readouterr().out)
+    assert resolved["checkpoint"]["monitor"].startswith("val/")
+    for path in files:
+        assert contains(resolved, yaml.safe_load(path.read_text()), path == files[-1])
+
+
+def contains(resolved: Any, given: Any, last: bool) -> bool:
+    """Whether what a file gives is in what it comes to; a later file may have changed it."""
+    if isinstance(given, dict):
+        if not last and resolved.get("class_path") != given.get("class_path"):
+            return True
+        return all(key in resolved and contains(resolved[key], given[key], last) for key in given)
+    return not last or "${" in str(given) or isinstance(given, list) or resolved == given
+
+
+def test_the_papers_setting(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(PACKAGE / "emotion_gan.yaml"), "--print_config"])
+    config = yaml.safe_load(capfd.readouterr().out)
+    model, data = config["model"]["init_args"], config["data"]["init_args"]
+    assert (model["width"], model["size"], data["size"]) == (64, 128, 128)
+    assert (data["batch_size"], config["trainer"]["max_epochs"]) == (4, 15)
+    weights = [model[f"lambda_{term}"] for term in ("gan", "epe", "charbonnier", "image")]
+    assert weights == [1, 7, 3, 1]
+    assert [model[f"alpha_{term}"] for term in ("l1", "perceptual", "expression")] == [2, 7, 1]
+    assert model["connection_epoch"] == 5
+    rates = {
+        player: (
+            model[f"{player}_optimizer"]["class_path"].rsplit(".")[-1],
+            model[f"{player}_optimizer"]["init_args"]["lr"],
+        )
+        for player in ("g_f", "g_w", "d_p", "d_e")
+    }
+    assert rates == {
+        "g_f": ("Adam", 1e-5),
+        "g_w": ("Adam", 1e-5),
+        "d_p": ("Adam", 1e-4),
+        "d_e": ("SGD", 1e-4),
+    }
+    assert model["clip"] == data["clip"] == 10
+
+
+@pytest.fixture
+def emotion_gan(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """eMotion-GAN on three people, with little to do."""
+    snap_tree(folder / "tree", subjects=3, codes=range(7))
+    monkeypatch.setenv("SIGNALLED", str(folder / "signalled"))
+    return [f"--config={PACKAGE / 'emotion_gan.yaml'}", *SMALL]
+
+
+def only_run(folder: Path) -> RunFolder:
+    (run,) = runs(folder / "emotion_gan")
+    return run
+
+
+def test_emotion_gan_from_training_to_prediction(
+    folder: Path, emotion_gan: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    main(["fit", *emotion_gan, "--trainer.max_epochs=1", "--trainer.limit_train_batches=2"])
+    run = only_run(folder / "runs")
+    # Its monitor was logged, else there were no best.
+    assert (run.checkpoints / "best.ckpt").exists()
+    checkpoint = torch.load(run.last, weights_only=True)
+    assert len(checkpoint["optimizer_states"]) == len(checkpoint["lr_schedulers"]) == 4
+    assert checkpoint["global_step"] == 2
+
+    main(["test", *emotion_gan, "--ckpt_path=best"])
+    summary = json.loads((run.path / "summary.json").read_text())
+    assert summary["data"] == "tree"
+    assert set(summary["rows"]) == {"posed", "registration", "emotion_gan", "frontal"}
+    printed = capfd.readouterr().out
+    assert "Frontalization, data: tree" in printed
+    assert printed.strip().splitlines()[-1].startswith("run folder: ")
+    assert (run.path / "figures" / "test.png").exists()
+
+    # Of another fold: they were trained on.
+    with pytest.raises(SystemExit):
+        main(["test", *emotion_gan, "--ckpt_path=best", "--data.fold=2"])
+    assert "was trained on" in capfd.readouterr().err
+
+    write_frames(folder / "clip", person=9, frames=4)
+    main(["predict", *emotion_gan, "--ckpt_path=best", "--data.input=clip"])
+    (path,) = (run.path / "predict").rglob("predictions.csv")
+    predictions = list(csv.DictReader(path.read_text().splitlines()))
+    assert {row["sequence"] for row in predictions} == {"clip"}
+
+
+def test_emotion_gan_resumed_in_an_epoch_ends_at_the_same_bits(
+    folder: Path, emotion_gan: list[str]
+) -> None:
+    command = [
+        *("fit", *emotion_gan, "--trainer.max_epochs=2", "--trainer.limit_train_batches=3"),
+        *("--model.connection_epoch=1", "--checkpoint.every_minutes=0"),
+        "--trainer.callbacks+=tests.experiments.tiny.InterruptOnce",
+    ]
+    with pytest.raises(SystemExit) as exit_:
+        main(command)
+    assert exit_.value.code == 130
+    main(command)
+    main([*command, "--runs_dir=whole"])
+    resumed, whole = (
+        torch.load(only_run(folder / name).last, weights_only=True) for name in ("runs", "whole")
+    )
+    assert whole["global_step"] == 6
+    for part in ("optimizer_states", "lr_schedulers", "global_step"):
+        assert str(resumed[part]) == str(whole[part])
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][name], value), name
