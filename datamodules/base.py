@@ -163,6 +163,10 @@ class FlowDataModule(LightningDataModule):
         """
         raise NotImplementedError
 
+    def pair_reader(self, catalog: Catalog, extraction: Extraction) -> PairReader:
+        """Make what computes the rows of the cache."""
+        return PairReader(catalog.sequences, catalog.pairs, extraction)
+
     def compute_registered(self, reader: PairReader, row: int) -> dict[str, NDArray[Any]]:
         """Compute the flow after a classical registration of the posed frames of a pair."""
         return reader.registered(row)
@@ -173,8 +177,8 @@ class FlowDataModule(LightningDataModule):
 
     def posed_flows(
         self, cache: Cache, rows: NDArray[np.int64]
-    ) -> Iterator[NDArray[np.floating[Any]]]:
-        """Yield posed flows [2, H, W] in pixels, for the report of magnitudes."""
+    ) -> Iterator[NDArray[np.floating[Any]]] | None:
+        """Yield posed flows [2, H, W] in pixels, for the report of magnitudes; None for none."""
         return (cache.arrays["posed_flow"][row] for row in rows)
 
     def prepare_data(self) -> None:
@@ -202,7 +206,8 @@ class FlowDataModule(LightningDataModule):
         self.split_sizes = {name: len(rows) for name, rows in opened.parts.rows.items()}
         if stage in (None, "test"):
             self._registered = self._open_registered()
-            self.split_sizes["test"] = int(self._registered.valid.sum())
+            if self._registered is not None:
+                self.split_sizes["test"] = int(self._registered.valid.sum())
         self.train_subjects = opened.parts.subjects["train"]
         self.test_subjects = opened.parts.subjects["test"]
         self.num_folds = int(opened.fold_of.max()) + 1
@@ -349,12 +354,10 @@ class FlowDataModule(LightningDataModule):
             # Folds first: a wrong one should not cost the minutes that a cache takes.
             fold_of = catalog.fold_of(self.folds, self.fold_mode, self.seed)
             split = catalog.split(fold_of, self.fold)
+            extraction, label = self._extraction(catalog.colour), str(self.name).lower()
+            reader = self.pair_reader(catalog, extraction)
             caches = PairCaches(
-                catalog,
-                self._extraction(catalog.colour),
-                self.cache_dir,
-                str(self.name).lower(),
-                self.on_bad_sample,
+                catalog, extraction, self.cache_dir, label, self.on_bad_sample, reader
             )
             cache = caches.open_pairs()
             neutral_apex = "neutral_apex" in self.strategies
@@ -366,7 +369,7 @@ class FlowDataModule(LightningDataModule):
                 self.source = "synthetic"
         return self._opened
 
-    def _open_registered(self) -> Cache:
+    def _open_registered(self) -> Cache | None:
         caches, parts = self._open().caches, self._open().parts
         return caches.open_registered(
             parts.rows["test"],

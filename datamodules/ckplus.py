@@ -58,17 +58,13 @@ _PUBLISHED_SUBJECTS = 118
 _Key = tuple[str, str]
 
 
-class CKPlusDataModule(FlowDataModule):
-    """CK+: frontal sequences from the neutral face to the apex, posed by motions drawn here.
+class FrontalCKPlus(FlowDataModule):
+    """What the data modules of CK+ share: its sequences from the neutral face to the apex.
 
     593 sequences of 123 subjects, 327 of them (118 subjects) labelled::
 
         cohn-kanade-images/S005/001/S005_001_00000001.png ...
         Emotion/S005/001/S005_001_00000011_emotion.txt
-
-    A second camera does not exist: `posed_flow` is the frontal flow with a small in-plane motion
-    of the second frame and noise, see `posing`. Training draws a new motion for each sample in
-    each epoch; validation and test always the same one.
 
     Args:
         labels_csv: List `subject;file;emotion` that replaces the Emotion folder, in the codes of
@@ -76,24 +72,14 @@ class CKPlusDataModule(FlowDataModule):
             list.
         label_map: Expression of each code in `labels_csv`; null takes the codes of the Lille
             group.
-        rotation: Largest rotation to either side, in degrees.
-        translation: Largest shift along each axis, in pixels of the grid.
-        scale: Largest relative change of size.
-        noise: Standard deviation of the noise on each flow component, in pixels of the grid.
         synthetic_subjects: Number of embedded faces, where there is no root.
         **kwargs: See `FlowDataModule`.
 
     Reference:
         Lucey et al., The extended Cohn-Kanade dataset (CK+), CVPR workshops 2010.
-        eMotion-GAN, IV.A, for the motions.
 
     Deviation:
-        `expressions` stays at basic7, so that a model of SNaP-2DFe meets the same classes: of the
-        327 labelled sequences 309 are used, contempt is left out and counted, and the class
-        neutral has no sequence. `ck7` takes all 327, `basic6` the classes of the authors. A
-        sequence without a label file has no label; it is not neutral. The paper turns images and
-        estimates the flow again; see `pose_flow`. It gives no ranges: these move a face by about
-        as much as the paper's clip of 10 px.
+        A sequence without a label file has no label; it is not neutral.
     """
 
     name = "CK-plus"
@@ -102,10 +88,6 @@ class CKPlusDataModule(FlowDataModule):
         self,
         labels_csv: str | None = None,
         label_map: dict[str, str] | None = None,
-        rotation: float = 10.0,
-        translation: float = 4.0,
-        scale: float = 0.05,
-        noise: float = 0.2,
         synthetic_subjects: int = 20,
         **kwargs: Any,
     ) -> None:
@@ -114,7 +96,6 @@ class CKPlusDataModule(FlowDataModule):
         self._codes = expression_codes(label_map)
         if label_map is None:
             del self._codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
-        self._limits = PoseRange(rotation, translation, scale, noise)
         self._synthetic_subjects = synthetic_subjects
 
     def write_embedded(self, folder: Path) -> Path:
@@ -126,6 +107,43 @@ class CKPlusDataModule(FlowDataModule):
     def read_index(self, root: Path) -> Index:
         """Find the labelled sequences, see `read_ckplus`."""
         return read_ckplus(root, self._labels_csv, self._codes)
+
+
+class CKPlusDataModule(FrontalCKPlus):
+    """CK+, posed by motions drawn here.
+
+    A second camera does not exist: `posed_flow` is the frontal flow with a small in-plane motion
+    of the second frame and noise, see `posing`. Training draws a new motion for each sample in
+    each epoch; validation and test always the same one.
+
+    Args:
+        rotation: Largest rotation to either side, in degrees.
+        translation: Largest shift along each axis, in pixels of the grid.
+        scale: Largest relative change of size.
+        noise: Standard deviation of the noise on each flow component, in pixels of the grid.
+        **kwargs: See `FrontalCKPlus`.
+
+    Reference:
+        eMotion-GAN, IV.A.
+
+    Deviation:
+        `expressions` stays at basic7, so that a model of SNaP-2DFe meets the same classes: of the
+        327 labelled sequences 309 are used, contempt is left out and counted, and the class
+        neutral has no sequence. `ck7` takes all 327, `basic6` the classes of the authors. The
+        paper turns images and estimates the flow again; see `pose_flow`. It gives no ranges: these
+        move a face by about as much as the paper's clip of 10 px.
+    """
+
+    def __init__(
+        self,
+        rotation: float = 10.0,
+        translation: float = 4.0,
+        scale: float = 0.05,
+        noise: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._limits = PoseRange(rotation, translation, scale, noise)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn stored types into float32 and add `posed_flow`, on the device."""

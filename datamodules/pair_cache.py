@@ -28,6 +28,7 @@ class PairCaches:
         folder: Where caches live.
         label: Beginning of their names.
         on_bad_sample: Whether bad samples are an error.
+        reader: Computes the rows; None for flows and faces, as `PairReader` does.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class PairCaches:
         folder: Path,
         label: str,
         on_bad_sample: OnBadSample,
+        reader: PairReader | None = None,
     ) -> None:
         self._catalog = catalog
         self._folder = folder
@@ -47,7 +49,7 @@ class PairCaches:
             "pairs": hashlib.sha256(np.stack(catalog.pairs).tobytes()).hexdigest(),
             "extraction": dataclasses.asdict(extraction),
         }
-        self.reader = PairReader(catalog.sequences, catalog.pairs, extraction)
+        self.reader = reader or PairReader(catalog.sequences, catalog.pairs, extraction)
 
     def open_pairs(self) -> Cache:
         """Open the cache with a row for each pair.
@@ -56,11 +58,11 @@ class PairCaches:
             BadSamples: All that is wrong with index and images, where it may not be skipped.
         """
         problems = self._catalog.problems
-        code = code_digest(faces, flow, images, pairs, sequences)
+        code = code_digest(faces, flow, images, pairs, sequences, *self.reader.modules)
         try:
             cache = build_cache(
                 self._folder,
-                {**self._fingerprint, "code": code},
+                {**self._fingerprint, "code": code, **self.reader.parameters()},
                 len(self._catalog.pairs.sequence),
                 self.reader.specs(),
                 self.reader.row,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import cv2
@@ -106,8 +107,8 @@ class Extraction:
         flow = estimate_flow(grey(first), grey(second), self.flow, name=name)
         return np.ascontiguousarray(resize_flow(flow, self.size).transpose(2, 0, 1))
 
-    def box(self, neutral: Frame, name: str) -> Box:
-        """Find what to cut out of each frame of a recording, by its first frame.
+    def face(self, neutral: Frame, name: str) -> Box:
+        """Find the face in the first frame of a recording; a frame that is not cut is a face.
 
         Raises:
             BadSample: If no face is found.
@@ -117,7 +118,16 @@ class Extraction:
         face = detect_face(grey(neutral))
         if face is None:
             raise BadSample(name, "no face was found in this first frame")
-        return loose_box(face, LOOSE_MARGIN, neutral.shape)
+        return face
+
+    def box(self, neutral: Frame, name: str) -> Box:
+        """Find what to cut out of each frame of a recording, by its first frame.
+
+        Raises:
+            BadSample: If no face is found.
+        """
+        face = self.face(neutral, name)
+        return face if self.crop == "none" else loose_box(face, LOOSE_MARGIN, neutral.shape)
 
     def cut(self, frame: Frame, neutral: Frame, box: Box, name: str) -> Frame:
         """Cut the face out of a later frame of a recording.
@@ -141,6 +151,10 @@ class CropReader:
         recording: The recording.
         extraction: How faces are cut out.
         box: What to cut out; found in the first frame where None.
+
+    Attributes:
+        neutral: The first frame, whole.
+        box: What is cut out.
     """
 
     def __init__(self, recording: Recording, extraction: Extraction, box: Box | None) -> None:
@@ -148,9 +162,9 @@ class CropReader:
         self._reader: FrameReader = recording.reader(colour=extraction.colour)
         self._faces: dict[int, Frame] = {}
         self._extraction = extraction
-        self._neutral = self._reader.read(0)
-        self.box = box or extraction.box(self._neutral, recording.frame_name(0))
-        self._faces[0] = crop(self._neutral, self.box)
+        self.neutral = self._reader.read(0)
+        self.box = box or extraction.box(self.neutral, recording.frame_name(0))
+        self._faces[0] = crop(self.neutral, self.box)
 
     def pair(self, first: int, second: int) -> tuple[Frame, Frame]:
         """Return the faces of two frames.
@@ -166,7 +180,7 @@ class CropReader:
         if index not in self._faces:
             name = self.recording.frame_name(index)
             frame = self._reader.read(index)
-            self._faces[index] = self._extraction.cut(frame, self._neutral, self.box, name)
+            self._faces[index] = self._extraction.cut(frame, self.neutral, self.box, name)
         return self._faces[index]
 
 
@@ -177,7 +191,12 @@ class PairReader:
         sequences: The sequences.
         pairs: The table of pairs.
         extraction: How a pair becomes arrays.
+
+    Attributes:
+        modules: What a subclass computes its rows with, beyond what all readers use.
     """
+
+    modules: tuple[ModuleType, ...] = ()
 
     def __init__(self, sequences: Items[Sequence], pairs: Pairs, extraction: Extraction) -> None:
         self._sequences = sequences
@@ -218,6 +237,10 @@ class PairReader:
         if self._sequences[0].posed is not None:
             specs["posed_flow"] = flow
         return specs
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the rows of a subclass depend on beyond those of all readers."""
+        return {}
 
     def registered(self, row: int) -> dict[str, NDArray[Any]]:
         """Estimate the posed flow after a classical registration of the posed frames.
@@ -267,14 +290,17 @@ class PairReader:
         return self._sequences[int(self._pairs.sequence[row])]
 
     def _faces(self, row: int, camera: int) -> tuple[Frame, Frame]:
+        first, second = int(self._pairs.first[row]), int(self._pairs.second[row])
+        return self._crops(row, camera).pair(first, second)
+
+    def _crops(self, row: int, camera: int) -> CropReader:
         recording = self._sequence(row).recordings()[camera]
         readers: dict[int, CropReader] = self._local.__dict__.setdefault("readers", {})
-        first, second = int(self._pairs.first[row]), int(self._pairs.second[row])
         if camera not in readers or readers[camera].recording is not recording:
             key = (int(self._pairs.sequence[row]), camera)
             readers[camera] = CropReader(recording, self._extraction, self._boxes.get(key))
             self._boxes[key] = readers[camera].box
-        return readers[camera].pair(first, second)
+        return readers[camera]
 
     def _flow(self, row: int, camera: int, first: Frame, second: Frame) -> NDArray[np.float16]:
         recording = self._sequence(row).recordings()[camera]

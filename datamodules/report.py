@@ -23,14 +23,18 @@ _LISTED = 5  # problems written out in the log; the error that they are by defau
 
 
 def report(
-    title: str, opened: Opened, posed_flows: Iterable[NDArray[np.floating[Any]]], clip: float
+    title: str,
+    opened: Opened,
+    posed_flows: Iterable[NDArray[np.floating[Any]]] | None,
+    clip: float,
 ) -> None:
     """Say what the data are, and write folds and magnitudes into a folder beside the cache.
 
     Args:
         title: Name of the data set and its source.
         opened: The data set.
-        posed_flows: Posed flows [2, H, W] of some training pairs, in pixels.
+        posed_flows: Posed flows [2, H, W] of some training pairs, in pixels; None for data that
+            are not posed.
         clip: Magnitude in pixels at which the method cuts.
     """
     catalog, cache, fold_of = opened.catalog, opened.cache, opened.fold_of
@@ -39,10 +43,11 @@ def report(
     protocol = catalog.protocol(fold_of)
     protocol_file = folder / f"protocol_{folds_hash(protocol)[:12]}.csv"
     write_protocol(protocol_file, protocol)
-    flows = {
-        "flow": (cache.arrays["flow"][row] for row in some_of(opened.parts.rows["train"])),
-        "posed_flow": posed_flows,
+    flows: dict[str, Iterable[NDArray[np.floating[Any]]]] = {
+        "flow": (cache.arrays["flow"][row] for row in some_of(opened.parts.rows["train"]))
     }
+    if posed_flows is not None:
+        flows["posed_flow"] = posed_flows
     lines = [
         f"{title}: {len(catalog.sequences)} sequences of {len(catalog.subjects)} subjects, "
         f"{len(cache.valid)} pairs of frames; {len(catalog.problems)} problems in files and lists "

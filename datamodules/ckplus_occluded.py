@@ -1,0 +1,116 @@
+"""CK+ behind black boxes over parts of the face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.cache import Cache
+from datamodules.catalog import Catalog
+from datamodules.ckplus import FrontalCKPlus
+from datamodules.occluded_pairs import OccludedPairReader
+from datamodules.occlusion import REGIONS
+from datamodules.pairs import Extraction, PairReader
+from datamodules.sequences import Sequence, find_folder, folders
+
+_LANDMARKS = ("Landmarks",)
+
+
+class OccludedCKPlusDataModule(FrontalCKPlus):
+    """CK+ from neutral to apex: flows of whole faces beside those of the same faces occluded.
+
+    Gives batches like `batch.OccludedFlowBatch`. A box is placed by the landmarks of the first
+    frame where the data set has them, else by the detected face, and drawn on the frames before
+    the flow is estimated. A batch to predict on holds the flows of its recordings as they are.
+
+    Args:
+        regions: What is occluded, by names from `occlusion.REGIONS`; a sample comes with all.
+        share: Of the area of the face that the regions ``random`` and ``moving`` cover, in (0, 1].
+        expressions: Classes: basic7, basic6, all8 or ck7.
+        size: Side of the grid to which flows are resized, in pixels.
+        clip: Magnitude at which the method clips, in pixels of a 128x128 grid.
+        **kwargs: See `FrontalCKPlus`.
+
+    Attributes:
+        regions: As given.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Reference:
+        SSIM-VAE, 3.1.
+    """
+
+    def __init__(
+        self,
+        regions: tuple[str, ...] = ("eyes", "mouth"),
+        share: float = 0.25,
+        expressions: str = "ck7",
+        size: int = 64,
+        clip: float = 5.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            expressions=expressions,
+            size=size,
+            clip=clip,
+            strategies=("neutral_apex",),
+            steps=(),
+            **kwargs,
+        )
+        if not regions or len(set(regions)) < len(regions) or set(regions) - set(REGIONS):
+            raise ValueError(
+                f"data.regions must name one or more of {', '.join(REGIONS)}, each once, "
+                f"but is {', '.join(regions) or 'empty'}."
+            )
+        if not 0 < share <= 1:
+            raise ValueError(f"data.share must lie above 0 and up to 1, but is {share}.")
+        self.regions = tuple(regions)
+        self._share = share
+
+    def pair_reader(self, catalog: Catalog, extraction: Extraction) -> PairReader:
+        """Make what computes clean and occluded flows of a pair."""
+        return OccludedPairReader(
+            catalog.sequences,
+            catalog.pairs,
+            extraction,
+            regions=self.regions,
+            share=self._share,
+            landmarks=find_landmarks(catalog.root, catalog.sequences),
+            root=catalog.root,
+        )
+
+    def posed_flows(self, cache: Cache, rows: NDArray[np.int64]) -> None:
+        """Return None: these faces are not posed."""
+        return
+
+    def _open_registered(self) -> None:
+        """Open nothing: a frontal face needs no registration."""
+        return
+
+
+def find_landmarks(root: Path, sequences: tuple[Sequence, ...]) -> list[Path | None]:
+    """Find the landmarks of the first frame of each sequence of CK+.
+
+    Args:
+        root: Folder of the data set, or one or two levels above it.
+        sequences: The sequences.
+
+    Returns:
+        A file for each sequence, None where there is none.
+    """
+    folder = find_folder(root, _LANDMARKS)
+    if folder is None:
+        return [None] * len(sequences)
+    # An archive unpacked into a folder of its own name.
+    folder = next((path for path in folders(folder) if path.name.lower() == "landmarks"), folder)
+    files = []
+    for sequence in sequences:
+        frame = sequence.frontal.files()[0]
+        place = folder / frame.parent.parent.name / frame.parent.name
+        file = place / f"{frame.stem}_landmarks.txt"
+        files.append(file if file.exists() else None)
+    return files

@@ -1,0 +1,292 @@
+"""`lightning compare`: several methods on the same folds, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.crossval.arguments import CommandParser
+from experiments.crossval.place import About, CrossvalFolder
+from experiments.crossval.records import MAIN, FoldRecord
+from experiments.crossval.report import as_text, markdown_table, spread
+from experiments.crossval.statistics import PairedTest, corrected_resampled_t, estimate, mcnemar
+from experiments.crossval.summary import (
+    Summary,
+    collect,
+    headline_accuracy,
+    headline_conditions,
+    summarize,
+)
+from experiments.errors import CommandError, close_match, usage_error
+from experiments.published import papers_dataset, published_figure
+
+HEADLINE = "accuracy"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole cross-validation.
+
+    Args:
+        path: Its folder.
+        about: What was cross-validated.
+        records: Its folds, in order.
+        summary: What `summarize` said of them.
+    """
+
+    path: Path
+    about: About
+    records: list[FoldRecord]
+    summary: Summary
+
+    def values(self, measure: str) -> list[float] | None:
+        """Return a measure on each fold, None where a fold does not have it."""
+        if measure == HEADLINE:
+            values = [headline_accuracy(record, self.about.headline) for record in self.records]
+        else:
+            values = [record.metrics.get(f"test/{measure}") for record in self.records]
+        found = [value for value in values if value is not None]
+        return found if len(found) == len(values) else None
+
+    def right(self, measure: str) -> dict[tuple[str, str], bool] | None:
+        """Tell which samples were answered rightly, None for a measure of something else."""
+        right = {}
+        for record in self.records:
+            if record.predictions is None:
+                return None
+            answers = record.predictions.answers
+            if measure == HEADLINE:
+                conditions = headline_conditions(list(answers), self.about.headline)
+            else:
+                conditions = [measure.replace("accuracy", MAIN, 1)]
+            for condition in conditions:
+                if condition not in answers:
+                    return None
+                for sample, label, answer in zip(
+                    record.predictions.samples,
+                    record.predictions.labels,
+                    answers[condition],
+                    strict=True,
+                ):
+                    right[sample, condition] = label == answer
+        return right
+
+
+def compare(args: Sequence[str]) -> None:
+    """Run `lightning compare`.
+
+    Args:
+        args: What follows it on the command line.
+
+    Raises:
+        CommandError: If the runs cannot be compared.
+    """
+    parser = CommandParser(
+        prog="lightning compare",
+        allow_abbrev=False,
+        description="Compare cross-validations on the same folds; the first is the reference.",
+    )
+    parser.add_argument("runs", nargs="+", help="Folders: runs/<experiment>/crossval-<hash>.")
+    parser.add_argument(
+        "--measures", nargs="+", help="What to compare; default: accuracy, by every name."
+    )
+    options = parser.parse_args(list(args))
+    runs = [load(Path(run)) for run in options.runs]
+    check_comparable(runs)
+    print(as_markdown(runs, choose_measures(runs, options.measures)), flush=True)
+
+
+def load(path: Path) -> Run:
+    """Read a cross-validation.
+
+    Args:
+        path: Its folder, or that of an experiment which has only one.
+
+    Returns:
+        Its folds, all of them.
+
+    Raises:
+        CommandError: If there is none, or folds are missing.
+    """
+    inside = sorted(path.glob("crossval-*"))
+    if len(inside) > 1:
+        names = ", ".join(str(folder) for folder in inside)
+        raise CommandError(f"{path} holds several cross-validations: give one of {names}.")
+    folder = CrossvalFolder(inside[0] if inside else path)
+    about = folder.about()
+    records, missing = collect(folder)
+    if missing or not records:
+        raise CommandError(
+            f"{folder.path} lacks folds {', '.join(map(str, missing)) or 'altogether'}: finish it "
+            f"with lightning crossval {' '.join(about.arguments)}"
+        )
+    return Run(folder.path, about, records, summarize(about, records))
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Make sure that all runs tested the same samples in the same folds.
+
+    Args:
+        runs: Cross-validations.
+
+    Raises:
+        CommandError: If they differ in data, in folds or in classes.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        for key, what in (
+            ("manifest_hash", "data"),
+            ("folds_hash", "folds"),
+            ("done", "folds"),
+            ("class_names", "classes"),
+            ("n_test", "test samples"),
+        ):
+            if run.summary[key] != first.summary[key]:
+                raise CommandError(
+                    f"{run.path} and {first.path} have differing {what} "
+                    f"({_short(run.summary[key])} and {_short(first.summary[key])}): only methods "
+                    "on the same folds are compared."
+                )
+
+
+def choose_measures(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
+    """Choose what is compared.
+
+    Args:
+        runs: Cross-validations.
+        wanted: Names given by a person, without `test/`.
+
+    Returns:
+        These, or `accuracy` and everything else of that name that all runs measured.
+
+    Raises:
+        CommandError: If a run does not have what is wanted.
+    """
+    keys = [key.removeprefix("test/") for key in runs[0].records[0].metrics]
+    common = [HEADLINE, *(key for key in keys if key != HEADLINE)]
+    common = [key for key in common if all(run.values(key) is not None for run in runs)]
+    for name in wanted or ():
+        if name not in common:
+            known = f": they have {', '.join(common)}"
+            raise usage_error(f"Not every run measured {name}{close_match(name, common) or known}")
+    if wanted:
+        return list(wanted)
+    return [key for key in common if "accuracy" in key and "balanced" not in key]
+
+
+def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
+    """Write the table.
+
+    Args:
+        runs: Comparable cross-validations, the reference first.
+        measures: What to compare.
+
+    Returns:
+        Markdown, with what it stands on below the table.
+    """
+    first = runs[0].summary
+    names = _names(runs)
+    dataset = papers_dataset(first)
+    rows = []
+    for measure in measures:
+        for run, name in zip(runs, names, strict=True):
+            rows.append([measure, name, *_cells(run, runs[0], measure, dataset)])
+    columns = ["measure", "method", "mean ± std", "pooled", "difference", "p (t)", "p (McNemar)"]
+    if dataset is None:
+        rows = [row[:-1] for row in rows]
+    else:
+        columns.append(f"published ({dataset})")
+    lines = [
+        f"Data {first['source']}, {first['folds']} folds ({first['fold_mode']}), "
+        f"{first['n_test']} test samples of {first['n_subjects']} subjects.",
+        "",
+        *markdown_table(columns, rows),
+        *(
+            f"{name}: {run.path}, seed {run.about.seed}, commit {run.summary['commit']}"
+            for run, name in zip(runs, names, strict=True)
+        ),
+        *(
+            f"* {name} departs from the protocol: {phrase}"
+            for run, name in zip(runs, names, strict=True)
+            for phrase in run.summary["departures"]
+        ),
+    ]
+    if len(runs) > 1:
+        lines += [
+            f"Differences are to {names[0]}, with 95 % intervals. p (t): corrected resampled "
+            "t-test over folds (Nadeau and Bengio 2003). p (McNemar): exact, over pooled test "
+            "samples. Neither is corrected for the number of comparisons.",
+        ]
+    if dataset is None:
+        lines.append(
+            "No published figures: these are not the data of a paper, by source or by the numbers "
+            "of samples and subjects."
+        )
+    return "\n".join(lines)
+
+
+def _cells(run: Run, reference: Run, measure: str, dataset: str | None) -> list[str]:
+    values, others = run.values(measure) or [], reference.values(measure) or []
+    right = run.right(measure)
+    pooled = "-" if right is None else as_text(sum(right.values()) / len(right), measure)
+    difference, t_p, mcnemar_p = "", "", ""
+    if run is not reference:
+        differences = [a - b for a, b in zip(values, others, strict=True)]
+        # One of so many folds tests, the next validates, and the others train.
+        test = corrected_resampled_t(differences, 1 / (run.summary["folds"] - 2))
+        difference, t_p = _difference(test, measure), _p(test.p)
+        mcnemar_p = _mcnemar(right, reference.right(measure))
+    figure = dataset and published_figure(
+        dataset, run.about.model, run.about.model_arguments, measure
+    )
+    mean = spread(vars(estimate(values)), measure)
+    return [mean, pooled, difference, t_p, mcnemar_p, str(figure) if figure else ""]
+
+
+def _difference(test: PairedTest, measure: str) -> str:
+    shares = as_text(0.0, measure).endswith("%")
+
+    def signed(value: float) -> str:
+        return f"{100 * value:+.1f}" if shares else f"{value:+.4g}"
+
+    interval = "" if test.low is None else f" [{signed(test.low)}, {signed(test.high or 0.0)}]"
+    return signed(test.mean) + interval
+
+
+def _mcnemar(
+    right: dict[tuple[str, str], bool] | None, others: dict[tuple[str, str], bool] | None
+) -> str:
+    # Methods may answer under conditions of their own; the same samples are compared.
+    if right is None or others is None or right.keys() != others.keys():
+        return "-"
+    return _p(mcnemar([right[key] for key in others], list(others.values())).p)
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Name runs by their experiments, and by the arguments in which they differ."""
+    arguments = [run.about.model_arguments for run in runs]
+    keys = dict.fromkeys(key for given in arguments for key in given)
+    differing = [k for k in keys if len({str(given.get(k)) for given in arguments}) > 1]
+    names = []
+    for run in runs:
+        same = [other for other in runs if other.about.experiment == run.about.experiment]
+        parts = [run.about.experiment]
+        if len(same) > 1:
+            given = run.about.model_arguments
+            parts += [f"{key}={given[key]}" for key in differing if key in given]
+        names.append(" ".join(parts))
+    if len(set(names)) < len(names):
+        names = [f"{name} {run.path.name}" for name, run in zip(names, runs, strict=True)]
+    marks = ["*" if run.summary["departures"] else "" for run in runs]
+    return [name + mark for name, mark in zip(names, marks, strict=True)]
+
+
+def _short(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 40 else f"{text[:8]} ..."

@@ -1,0 +1,1 @@
+"""Cross-validation: folds as processes of their own, resumed, checked and summed up."""

@@ -1,0 +1,206 @@
+"""What is said of ten folds, and of two methods on the same folds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measure over folds.
+
+    Args:
+        n: Number of folds that have it.
+        mean: Mean over them.
+        std: Sample standard deviation (n - 1); None for a single fold.
+        low: Lower end of the 95 % interval of the mean; None for a single fold.
+        high: Its upper end.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Sum up the values of the folds by Student's t.
+
+    Args:
+        values: One finite value a fold, at least one.
+
+    Returns:
+        Mean, sample standard deviation and 95 % interval. The folds share most of their training
+        data, so that the interval is, if anything, too narrow.
+    """
+    n = len(values)
+    mean, std = _mean_and_std(values)
+    if std is None:
+        return Estimate(n, mean, None, None, None)
+    half = _quantile(n - 1) * std / math.sqrt(n)
+    return Estimate(n, mean, std, mean - half, mean + half)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a confusion matrix says.
+
+    Args:
+        accuracy: Share of right answers.
+        balanced_accuracy: Mean recall of the classes that occur.
+        f1_macro: Mean F1 of the classes that occur or were answered.
+        recall: Recall of each class; None for one that does not occur.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    f1_macro: float
+    recall: tuple[float | None, ...]
+
+
+def confusion_matrix(
+    labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
+) -> NDArray[np.int64]:
+    """Count answers.
+
+    Args:
+        labels: True class of each sample, at least one.
+        predicted: Class answered.
+        classes: Names of the K classes, in order.
+
+    Returns:
+        int64 [K, K], the true class in the row.
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    matrix = np.zeros((len(classes), len(classes)), np.int64)
+    for label, answer in zip(labels, predicted, strict=True):
+        matrix[index[label], index[answer]] += 1
+    return matrix
+
+
+def scores(matrix: NDArray[np.int64]) -> Scores:
+    """Score a confusion matrix.
+
+    Args:
+        matrix: int64 [K, K], the true class in the row, not all zero.
+
+    Returns:
+        The scores, each from 0 to 1.
+    """
+    right = matrix.diagonal()
+    occurs, answered = matrix.sum(axis=1), matrix.sum(axis=0)
+    recall = [int(r) / int(n) if n else None for r, n in zip(right, occurs, strict=True)]
+    seen = [value for value in recall if value is not None]
+    both = occurs + answered
+    f1 = [2 * int(r) / int(n) for r, n in zip(right, both, strict=True) if n]
+    return Scores(
+        accuracy=int(right.sum()) / int(matrix.sum()),
+        balanced_accuracy=math.fsum(seen) / len(seen),
+        f1_macro=math.fsum(f1) / len(f1),
+        recall=tuple(recall),
+    )
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The difference of two methods on the same folds.
+
+    Args:
+        mean: Mean difference.
+        low: Lower end of its 95 % interval; None for a single fold.
+        high: Its upper end.
+        p: Two-sided p-value of no difference; None for a single fold.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+def corrected_resampled_t(differences: Sequence[float], ratio: float) -> PairedTest:
+    """Test the difference of two methods over folds.
+
+    The plain t-test takes the folds for independent and finds differences where there are none;
+    this one widens the variance by the share of the training data that folds have in common.
+
+    Args:
+        differences: Difference on each fold, at least one.
+        ratio: Test samples for each training sample, 1 / 8 where one fold of ten tests and
+            another validates.
+
+    Returns:
+        Mean difference, its interval and p-value.
+
+    Reference:
+        Nadeau and Bengio, Inference for the generalization error, Machine Learning 52, 2003,
+        section 3. Bouckaert and Frank, PAKDD 2004, for cross-validation.
+    """
+    n = len(differences)
+    mean, std = _mean_and_std(differences)
+    if std is None:
+        return PairedTest(mean, None, None, None)
+    error = math.sqrt(1 / n + ratio) * std
+    half = _quantile(n - 1) * error
+    if error == 0:
+        return PairedTest(mean, mean, mean, 1.0 if mean == 0 else 0.0)
+    p = float(2 * stdtr(n - 1, -abs(mean) / error))
+    return PairedTest(mean, mean - half, mean + half, p)
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Where two methods answer the same samples differently.
+
+    Args:
+        only_first: Samples that only the first gets right.
+        only_second: Samples that only the second gets right.
+        p: Two-sided exact p-value of both being as likely.
+    """
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
+    """Test two methods on the same samples, by the exact binomial distribution.
+
+    Args:
+        first: Whether the first method is right on each sample.
+        second: Whether the second is.
+
+    Returns:
+        Counts and p-value. Samples of one person are not independent, so that it is, if anything,
+        too small.
+
+    Reference:
+        McNemar, Psychometrika 12, 1947.
+    """
+    only_first = sum(a and not b for a, b in zip(first, second, strict=True))
+    only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    tail = sum(math.comb(n, k) for k in range(fewer + 1))
+    # Whole numbers up to here: 2 ** n is no float for large n.
+    return McNemar(only_first, only_second, min(1.0, 2 * tail / 2**n))
+
+
+def _mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
+    # Exact sums: equal to the last digit whatever the order.
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, None
+    return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+
+
+def _quantile(degrees: int) -> float:
+    return float(stdtrit(degrees, (1 + _LEVEL) / 2))

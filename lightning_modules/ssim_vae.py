@@ -1,0 +1,247 @@
+"""SSIM-VAE: give the flow of an occluded face back what the occlusion took, then recognise it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_modules.networks.codec import FlowCodec
+from lightning_modules.networks.flow_cnn import FlowCNN
+from lightning_modules.networks.variational_autoencoder import (
+    ReconstructionPrior,
+    VariationalAutoencoder,
+)
+from lightning_modules.occlusion_quality import OcclusionQuality, conditions
+from lightning_modules.players import advance, descend, uncount
+from losses.variational import ReconstructionCost, kl_divergence, reconstruction_loss
+
+if TYPE_CHECKING:
+    from datamodules.batch import OccludedFlowBatch, SequenceBatch
+
+
+class SSIMVAE(LightningModule):
+    """A variational autoencoder from occluded to clean flows, and a Flow-CNN on clean flows.
+
+    Both learn in one run and neither sees the other: Flow-CNN is never shown an occluded or a
+    reconstructed flow in training, and its judgement trains no reconstruction.
+
+    Args:
+        num_classes: Number of expressions K.
+        size: Side of the flows in pixels: 24, 48, 64, 96, 128 or alike.
+        latent: Number of latent dimensions Z.
+        width: Channels of the autoencoder's first block.
+        prior: none (paper) or residual: the autoencoder corrects the occluded flow.
+        clip: Longest motion kept, in pixels of a grid of 128x128; scaled with the size.
+        cost: Reconstruction cost: bce, mse or ssim.
+        kl_weight: Weight of a nat of KL divergence against a unit of cost at one element.
+        variational: False makes it a denoising autoencoder: no sampling, no KL divergence.
+        dropout: Share of units that Flow-CNN's MLP drops in training.
+        vae_optimizer: Optimizer of the autoencoder; trainer.global_step counts its steps.
+        flow_cnn_optimizer: Optimizer of Flow-CNN.
+        lr_scheduler: Scheduler of both, stepped once an epoch.
+
+    Raises:
+        ValueError: If the size does not fit the networks.
+
+    Reference:
+        Kemmou et al., 3.2 and 4.2. The denoising autoencoder is that of its Table 4.
+
+    Deviation:
+        The paper's total is reconstruction plus KL, each under a reduction of its own; here all
+        costs have one, see ``losses.variational.reconstruction_loss``, and a weight.
+        It names neither optimizers nor learning rates, latent dimensions or epochs.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 7,
+        size: int = 64,
+        latent: int = 64,
+        width: int = 32,
+        prior: ReconstructionPrior = "none",
+        clip: float = 5.0,
+        cost: ReconstructionCost = "ssim",
+        kl_weight: float = 0.1,
+        variational: bool = True,
+        dropout: float = 0.5,
+        vae_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
+        flow_cnn_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
+        lr_scheduler: LRSchedulerCallable = lambda o: torch.optim.lr_scheduler.MultiStepLR(
+            o, milestones=[60, 80], gamma=0.3
+        ),
+    ) -> None:
+        super().__init__()
+        # Functions cannot stand in a checkpoint that loads with weights_only.
+        self.save_hyperparameters(ignore=["vae_optimizer", "flow_cnn_optimizer", "lr_scheduler"])
+        self.automatic_optimization = False
+        self.num_classes = num_classes
+        self.cost: ReconstructionCost = cost
+        self.kl_weight = kl_weight
+        self.variational = variational
+        self.optimizer_callables = (vae_optimizer, flow_cnn_optimizer)
+        self.lr_scheduler = lr_scheduler
+
+        self.codec = FlowCodec(clip * size / 128, "cartesian")
+        self.vae = VariationalAutoencoder(size, latent, width, prior=prior)
+        self.flow_cnn = FlowCNN(num_classes, size, dropout=dropout)
+
+    def forward(self, flow: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruct flows and name their expressions.
+
+        Args:
+            flow: Flows [B, 2, H, W] in pixels, occluded or not.
+
+        Returns:
+            Reconstructed flows [B, 2, H, W] in pixels, and logits [B, K] of Flow-CNN on them.
+        """
+        reconstructed = _from_unit(self.vae(_to_unit(self.codec.encode(flow))))
+        return self.codec.decode(reconstructed), self.flow_cnn(reconstructed).float()
+
+    def setup(self, stage: str) -> None:
+        """Make the metrics of the conditions that the data module has."""
+        regions = getattr(getattr(self.trainer, "datamodule", None), "regions", None)
+        if not regions:
+            raise ValueError(
+                "SSIM-VAE needs a data module that occludes faces and names its regions, like "
+                "OccludedCKPlusDataModule; the one given has none."
+            )
+        self.conditions = conditions(regions)
+        self.quality = OcclusionQuality(regions, self.num_classes)
+
+    # ---- training
+
+    def on_train_epoch_start(self) -> None:
+        """Bring the schedulers to this epoch."""
+        advance(cast(list[Any], self.lr_schedulers()), self.current_epoch)
+
+    def training_step(self, batch: OccludedFlowBatch, batch_idx: int) -> None:
+        """Move the autoencoder from occluded to clean flows, and Flow-CNN on clean flows."""
+        vae, flow_cnn = cast(list[LightningOptimizer], self.optimizers())
+        uncount([flow_cnn])
+        clean = self.codec.encode(batch["flow"])
+        occluded = batch["occluded_flow"]
+
+        with self.toggled_optimizer(vae):
+            losses = self._vae_losses(
+                _to_unit(self.codec.encode(occluded.flatten(0, 1))),  # (B * R, 2, H, W)
+                _to_unit(clean).repeat_interleave(occluded.shape[1], dim=0),
+            )
+            descend(self, vae, losses["vae"])
+        with self.toggled_optimizer(flow_cnn):
+            logits = self.flow_cnn(clean).float()
+            losses["cross_entropy"] = functional.cross_entropy(logits, batch["label"])
+            descend(self, flow_cnn, losses["cross_entropy"])
+
+        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
+
+    # ---- evaluation
+
+    def validation_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Measure all conditions on a batch; returns the same as :meth:`test_step`."""
+        return self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/accuracy_<condition>`` and what else the quality holds."""
+        self._log_quality("val")
+
+    def test_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Measure all conditions on a batch.
+
+        Returns:
+            ``logits`` [B, K] of Flow-CNN on the clean flows and ``logits_<condition>`` of every
+            other condition; ``label``, ``sample_id``; in pixels ``flow`` [B, 2, H, W],
+            ``occluded_flow`` and ``reconstructed_flow`` [B, R, 2, H, W].
+        """
+        return self._evaluate(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the same as validation, as ``test/...``."""
+        self._log_quality("test")
+
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, Any]:
+        """Reconstruct and recognise pairs of frames of recordings without labels.
+
+        Returns:
+            ``logits`` [B, K] on the reconstructed flows, ``sample_id``, ``sequence``, ``frame``,
+            and in pixels ``occluded_flow`` and ``reconstructed_flow`` [B, 2, H, W].
+        """
+        reconstructed, logits = self(batch["posed_flow"])
+        return {
+            "logits": logits,
+            "sample_id": batch["sample_id"],
+            "sequence": batch["sequence"],
+            "frame": batch["frame"],
+            "occluded_flow": batch["posed_flow"],
+            "reconstructed_flow": reconstructed,
+        }
+
+    # ---- optimizers
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
+        """Return the optimizers of autoencoder and Flow-CNN, and a scheduler for each."""
+        optimizers = [
+            build(player.parameters())
+            for build, player in zip(
+                self.optimizer_callables, (self.vae, self.flow_cnn), strict=True
+            )
+        ]
+        return optimizers, [self.lr_scheduler(optimizer) for optimizer in optimizers]
+
+    # ---- parts of the steps
+
+    def _vae_losses(self, occluded: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Equation (6): ``vae`` and its terms, for flows [B * R, 2, H, W] in [0, 1]."""
+        posterior = self.vae.encode(occluded)
+        latent = posterior.sample() if self.variational else posterior.mean
+        reconstruction = reconstruction_loss(
+            self.vae.decode(latent, occluded), clean, cost=self.cost
+        )
+        if not self.variational:
+            return {"reconstruction": reconstruction, "vae": reconstruction}
+        kl = kl_divergence(*posterior)
+        total = reconstruction + self.kl_weight * kl
+        return {"reconstruction": reconstruction, "kl": kl, "vae": total}
+
+    def _evaluate(self, batch: OccludedFlowBatch) -> dict[str, Tensor]:
+        flow, label = batch["flow"], batch["label"]
+        shown = torch.cat((flow.unsqueeze(1), batch["occluded_flow"]), dim=1)  # (B, 1 + R, ...)
+        encoded = self.codec.encode(shown.flatten(0, 1))
+        posterior = self.vae.encode(_to_unit(encoded))
+        restored = _from_unit(self.vae.decode(posterior.mean, _to_unit(encoded)))
+        logits = torch.stack((self.flow_cnn(encoded), self.flow_cnn(restored)))
+        logits = logits.float().view(2, *shown.shape[:2], -1).transpose(0, 1).flatten(1, 2)
+        restored = self.codec.decode(restored).view_as(shown)
+        flows = torch.cat((shown, restored), dim=1)  # (B, C, 2, H, W)
+        means = posterior.mean.view(*shown.shape[:2], -1)[:, 1:]  # (B, R, Z)
+        self.quality.update(logits, flows, label, means)
+        others = zip(self.conditions[1:], logits.unbind(1)[1:], strict=True)
+        return {
+            "logits": logits[:, 0],
+            **{f"logits_{name}": answer for name, answer in others},
+            "label": label,
+            "sample_id": batch["sample_id"],
+            "flow": flow,
+            "occluded_flow": batch["occluded_flow"],
+            "reconstructed_flow": restored[:, 1:],
+        }
+
+    def _log_quality(self, split: str) -> None:
+        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
+        values = {f"{split}/{name}": value for name, value in self.quality.summarize().items()}
+        self.log_dict(values, sync_dist=True)
+
+
+def _to_unit(encoded: Tensor) -> Tensor:
+    """From [-1, 1] to [0, 1], with no motion at 0.5, where BCE and SSIM are defined."""
+    return (encoded + 1) / 2
+
+
+def _from_unit(flow: Tensor) -> Tensor:
+    """Back to [-1, 1], what Flow-CNN and the codec read."""
+    return 2 * flow - 1

@@ -1,0 +1,77 @@
+"""Structural similarity as a loss."""
+
+from __future__ import annotations
+
+import torch
+from kornia.metrics import ssim
+from torch import Tensor, nn
+
+from losses.flow import Reduction, _reduce
+
+
+def ssim_loss(
+    pred: Tensor, target: Tensor, *, window_size: int = 11, reduction: Reduction = "mean"
+) -> Tensor:
+    r"""One minus the structural similarity, :math:`1 - \mathrm{SSIM}`.
+
+    Means, variances and covariance are taken a channel under a Gaussian window of standard
+    deviation 1.5 pixels, at every pixel; the border is reflected. C1 and C2 are 0.01 and 0.03
+    squared, for a range of 1. The gradient is finite everywhere, and 0 where both are equal.
+
+    Args:
+        pred: Images or encoded flows [B, C, H, W] in [0, 1]; SSIM of signed values means nothing.
+        target: The same, of the same shape.
+        window_size: Side of the window in pixels; odd.
+        reduction: ``mean`` or ``sum`` over samples, channels and pixels, or ``none``.
+
+    Returns:
+        The loss, from 0 (equal) to 2 (inverted): a scalar, or the map [B, C, H, W] for ``none``.
+
+    Raises:
+        ValueError: If the shapes differ, or the window is even or does not fit.
+
+    Reference:
+        SSIM-VAE, 3.2.4, equation (4); Wang et al., Image quality assessment (TIP 2004).
+
+    Deviation:
+        The paper prints SSIM itself as the loss, which is better the larger it is. kornia's loss
+        is half of ours.
+
+    Example:
+        >>> image = torch.rand(1, 1, 16, 16)
+        >>> ssim_loss(image, image)
+        tensor(0.)
+    """
+    if pred.shape != target.shape or pred.ndim != 4:
+        raise ValueError(
+            f"Two batches of one shape [B, C, H, W] are compared, got {tuple(pred.shape)} "
+            f"and {tuple(target.shape)}."
+        )
+    if window_size % 2 == 0 or min(pred.shape[2:]) <= window_size // 2:
+        raise ValueError(
+            f"SSIM's window has an odd side, and images are wider than half of it: got a window "
+            f"of {window_size} and images of {pred.shape[2]}x{pred.shape[3]} pixels."
+        )
+    # A variance is a small difference of large numbers: half precision would leave nothing of it.
+    precision = torch.promote_types(pred.dtype, torch.float32)
+    # Without the epsilon that kornia adds to the denominator, equal images score exactly 1.
+    similarity = ssim(pred.to(precision), target.to(precision), window_size, eps=0.0)
+    return _reduce(1 - similarity, reduction)
+
+
+class SSIMLoss(nn.Module):
+    """Module form of :func:`ssim_loss`.
+
+    Args:
+        window_size: Side of the Gaussian window in pixels; odd.
+        reduction: ``mean``, ``sum`` or ``none``.
+    """
+
+    def __init__(self, *, window_size: int = 11, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.window_size = window_size
+        self.reduction: Reduction = reduction
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of two batches [B, C, H, W] in [0, 1]."""
+        return ssim_loss(pred, target, window_size=self.window_size, reduction=self.reduction)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from experiments.crossval.arguments import Options, parse
+from experiments.errors import CommandError
+
+
+def test_own_options_are_taken_and_the_rest_is_fits() -> None:
+    options = parse(
+        [
+            "--config",
+            "a.yaml",
+            "--folds",
+            "5",
+            "--jobs",
+            "2",
+            "--model.lr",
+            "0.1",
+            "--devices",
+            "0,1",
+            "-c",
+            "b.yaml",
+            "--x=-1",
+        ]
+    )
+    fit = ("--config", "a.yaml", "--model.lr", "0.1", "-c", "b.yaml", "--x=-1", "--data.folds=5")
+    assert options == Options(None, 2, ("0", "1"), False, fit)
+
+
+def test_one_fold() -> None:
+    assert parse(["--fold=3"]).fold == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--data.fold 3", "crossval takes no --data.fold: all folds are run, or one by --fold."),
+        ("--fresh", "crossval takes no --fresh: move or delete its folder to start anew."),
+        ("--ckpt_path=x", "crossval takes no --ckpt_path: every fold starts from fresh weights."),
+        ("--jobs 0", "crossval: argument --jobs: must be at least 1, but is 0."),
+        ("--fold x", "crossval: argument --fold: must be a whole number, but is 'x'."),
+        ("--devices ,", "crossval: --devices names no device; give e.g. --devices 0,1."),
+        ("--folds", "crossval: argument --folds: expected one argument."),
+    ],
+)
+def test_what_is_refused(line: str, said: str) -> None:
+    with pytest.raises(CommandError) as error:
+        parse(line.split())
+    assert str(error.value) == said
+    assert error.value.exit_code == 2

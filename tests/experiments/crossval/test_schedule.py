@@ -1,0 +1,317 @@
+"""Folds as processes: a fast child stands for the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callbacks.fold_report import RECORD_FILE
+from experiments.crossval.children import Child, Step
+from experiments.crossval.place import CrossvalFolder
+from experiments.crossval.records import FoldRecord
+from experiments.crossval.report import write_report
+from experiments.crossval.schedule import Schedule, Work, failure, next_step
+from experiments.crossval.summary import collect, summarize
+from experiments.errors import CommandError
+from tests.experiments.crossval import made
+
+HERE = Path(__file__).resolve().parent
+FOLDS = 4
+
+
+class Notes:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.most = 0
+        self.counted: list[int] = []
+
+    def count(self, folds: int) -> None:
+        self.counted.append(folds)
+
+    def started(self, fold: int, step: Step, resumed: bool) -> None:
+        self.told.append(f"{step} {fold}{' resumed' if resumed and step == 'fit' else ''}")
+
+    def finished(self, fold: int, record: FoldRecord) -> None:
+        self.told.append(f"done {fold}")
+
+    def failed(self, fold: int, why: str, log: Path) -> None:
+        assert log.exists()
+        self.told.append(f"failed {fold}: {why}")
+
+    def look(self, running: Sequence[Child]) -> None:
+        self.most = max(self.most, len(running))
+
+
+def work(folder: CrossvalFolder, slots: Sequence[str | None] = (None,), folds: int = FOLDS) -> Work:
+    def environment(fold: int, device: str | None) -> dict[str, str]:
+        told = {"PARENT": str(os.getpid())}
+        return {**os.environ, **told, **({"CUDA_VISIBLE_DEVICES": device} if device else {})}
+
+    def command(fold: int, step: Step) -> list[str]:
+        path = str(folder.fold(fold).path)
+        # -S: no site packages, which it does not need, and a faster start.
+        return [
+            sys.executable,
+            "-S",
+            str(HERE / "fake_child.py"),
+            step,
+            str(fold),
+            path,
+            str(folds),
+        ]
+
+    return Work(command, environment, slots)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CrossvalFolder:
+    made.write_about(tmp_path / "crossval-abcdef")
+    return CrossvalFolder(tmp_path / "crossval-abcdef")
+
+
+def behave(folder: CrossvalFolder, **behaviour: Any) -> None:
+    """Say what happens to folds: `fold_1={"fit begin": "kill"}`."""
+    plain = {name.removeprefix("fold_"): value for name, value in behaviour.items()}
+    (folder.path / "behaviour.json").write_text(json.dumps(plain))
+
+
+def run(folder: CrossvalFolder, folds: Sequence[int] | None = None, **options: Any) -> Notes:
+    notes = Notes()
+    schedule = Schedule(folder, work(folder, **options), notes)
+    schedule.run(folds)
+    return notes
+
+
+def files(folder: CrossvalFolder) -> list[bytes]:
+    records, missing = collect(folder)
+    write_report(folder.path, summarize(folder.about(), records, missing), records)
+    return [(folder.path / n).read_bytes() for n in ("summary.json", "summary.md", "folds.csv")]
+
+
+@pytest.fixture
+def uninterrupted(tmp_path: Path) -> list[bytes]:
+    made.write_about(tmp_path / "whole")
+    whole = CrossvalFolder(tmp_path / "whole")
+    run(whole, slots=(None, None))
+    return files(whole)
+
+
+def calls(folder: CrossvalFolder) -> list[str]:
+    return (folder.path / "calls.txt").read_text().splitlines()
+
+
+def test_the_first_fold_goes_alone_until_its_data_are_set_up(folder: CrossvalFolder) -> None:
+    pause = {"fit begin": "pause"}
+    behave(folder, fold_0=pause, fold_1=pause, fold_2=pause)
+    alone: list[bool] = []
+
+    class Watching(Notes):
+        def started(self, fold: int, step: Step, resumed: bool) -> None:
+            super().started(fold, step, resumed)
+            alone.append(not (folder.fold(0).path / "split.json").exists())
+
+    notes = Watching()
+    Schedule(folder, work(folder, slots=(None, None)), notes).run(None)
+    assert notes.told[0] == "fit 0"
+    assert alone == [True] + [False] * (2 * FOLDS - 1)
+    assert sorted(notes.told) == sorted(
+        f"{word} {fold}" for fold in range(FOLDS) for word in ("fit", "test", "done")
+    )
+    assert notes.counted == [1, FOLDS]
+    assert notes.most == 2
+    assert collect(folder)[1] == {}
+
+
+def test_finished_folds_are_skipped(folder: CrossvalFolder) -> None:
+    run(folder)
+    assert run(folder).told == []
+
+
+def test_one_fold_alone(folder: CrossvalFolder) -> None:
+    assert run(folder, [2]).told == ["fit 2", "test 2", "done 2"]
+    assert folder.started() == [2]
+    assert sorted(run(folder).told)[:3] == ["done 0", "done 1", "done 3"]
+
+
+def test_each_fold_sees_one_device(folder: CrossvalFolder) -> None:
+    run(folder, slots=("4", "7"))
+    seen = [call.split() for call in calls(folder)]
+    assert {device for _, _, device in seen} == {"4", "7"}
+    for fold in range(FOLDS):  # trained and tested on the same one
+        assert len({device for _, number, device in seen if number == str(fold)}) == 1
+
+
+@pytest.mark.parametrize("moment", ["fit begin", "fit step 2", "fit step 4", "test begin"])
+def test_a_killed_fold_is_named_and_taken_up_again(
+    folder: CrossvalFolder, uninterrupted: list[bytes], moment: str
+) -> None:
+    behave(folder, fold_1={moment: "kill"})
+    notes = run(folder, slots=(None, None))
+    assert "failed 1: killed by SIGKILL (out of memory?)" in notes.told
+    assert [t for t in notes.told if t.startswith("done")] == ["done 0", "done 2", "done 3"]
+    assert collect(folder)[1] == {
+        1: "failed, see fold_01/log.txt: killed by SIGKILL (out of memory?)"
+    }
+    behave(folder)
+    again = run(folder)
+    last_step_done = moment in ("test begin",)
+    first = "test 1" if last_step_done else "fit 1" + ("" if "begin" in moment else " resumed")
+    assert again.told[0] == first
+    assert failure(folder.fold(1)) is None
+    assert files(folder) == uninterrupted
+
+
+def test_a_failing_fold_does_not_stop_the_others(folder: CrossvalFolder) -> None:
+    said = "Traceback ...\nlightning: The disk is full\nand more."
+    behave(folder, fold_2={"fit step 1": {"says": said, "code": 1}})
+    notes = run(folder)
+    assert "failed 2: The disk is full\nand more." in notes.told
+    assert "done 3" in notes.told
+
+
+def test_a_bug_is_named_by_its_last_line(folder: CrossvalFolder) -> None:
+    said = "Traceback (most recent call last):\n  line 3\nRuntimeError: shapes differ"
+    behave(folder, fold_1={"test begin": {"says": said, "code": 1}})
+    assert "failed 1: RuntimeError: shapes differ" in run(folder).told
+
+
+def test_a_wrong_config_starts_no_other_fold(folder: CrossvalFolder) -> None:
+    said = "lightning: Got 10 folds but only 4 subjects"
+    behave(folder, fold_0={"fit begin": {"says": said, "code": 2}})
+    with pytest.raises(CommandError, match=r"^Got 10 folds but only 4 subjects$") as error:
+        run(folder, slots=(None, None))
+    assert error.value.exit_code == 2
+    assert calls(folder) == ["fit 0 -"]
+
+
+def test_a_config_changed_meanwhile_starts_no_more_folds(folder: CrossvalFolder) -> None:
+    behave(folder, fold_1={"fit begin": {"says": "lightning: no longer that", "code": 2}})
+    notes = run(folder)
+    assert notes.told[-1] == "failed 1: no longer that"
+    assert folder.started() == [0, 1]
+
+
+def test_a_killed_first_fold_lets_the_next_one_go_first(folder: CrossvalFolder) -> None:
+    for fold in range(FOLDS):
+        made.write_fold(folder.fold(fold).path, fold, folds=FOLDS)
+        if fold < 2:
+            (folder.fold(fold).path / RECORD_FILE).unlink()
+    behave(folder, fold_0={"fit begin": "kill"})
+    notes = run(folder, slots=(None, None))
+    assert notes.told == [
+        "fit 0",
+        "failed 0: killed by SIGKILL (out of memory?)",
+        "fit 1",
+        "test 1",
+        "done 1",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", '{"checksum": 1}'])
+def test_a_damaged_record_is_rebuilt_from_its_test(
+    folder: CrossvalFolder, uninterrupted: list[bytes], content: str
+) -> None:
+    run(folder)
+    (folder.fold(2).path / RECORD_FILE).write_text(content)
+    assert next_step(folder.fold(2)) == "test"
+    assert run(folder).told == ["test 2", "done 2"]
+    assert files(folder) == uninterrupted
+
+
+def test_a_step_that_leaves_nothing_has_failed(folder: CrossvalFolder) -> None:
+    behave(folder, fold_3={"test begin": {"says": "nothing to do", "code": 0}})
+    assert "failed 3: its test ended without a result" in run(folder).told
+
+
+def test_data_that_changed_are_noticed_before_training(folder: CrossvalFolder) -> None:
+    schedule = Schedule(folder, work(folder), Notes(), expected=("other", "data"))
+    with pytest.raises(CommandError, match="The data have changed"):
+        schedule.run(None)
+    assert folder.started() == [0]
+
+
+def test_an_interruption_ends_the_children(folder: CrossvalFolder) -> None:
+    behave(folder, fold_0={"fit step 2": "wait"})
+
+    def interrupt() -> None:
+        wait_for(folder.fold(0).path / "waits")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    schedule = Schedule(folder, work(folder), Notes())
+    with pytest.raises(KeyboardInterrupt):
+        schedule.run(None)
+    thread.join()
+    child = schedule._running[0].process
+    assert child.returncode == -signal.SIGTERM
+    assert not alive(child.pid)
+
+
+def test_the_parent_killed_takes_its_folds_along(
+    folder: CrossvalFolder, uninterrupted: list[bytes]
+) -> None:
+    behave(folder, fold_1={"fit step 3": "wait"}, fold_2={"fit step 1": "wait"})
+    parent = subprocess.Popen(
+        [sys.executable, str(HERE / "parent.py"), str(folder.path)],
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[2])},
+    )
+    try:
+        for fold in (1, 2):
+            wait_for(folder.fold(fold).path / "waits", seconds=120)
+        children = children_of(parent.pid)
+        assert len(children) == 2
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: not any(alive(child) for child in children))
+    finally:
+        parent.kill()
+    behave(folder)
+    again = run(folder, slots=(None, None))
+    assert {"fit 1 resumed", "fit 2 resumed"} <= set(again.told)
+    assert "fit 0" not in again.told
+    assert files(folder) == uninterrupted
+
+
+def wait_for(path: Path, seconds: float = 30) -> None:
+    wait_until(path.exists, seconds)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs; one that is dead and not yet waited for does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def children_of(process: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == process:
+            found.append(int(entry.name))
+    return found

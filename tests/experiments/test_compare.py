@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from callbacks.fold_report import seal
+from experiments.compare import compare
+from experiments.errors import CommandError
+from tests.experiments.crossval import made
+
+# Wrong answers among six, in each of three folds.
+FIRST, SECOND = [2, 3, 3], [0, 1, 0]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    first = made.write_crossval(tmp_path / "bce" / "crossval-aaaaaa", FIRST, experiment="bce")
+    second = made.write_crossval(tmp_path / "ssim" / "crossval-bbbbbb", SECOND, experiment="ssim")
+    return [first, second]
+
+
+def change(run: Path, **values: Any) -> None:
+    for path in run.glob("fold_*/fold.json"):
+        path.write_text(json.dumps(seal({**json.loads(path.read_text()), **values})))
+
+
+def row(output: str, measure: str, method: str) -> list[str]:
+    for line in output.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[:2] == [measure, method]:
+            return cells
+    raise AssertionError(f"no row {measure}, {method} in\n{output}")
+
+
+def test_two_methods_in_one_table(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    compare(list(map(str, runs)))
+    output = capsys.readouterr().out
+    assert "Data synthetic, 3 folds (stratified), 18 test samples of 6 subjects." in output
+    assert row(output, "accuracy", "bce")[2:4] == ["55.6 ± 9.6 %", "55.6 %"]
+    found = row(output, "accuracy", "ssim")
+    assert found[2:4] == ["94.4 ± 9.6 %", "94.4 %"]
+    # Each method is right or wrong on the first samples of a fold: 7 of 8 wrong ones are mended.
+    assert found[6] == f"{stats.binomtest(0, 7).pvalue:.3f}"
+    differences = [(a - b) / 6 for a, b in zip(FIRST, SECOND, strict=True)]
+    mean, variance = sum(differences) / 3, stats.tvar(differences)
+    # Of three folds one tests, one validates and one trains.
+    error = ((1 / 3 + 1 / 1) * variance) ** 0.5
+    half = stats.t.ppf(0.975, 2) * error
+    low, high = 100 * (mean - half), 100 * (mean + half)
+    assert found[4] == f"{100 * mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    assert found[5] == f"{2 * stats.t.sf(mean / error, 2):.3f}"
+    assert "No published figures" in output
+
+
+def test_an_experiments_folder_stands_for_its_only_run(
+    runs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare([str(run.parent) for run in runs])
+    assert row(capsys.readouterr().out, "accuracy", "ssim")
+    made.write_crossval(runs[0].parent / "crossval-cccccc", FIRST)
+    with pytest.raises(CommandError, match=r"holds several .*crossval-aaaaaa, .*crossval-cccccc"):
+        compare([str(runs[0].parent), str(runs[1])])
+
+
+def test_any_measure_by_name(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    compare([*map(str, runs), "--measures", "loss"])
+    assert row(capsys.readouterr().out, "loss", "ssim")[2:] == [
+        "0.5 ± 0",
+        "-",
+        "+0 [+0, +0]",
+        "1.000",
+        "-",
+    ]
+    with pytest.raises(CommandError, match="Not every run measured lost; did you mean loss"):
+        compare([*map(str, runs), "--measures", "lost"])
+
+
+def test_runs_of_one_experiment_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [
+        made.write_crossval(
+            tmp_path / f"crossval-{cost}", FIRST, model_arguments={"cost": cost, "size": 64}
+        )
+        for cost in ("bce", "ssim")
+    ]
+    change(paths[1], departures=["labels by a list of the user's"])
+    compare(list(map(str, paths)))
+    output = capsys.readouterr().out
+    assert row(output, "accuracy", "tiny cost=bce")
+    # What departs from the protocol is marked.
+    assert row(output, "accuracy", "tiny cost=ssim*")
+    assert "* tiny cost=ssim* departs from the protocol: labels by a list" in output
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"manifest_hash": "ff"}, "differing data"),
+        ({"folds_hash": "ff"}, "differing folds"),
+        ({"class_names": [*made.CLASSES, "fear"]}, "differing classes"),
+    ],
+)
+def test_other_folds_are_refused(runs: list[Path], values: dict[str, Any], said: str) -> None:
+    change(runs[1], **values)
+    with pytest.raises(CommandError, match=said):
+        compare(list(map(str, runs)))
+
+
+def test_missing_folds_are_refused(runs: list[Path]) -> None:
+    (runs[1] / "fold_01" / "fold.json").unlink()
+    with pytest.raises(CommandError, match=r"lacks folds 1: finish it with lightning crossval"):
+        compare(list(map(str, runs)))
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is no cross-validation"):
+        compare([str(tmp_path)])
+    with pytest.raises(CommandError, match="compare: the following arguments are required: runs"):
+        compare([])
+
+
+def test_published_figures_beside_the_papers_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made.write_crossval(
+        tmp_path / "crossval-aaaaaa",
+        FIRST,
+        model="SSIMVAE",
+        model_arguments={"cost": "ssim", "variational": True},
+    )
+    metrics = {"test/accuracy_eyes": 0.7, "test/accuracy_eyes_reconstructed": 0.9}
+    change(run, data="OccludedCKPlusDataModule", source="ckplus", metrics=metrics)
+    about = json.loads((run / "crossval.json").read_text())
+    about["data"] = "OccludedCKPlusDataModule"
+    (run / "crossval.json").write_text(json.dumps(about))
+    compare([str(run)])
+    assert "No published figures" in capsys.readouterr().out
+    monkeypatch.setitem(__import__("experiments.published").published._COUNTS, "CK+", {(18, 6)})
+    compare([str(run)])
+    output = capsys.readouterr().out
+    eyes = row(output, "accuracy_eyes", "tiny")
+    assert eyes[-1] == "73.8 % (vae_ssim, Table 1, Flow-CNN (no reconstruction))"
+    assert eyes[3] == "22.2 %"  # two more of six are wrong under this condition
+    back = row(output, "accuracy_eyes_reconstructed", "tiny")
+    assert back[-1] == "91.2 % (vae_ssim, Table 2, VAE-SSIM)"
+    assert re.search(r"published \(CK\+\)", output)
