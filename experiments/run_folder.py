@@ -115,8 +115,12 @@ def create_run(folder: Path, digest: str) -> RunFolder:
     """
     folder.mkdir(parents=True, exist_ok=True)
     while True:
-        run = RunFolder(folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{digest[:6]}")
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        run = RunFolder(folder / f"{stamp}-{digest[:6]}")
         try:
+            # One run a second, so that the order of the names is that of the runs.
+            if any(folder.glob(f"{stamp}-*")):
+                raise FileExistsError
             run.path.mkdir()
         except FileExistsError:
             time.sleep(0.2)

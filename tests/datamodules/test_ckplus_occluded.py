@@ -55,7 +55,7 @@ def make(root: Path, **kwargs: object) -> OccludedCKPlusDataModule:
     return OccludedCKPlusDataModule(root=str(root), **{**arguments, **kwargs})
 
 
-def tested(data: OccludedCKPlusDataModule) -> Batch:
+def of_test_fold(data: OccludedCKPlusDataModule) -> Batch:
     data.setup("test")
     return data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
 
@@ -81,7 +81,7 @@ def expected_flow(
 
 def test_batches_keep_their_contract(tmp_path: Path) -> None:
     data = make(ckplus_tree(tmp_path))
-    batch = tested(data)
+    batch = of_test_fold(data)
     assert batch.keys() >= {*OccludedFlowBatch.__required_keys__}
     assert (batch["flow"].shape, batch["flow"].dtype) == ((2, 2, 32, 32), torch.float32)
     assert batch["occluded_flow"].shape == (2, 2, 2, 32, 32)
@@ -117,7 +117,7 @@ def test_boxes_are_drawn_on_the_frames_by_the_landmarks(tmp_path: Path) -> None:
     root = tree(tmp_path)
     write_landmarks(root)
     data = make(root)
-    batch = tested(data)
+    batch = of_test_fold(data)
     whole = Box(0, 0, SIDE, SIDE)
     for number, flows in zip(batch["sample_id"].tolist(), batch["occluded_flow"], strict=True):
         for region, flow in zip(data.regions, flows, strict=True):
@@ -128,7 +128,7 @@ def test_boxes_are_drawn_on_the_frames_by_the_landmarks(tmp_path: Path) -> None:
 def test_flow_differs_near_the_box_more_than_far_from_it(tmp_path: Path) -> None:
     root = tree(tmp_path)
     write_landmarks(root)
-    batch = tested(make(root))
+    batch = of_test_fold(make(root))
     change = (batch["occluded_flow"] - batch["flow"].unsqueeze(1)).norm(dim=2).mean(dim=0)
     for region, other, name in ((0, 1, "eyes"), (1, 0, "mouth")):
         box = occlusion_boxes(name, 1, landmarks=landmarks())[0]
@@ -145,7 +145,7 @@ def test_boxes_follow_the_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     # 1.6 times as wide: a cut of 64 pixels around (60, 60), inside the frame.
     monkeypatch.setattr(pairs, "detect_face", lambda _: Box(40, 40, 40, 40))
     data = make(root, crop="loose")
-    batch = tested(data)
+    batch = of_test_fold(data)
     cut = Box(28, 28, 64, 64)
     for number, flows in zip(batch["sample_id"].tolist(), batch["occluded_flow"], strict=True):
         expected = expected_flow(data, root, number, "mouth", cut)
@@ -154,16 +154,16 @@ def test_boxes_follow_the_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_regions_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:
     root = tree(tmp_path)
-    default, turned = tested(make(root)), tested(make(root, regions=("mouth", "eyes")))
+    default, turned = of_test_fold(make(root)), of_test_fold(make(root, regions=("mouth", "eyes")))
     assert not torch.equal(default["occluded_flow"][:, 0], default["occluded_flow"][:, 1])
     assert torch.equal(turned["occluded_flow"], default["occluded_flow"].flip(1))
 
 
 def test_landmarks_in_a_folder_of_their_archive_make_another_cache(tmp_path: Path) -> None:
     root = tree(tmp_path)
-    by_face = tested(make(root))["occluded_flow"]
+    by_face = of_test_fold(make(root))["occluded_flow"]
     write_landmarks(root, "Landmarks/Landmarks")
-    assert not torch.equal(tested(make(root))["occluded_flow"], by_face)
+    assert not torch.equal(of_test_fold(make(root))["occluded_flow"], by_face)
 
 
 def test_drawn_boxes_depend_on_the_share_and_not_on_the_run(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_drawn_boxes_depend_on_the_share_and_not_on_the_run(tmp_path: Path) -> N
     first = make(root, regions=regions, fold_mode="loso")
     again = make(root, regions=regions, fold_mode="loso", seed=1, cache_dir=str(root / "other"))
     larger = make(root, regions=regions, fold_mode="loso", share=0.5)
-    flows = [tested(data)["occluded_flow"] for data in (first, again, larger)]
+    flows = [of_test_fold(data)["occluded_flow"] for data in (first, again, larger)]
     assert torch.equal(flows[0], flows[1])
     assert not torch.equal(flows[0], flows[2])
 

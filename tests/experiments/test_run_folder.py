@@ -107,3 +107,8 @@ def test_only_a_folder_without_steps_is_removed(tmp_path: Path) -> None:
 def test_no_runs_where_there_is_no_folder(tmp_path: Path) -> None:
     assert not list(runs(tmp_path / "none"))
     assert RunFolder(tmp_path / "none").status == {}
+
+
+def test_the_newest_run_comes_first_however_fast_they_follow(tmp_path: Path) -> None:
+    made = [create_run(tmp_path, digest).path for digest in ("f" * 64, "0" * 64)]
+    assert [run.path for run in runs(tmp_path)] == made[::-1]
