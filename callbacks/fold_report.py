@@ -99,7 +99,7 @@ class FoldReport(pl.Callback):
             "data": self.data,
             "config_hash": self.config_hash,
             "seed": self.seed,
-            "code": {"trained": _trained_with(folder), "tested": git_state(_SOURCE)},
+            "code": {"trained": trained_with(folder), "tested": git_state(_SOURCE)},
             **split,
             "n_test": len(labels),
             "checkpoint": Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
@@ -127,6 +127,23 @@ def seal(record: Mapping[str, Any]) -> dict[str, Any]:
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a small file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def trained_with(folder: Path) -> dict[str, Any] | None:
+    """Tell which state of the source a run was trained with.
+
+    Args:
+        folder: Folder of the run.
+
+    Returns:
+        `commit` and `dirty`, as in its environment.json; None where that does not say.
+    """
+    try:
+        environment = json.loads((folder / "environment.json").read_text("utf-8"))
+    except FileNotFoundError:  # the checkpoint was trained elsewhere
+        return None
+    state: dict[str, Any] | None = environment["git"]
+    return state
 
 
 def _split(data: Any) -> dict[str, Any]:
@@ -157,13 +174,6 @@ def _seen_departures(split: Mapping[str, Any], tested: int, samples: int) -> lis
     if tested < samples:
         found.append("not all test samples were tested")
     return found
-
-
-def _trained_with(folder: Path) -> Any:
-    try:
-        return json.loads((folder / "environment.json").read_text("utf-8"))["git"]
-    except FileNotFoundError:  # the checkpoint was trained elsewhere
-        return None
 
 
 def _metrics(logged: Mapping[str, Any], absent: Sequence[str]) -> dict[str, float | None]:

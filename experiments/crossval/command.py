@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from callbacks.fold_report import trained_with
 from callbacks.run_record import git_state
 from experiments.crossval.arguments import Options, parse
 from experiments.crossval.children import LOG_FILE
@@ -119,17 +120,22 @@ def _run_one(folder: CrossvalFolder, fold: int, work: Work) -> None:
 
 
 def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
-    """See that new folds will fit those that are done, before hours go into them."""
+    """See that new folds will fit those that are done or begun, before hours go into them."""
     records, missing = collect(folder)
-    if not records:
-        return records, missing
-    check_together(records)
+    if records:
+        check_together(records)
+    commits = {record["fold"]: commit_of(record) for record in records}
+    # A training that goes on would leave no trace of the commit that it was begun with.
+    for fold in missing:
+        if folder.fold(fold).last.exists():
+            commits[fold] = (trained_with(folder.fold(fold).path) or {}).get("commit")
     now = (git_state(_SOURCE) or {}).get("commit")
-    then = commit_of(records[0])
-    if missing and then != now:
+    others = sorted(fold for fold, commit in commits.items() if commit != now)
+    if missing and others:
         raise CommandError(
-            f"{len(records)} folds in {folder.path} were made with commit {then}, this is {now}: "
-            "check that one out to go on, or move the folder away to start anew."
+            f"In {folder.path} fold {', '.join(map(str, others))} was made with commit "
+            f"{commits[others[0]]}, and this is {now}: check that one out to go on, or move these "
+            "folds away to run them again."
         )
     return records, missing
 

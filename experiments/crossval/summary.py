@@ -184,7 +184,10 @@ def check_together(records: Sequence[FoldRecord]) -> None:
             folds.setdefault(read(record), []).append(str(record["fold"]))
         if len(folds) > 1:
             found = "; ".join(f"{value} (fold {', '.join(of)})" for value, of in folds.items())
-            raise CommandError(f"Folds of differing {what} are not summed up: {found}.")
+            raise CommandError(
+                f"Folds of differing {what} are not summed up: {found}. Move the folders of those "
+                "to be run again away, and give the same command."
+            )
     _refuse_twice("sample", records, lambda r: r.predictions.samples if r.predictions else ())
     if not any(record["shared_subjects"] for record in records):
         _refuse_twice("subject", records, lambda record: record["subjects"])

@@ -230,17 +230,24 @@ def test_what_there_is_is_summed_up(folder: Path, capsys: pytest.CaptureFixture[
     assert (path / "summary.md").exists()
 
 
-def test_folds_of_another_commit_are_not_added_to(folder: Path, refused: Refused) -> None:
+@pytest.mark.parametrize("done", [True, False])
+def test_folds_of_another_commit_are_not_added_to(
+    folder: Path, refused: Refused, done: bool
+) -> None:
     with quiet():
         experiment = ResolvedExperiment(["--config=tiny.yaml"])
     path = folder / "runs" / "tiny" / f"crossval-{experiment.digest[:6]}"
     made.write_about(path, config_hash=experiment.digest)
     made.write_fold(path / "fold_00", 0, config_hash=experiment.digest)
+    if not done:  # trained as far as a checkpoint
+        (path / "fold_00" / "fold.json").unlink()
+        (path / "fold_00" / "environment.json").write_text('{"git": {"commit": "c0ffee"}}')
+        (path / "fold_00" / "checkpoints").mkdir()
+        (path / "fold_00" / "checkpoints" / "last.ckpt").touch()
     code, said = refused("--config=tiny.yaml")
-    assert "1 folds in" in said
-    assert "were made with commit c0ffee" in said
+    assert "fold 0 was made with commit c0ffee, and this is" in said
     assert code == 1
-    assert only(folder).started() == [0]
+    assert not (path / "fold_00" / "log.txt").exists()
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
