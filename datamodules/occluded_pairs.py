@@ -17,7 +17,7 @@ from datamodules.errors import BadSample
 from datamodules.faces import Box
 from datamodules.fingerprint import files_digest
 from datamodules.occlusion import occlude, occlusion_boxes
-from datamodules.pairs import CropReader, Extraction, PairReader, Pairs
+from datamodules.pairs import CropReader, Extraction, Landmarks, PairReader, Pairs
 from datamodules.row_store import ArraySpec
 from datamodules.sequences import Sequence
 
@@ -112,14 +112,19 @@ class OccludedPairReader(PairReader):
             found.append((_shift(boxes[first], crops.box), _shift(boxes[second], crops.box)))
         return found
 
-    def _place(self, sequence: int, crops: CropReader) -> dict[str, Any]:
+    def landmarks(self, sequence: int) -> Landmarks | None:
+        """Read the landmarks of the first frame of a sequence, where there are any."""
         path = self._landmarks[sequence]
-        if path is not None:
-            return {"landmarks": read_landmarks(path)}
+        return None if path is None else read_landmarks(path)
+
+    def _place(self, sequence: int, crops: CropReader) -> dict[str, Any]:
+        landmarks = self.landmarks(sequence)
+        if landmarks is not None:
+            return {"landmarks": landmarks}
         return {"face": self._extraction.face(crops.neutral, crops.recording.frame_name(0))}
 
 
-def read_landmarks(path: Path) -> NDArray[np.float64]:
+def read_landmarks(path: Path) -> Landmarks:
     """Read a file of landmarks as CK+ has them, one point `x y` a line.
 
     Args:

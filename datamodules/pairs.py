@@ -15,7 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample
-from datamodules.faces import LOOSE_MARGIN, Box, crop, detect_face, loose_box
+from datamodules.faces import (
+    LOOSE_MARGIN,
+    Box,
+    crop,
+    detect_face,
+    face_of_landmarks,
+    loose_box,
+)
 from datamodules.flow import estimate_flow, resize_flow
 from datamodules.posing import PoseRange, draw_poses
 from datamodules.registration import register
@@ -23,6 +30,7 @@ from datamodules.row_store import ArraySpec
 from datamodules.sequences import FrameReader, Recording, Sequence
 
 Frame = NDArray[np.uint8]
+Landmarks = NDArray[np.float64]
 
 
 class Pairs(NamedTuple):
@@ -107,8 +115,11 @@ class Extraction:
         flow = estimate_flow(grey(first), grey(second), self.flow, name=name)
         return np.ascontiguousarray(resize_flow(flow, self.size).transpose(2, 0, 1))
 
-    def face(self, neutral: Frame, name: str) -> Box:
+    def face(self, neutral: Frame, name: str, landmarks: Landmarks | None = None) -> Box:
         """Find the face in the first frame of a recording; a frame that is not cut is a face.
+
+        Landmarks stand in where no face is detected; not before, so that faces with and without
+        landmarks are cut out alike.
 
         Raises:
             BadSample: If no face is found.
@@ -116,17 +127,19 @@ class Extraction:
         if self.crop == "none":
             return Box(0, 0, neutral.shape[1], neutral.shape[0])
         face = detect_face(grey(neutral))
+        if face is None and landmarks is not None:
+            return face_of_landmarks(landmarks)
         if face is None:
             raise BadSample(name, "no face was found in this first frame")
         return face
 
-    def box(self, neutral: Frame, name: str) -> Box:
+    def box(self, neutral: Frame, name: str, landmarks: Landmarks | None = None) -> Box:
         """Find what to cut out of each frame of a recording, by its first frame.
 
         Raises:
             BadSample: If no face is found.
         """
-        face = self.face(neutral, name)
+        face = self.face(neutral, name, landmarks)
         return face if self.crop == "none" else loose_box(face, LOOSE_MARGIN, neutral.shape)
 
     def cut(self, frame: Frame, neutral: Frame, box: Box, name: str) -> Frame:
@@ -151,19 +164,26 @@ class CropReader:
         recording: The recording.
         extraction: How faces are cut out.
         box: What to cut out; found in the first frame where None.
+        landmarks: [68, 2] of the first frame, for where no face is detected there.
 
     Attributes:
         neutral: The first frame, whole.
         box: What is cut out.
     """
 
-    def __init__(self, recording: Recording, extraction: Extraction, box: Box | None) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        extraction: Extraction,
+        box: Box | None,
+        landmarks: Landmarks | None = None,
+    ) -> None:
         self.recording = recording
         self._reader: FrameReader = recording.reader(colour=extraction.colour)
         self._faces: dict[int, Frame] = {}
         self._extraction = extraction
         self.neutral = self._reader.read(0)
-        self.box = box or extraction.box(self.neutral, recording.frame_name(0))
+        self.box = box or extraction.box(self.neutral, recording.frame_name(0), landmarks)
         self._faces[0] = crop(self.neutral, self.box)
 
     def pair(self, first: int, second: int) -> tuple[Frame, Frame]:
@@ -242,6 +262,10 @@ class PairReader:
         """Return what the rows of a subclass depend on beyond those of all readers."""
         return {}
 
+    def landmarks(self, sequence: int) -> Landmarks | None:
+        """Return the landmarks [68, 2] of the first frame of a sequence; None for none."""
+        return None
+
     def registered(self, row: int) -> dict[str, NDArray[Any]]:
         """Estimate the posed flow after a classical registration of the posed frames.
 
@@ -298,7 +322,9 @@ class PairReader:
         readers: dict[int, CropReader] = self._local.__dict__.setdefault("readers", {})
         if camera not in readers or readers[camera].recording is not recording:
             key = (int(self._pairs.sequence[row]), camera)
-            readers[camera] = CropReader(recording, self._extraction, self._boxes.get(key))
+            readers[camera] = CropReader(
+                recording, self._extraction, self._boxes.get(key), self.landmarks(key[0])
+            )
             self._boxes[key] = readers[camera].box
         return readers[camera]
 

@@ -143,3 +143,17 @@ def _mix(value: Tensor) -> Tensor:
     value = value ^ (value >> 15)
     value = (value * 0x846CA68B) & _MASK
     return value ^ (value >> 16)
+
+
+def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
+    """Mirror the flows of some samples, as if their faces had been filmed in a mirror.
+
+    Args:
+        flow: Flows [B, ..., 2, H, W].
+        chosen: bool [B], the samples to mirror.
+
+    Returns:
+        Flows of that shape; what points to the right points to the left in a mirror.
+    """
+    turned = flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+    return torch.where(chosen.view(-1, *[1] * (flow.ndim - 1)), turned, flow)

@@ -20,6 +20,7 @@ from experiments.crossval.summary import (
     summarize,
 )
 from experiments.errors import CommandError, close_match, usage_error
+from experiments.occlusion_tables import occlusion_tables
 from experiments.published import papers_dataset, published_figure
 
 HEADLINE = "accuracy"
@@ -203,6 +204,7 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
         f"{first['n_test']} test samples of {first['n_subjects']} subjects.",
         "",
         *markdown_table(columns, rows),
+        *occlusion_tables(dict(zip(names, map(_mean_accuracies, runs), strict=True))),
         *(
             f"{name}: {run.path}, seed {run.about.seed}, commit {run.summary['commit']}"
             for run, name in zip(runs, names, strict=True)
@@ -243,6 +245,12 @@ def _cells(run: Run, reference: Run, measure: str, dataset: str | None) -> list[
     )
     mean = spread(vars(estimate(values)), measure)
     return [mean, pooled, difference, t_p, mcnemar_p, str(figure) if figure else ""]
+
+
+def _mean_accuracies(run: Run) -> dict[str, float]:
+    keys = [key.removeprefix("test/") for key in run.records[0].metrics]
+    found = {key: run.values(key) for key in keys if key.startswith("accuracy")}
+    return {key: estimate(values).mean for key, values in found.items() if values is not None}
 
 
 def _difference(test: PairedTest, measure: str) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cache_building, data_wait, memory, step_time
+from benchmarks import cache_building, data_wait, latency, memory, step_time
 from benchmarks.report import Clock, Result
 from datamodules.catalog import Catalog
 from datamodules.snap2dfe import SNaP2DFeDataModule
+from lightning_modules.ssim_vae import SSIMVAE
 from tests.datamodules.trees import snap_tree
 
 
@@ -117,3 +118,17 @@ def test_report_is_written_and_printed(
     out = capsys.readouterr().out
     assert "one / other" in out
     assert "0.500" in out
+
+
+def test_latency_takes_frames_the_whole_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = latency.measure(quick=True, model=SSIMVAE(size=24, latent=4, width=2))
+    assert holds(result)
+    details = result["details"]
+    assert details["frame"] == [640, 490]
+    assert details["farneback_ms"] > 0 < details["dis_ms"]
+    assert result["ratio"] == pytest.approx(
+        max(details["farneback_ms"] / 60, details["dis_ms"] / 25), rel=0.01
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lightning.pytorch.loggers import WandbLogger
 
-from callbacks import flow_pictures
+from callbacks import sample_pictures
 from callbacks.flow_pictures import FlowPictures
 from callbacks.picture_grid import Row
 from tests.callbacks.fakes import FakeData, FakeModule, trainer
@@ -17,7 +17,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Record what is drawn instead of drawing it."""
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        flow_pictures, "draw_grid", lambda path, **said: calls.append({"path": path, **said})
+        sample_pictures, "draw_grid", lambda path, **said: calls.append({"path": path, **said})
     )
     return calls
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from callbacks.frontalization_table import MEASURES, ROWS, FrontalizationTable, print_summary
+from callbacks.frontalization_table import MEASURES, ROWS, FrontalizationTable
+from callbacks.test_summary import print_files
 from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
 NUMBERS = {
@@ -67,7 +68,9 @@ def test_table_says_numbers_source_gains_and_paths(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "test.png").touch()
     out = io.StringIO()
-    print_summary(summary, tmp_path, Console(file=out, width=80))
+    console = Console(file=out, width=80)
+    FrontalizationTable().show(summary, console)
+    print_files(tmp_path, console)
     text = out.getvalue()
     lines = text.splitlines()
     assert "data: synthetic" in text

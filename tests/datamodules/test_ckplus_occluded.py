@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from datamodules.batch import OccludedFlowBatch
 from datamodules.ckplus import CKPlusDataModule
 from datamodules.ckplus_occluded import OccludedCKPlusDataModule
 from datamodules.errors import BadSamples
-from datamodules.faces import Box
+from datamodules.faces import Box, face_of_landmarks
 from datamodules.flow import estimate_flow, resize_flow
 from datamodules.loading import Batch
 from datamodules.occlusion import occlude, occlusion_boxes
@@ -150,6 +151,46 @@ def test_boxes_follow_the_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for number, flows in zip(batch["sample_id"].tolist(), batch["occluded_flow"], strict=True):
         expected = expected_flow(data, root, number, "mouth", cut)
         torch.testing.assert_close(flows[1], expected, rtol=0, atol=0)
+
+
+def test_landmarks_stand_in_for_a_face_that_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree(tmp_path)
+    monkeypatch.setattr(pairs, "detect_face", lambda _: None)
+    with pytest.raises(BadSamples, match="no face was found"):
+        make(root, crop="loose").setup("fit")
+    write_landmarks(root)
+    from_landmarks = of_test_fold(make(root, crop="loose"))
+    box = face_of_landmarks(landmarks())
+    monkeypatch.setattr(pairs, "detect_face", lambda _: box)
+    detected = of_test_fold(make(root, crop="loose", cache_dir=str(root / "other")))
+    for key in ("flow", "occluded_flow"):
+        assert torch.equal(from_landmarks[key], detected[key])
+
+
+class _Training:
+    """As much of a trainer as a data module asks for."""
+
+    training, global_rank, world_size = True, 0, 1
+    state = SimpleNamespace(fn=None)
+
+
+def test_a_share_of_the_training_samples_is_mirrored(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    plain, data = make(root), make(root, mirror=1.0)
+    expected = of_test_fold(plain)
+    found = of_test_fold(data)
+    assert torch.equal(found["flow"], expected["flow"])  # nothing is mirrored but in training
+    data.trainer = _Training()  # type: ignore[assignment]
+    batch = {key: value.clone() for key, value in expected.items() if torch.is_tensor(value)}
+    found = data.on_after_batch_transfer(batch, 0)
+    for key in ("flow", "occluded_flow"):
+        turned = expected[key].flip(-1)
+        assert torch.equal(found[key][..., 0, :, :], -turned[..., 0, :, :])
+        assert torch.equal(found[key][..., 1, :, :], turned[..., 1, :, :])
+    with pytest.raises(ValueError, match=r"data\.mirror must lie from 0 to 1, but is 1\.5"):
+        OccludedCKPlusDataModule(mirror=1.5)
 
 
 def test_regions_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.faces import Box, crop, detect_face, loose_box
+from datamodules.faces import Box, crop, detect_face, face_of_landmarks, loose_box
+from datamodules.synthetic import write_ckplus
 
 
 def cartoon(image: NDArray[np.uint8], x: int, y: int, side: int) -> None:
@@ -91,3 +93,22 @@ def test_a_crop_that_sticks_out_repeats_the_border(channels: tuple[int, ...]) ->
     cut = crop(image, Box(-2, -3, 17, 15))
     widths = [(3, 2), (2, 3)] + [(0, 0)] * len(channels)
     np.testing.assert_array_equal(cut, np.pad(image, widths, mode="edge"))
+
+
+def test_landmarks_give_about_the_detected_box(tmp_path: Path) -> None:
+    write_ckplus(tmp_path / "ckplus", subjects=2, frames=2)
+    frames = sorted((tmp_path / "ckplus" / "cohn-kanade-images").rglob("*_00000001.png"))[::4]
+    for frame in frames:
+        image = np.asarray(cv2.imread(str(frame), cv2.IMREAD_GRAYSCALE), np.uint8)
+        found = detect_face(image)
+        assert found is not None
+        place = tmp_path / "ckplus" / "Landmarks" / frame.parent.relative_to(frame.parents[2])
+        points = np.loadtxt(place / f"{frame.stem}_landmarks.txt")
+        expected = face_of_landmarks(points)
+        assert expected.width == expected.height
+        assert found.width == pytest.approx(expected.width, rel=0.15)
+        middle = found.left + found.width / 2, found.top + found.height / 2
+        assert middle == pytest.approx(
+            (expected.left + expected.width / 2, expected.top + expected.height / 2),
+            abs=0.08 * expected.width,
+        )

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.posing import PoseRange, draw_noise, draw_poses, pose_flow, uniform_hash
+from datamodules.flow import estimate_flow
+from datamodules.posing import (
+    PoseRange,
+    draw_noise,
+    draw_poses,
+    mirrored,
+    pose_flow,
+    uniform_hash,
+)
 
 LIMITS = PoseRange(rotation=10.0, translation=4.0, scale=0.05, noise=0.3)
 
@@ -123,3 +131,23 @@ def test_gradient_reaches_the_flow() -> None:
     flow = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     motion = draw_poses(torch.tensor([1]), seed=0, epoch=0, limits=LIMITS).double()
     assert torch.autograd.gradcheck(lambda f: pose_flow(f, motion), (flow,))
+
+
+def test_a_mirror_turns_the_flow_of_a_mirrored_film() -> None:
+    rng = np.random.default_rng(0)
+    first = cv2.GaussianBlur(rng.integers(0, 255, (64, 64), np.uint8), (0, 0), 2)
+    second = cv2.warpAffine(first, np.float32([[1, 0, 2], [0, 1, 1]]), (64, 64))
+    flow, expected = (
+        torch.from_numpy(estimate_flow(*pair, "farneback")).permute(2, 0, 1)
+        for pair in ((first, second), (first[:, ::-1].copy(), second[:, ::-1].copy()))
+    )
+    flows = torch.stack([flow, flow])
+    found = mirrored(flows, torch.tensor([True, False]))
+    assert torch.equal(found[1], flow)
+    inside = (slice(None), slice(12, -12), slice(12, -12))
+    torch.testing.assert_close(found[0][inside], expected[inside], atol=0.1, rtol=0)
+    assert (found[0][inside][0].mean() + 2).abs() < 0.3  # two pixels to the left now
+    # All regions of a sample are mirrored together, and twice is not at all.
+    regions = flows.unsqueeze(1).expand(-1, 3, -1, -1, -1)
+    both = torch.tensor([True, True])
+    assert torch.equal(mirrored(mirrored(regions, both), both), regions)
