@@ -8,7 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cache_building, data_wait, latency, memory, step_time
+from benchmarks import (
+    cache_building,
+    data_wait,
+    gan_step,
+    latency,
+    memory,
+    pcnn,
+    step_time,
+    svm,
+)
 from benchmarks.report import Result, machine, print_report, write_report
 
 BENCHMARKS: dict[str, Callable[..., Result]] = {
@@ -16,7 +25,11 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "data_wait": data_wait.measure,
     "cache_building": cache_building.measure,
     "memory": memory.measure,
+    "pcnn_forward": pcnn.measure_forward,
+    "pcnn_step": pcnn.measure_step,
     "latency": latency.measure,
+    "gan_step": gan_step.measure,
+    "svm": svm.measure,
 }
 
 

@@ -75,7 +75,7 @@ def read_epoch(path: Path) -> dict[str, float]:
     Returns:
         ``start_mb`` before the cache was opened, and ``peak_mb``, of anonymous memory.
     """
-    watch = _Watch()
+    watch = Watch()
     start = watch.peak
     with watch:
         cache = Cache(path)
@@ -87,7 +87,7 @@ def read_epoch(path: Path) -> dict[str, float]:
     return {"start_mb": round(start, 1), "peak_mb": round(watch.peak, 1)}
 
 
-class _Watch:
+class Watch:
     """Samples the anonymous memory of this process in a thread and keeps the highest, in MB."""
 
     def __init__(self) -> None:

@@ -20,7 +20,12 @@ from lightning_modules.emotion_gan import EMotionGAN
 from losses.adversarial import discriminator_loss
 
 
-def measure(*, quick: bool = False, experiment: Sequence[str] = LAPTOP) -> Result:
+def measure(
+    *,
+    quick: bool = False,
+    experiment: Sequence[str] = LAPTOP,
+    method: type[TakingTurns] | None = None,
+) -> Result:
     """Take turns between blocks of steps of `fit` and blocks of steps of a bare loop.
 
     Both run in one process on copies of one model, so that what else the machine does meets both.
@@ -29,15 +34,17 @@ def measure(*, quick: bool = False, experiment: Sequence[str] = LAPTOP) -> Resul
     Args:
         quick: Whether to run only a few steps.
         experiment: Arguments of the experiment.
+        method: Whose turns to take; eMotion-GAN's by default.
 
     Returns:
         The ratio of the two, the median over the turns, and both times a step.
     """
     steps, turns = (2, 2) if quick else (10, 7)
-    TakingTurns.steps = steps
-    callback = f"--trainer.callbacks+={TakingTurns.__module__}.{TakingTurns.__name__}"
+    method = method or TakingTurns
+    method.steps = steps
+    callback = f"--trainer.callbacks+={method.__module__}.{method.__name__}"
     fit(steps * (turns + 1), callback, experiment=experiment)
-    fitted, bare = TakingTurns.fitted, TakingTurns.bare
+    fitted, bare = method.fitted, method.bare
     turns_taken = list(zip(fitted, bare, strict=True))
     return {
         "what": "step of fit / step of a bare PyTorch loop",

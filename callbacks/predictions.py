@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ class Predictions(pl.Callback):
     The file of a test lies in the run folder; that of a prediction in ``predict/<source>/`` below
     it, since it must not replace the test's. Test: ``source, sample_id, sample, label, predicted``
     and one column of probabilities for each class, named after it; prediction: ``source,
-    sample_id, sequence, frame, predicted`` and the same. Labels are names, because the order of
+    sample_id, sequence, frame, predicted`` and the same; prediction on faces in pictures and films:
+    ``source`` (the picture or film), ``frame, x, y, width, height`` (the box in its pixels),
+    ``predicted`` and the same. Labels are names, because the order of
     classes differs from set to set. ``source`` says which data the samples are from
     (``synthetic`` for the embedded faces). A method that answers under further conditions, as
     ``logits_<condition>``, has a column ``predicted_<condition>`` for each.
@@ -34,7 +36,8 @@ class Predictions(pl.Callback):
     place when the count is that of the data set. Nothing but the ids is held in memory.
 
     It needs of a module only ``logits`` [B, K] and ``sample_id`` [B], in test ``label`` [B], in
-    prediction ``sequence`` and ``frame``; so it serves any classifier.
+    prediction ``sequence`` and ``frame``, or ``source``, ``frame`` and ``box`` [B, 4]; so it
+    serves any classifier.
     """
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -54,7 +57,9 @@ class Predictions(pl.Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         samples = (data.sample_name(number) for number in outputs[_ID].tolist())
         labels = (data.class_names[label] for label in outputs["label"].tolist())
-        self._add(trainer, outputs, ("sample", "label"), zip(samples, labels, strict=True))
+        ids = outputs[_ID].tolist()
+        own = zip([data.source] * len(ids), ids, samples, labels, strict=True)
+        self._add(trainer, outputs, ("source", _ID, "sample", "label"), own)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file in place."""
@@ -76,9 +81,16 @@ class Predictions(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the frames of a batch."""
-        frames = zip(outputs["sequence"], outputs["frame"].tolist(), strict=True)
-        self._add(trainer, outputs, ("sequence", "frame"), frames)
+        """Write the frames or faces of a batch."""
+        frames = outputs["frame"].tolist()
+        if "box" in outputs:
+            boxes = outputs["box"].T.tolist()
+            names = ("source", "frame", "x", "y", "width", "height")
+            self._add(trainer, outputs, names, zip(outputs["source"], frames, *boxes, strict=True))
+            return
+        sources = [trainer.datamodule.source] * len(frames)  # type: ignore[attr-defined]
+        own = zip(sources, outputs[_ID].tolist(), outputs["sequence"], frames, strict=True)
+        self._add(trainer, outputs, ("source", _ID, "sequence", "frame"), own)
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file in place."""
@@ -93,8 +105,8 @@ class Predictions(pl.Callback):
         self,
         trainer: pl.Trainer,
         outputs: Mapping[str, Any],
-        names: tuple[str, str],
-        columns: Iterator[tuple[Any, Any]],
+        names: tuple[str, ...],
+        columns: Iterable[tuple[Any, ...]],
     ) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         classes = data.class_names
@@ -104,7 +116,6 @@ class Predictions(pl.Callback):
                 f"The model tells {logits.shape[1]} classes apart and the data has "
                 f"{len(classes)} ({', '.join(classes)}): give both the same set."
             )
-        ids = outputs[_ID].tolist()
         probabilities = logits.softmax(dim=1)
         others = {
             key.replace("logits", "predicted", 1): value.argmax(dim=1).tolist()
@@ -115,15 +126,12 @@ class Predictions(pl.Callback):
         with _part(trainer, trainer.global_rank).open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if file.tell() == 0:
-                writer.writerow(["source", _ID, *names, "predicted", *classes, *others])
-            rows = zip(ids, probabilities, columns, *others.values(), strict=True)
-            for number, row, (first, second), *answers in rows:
+                writer.writerow([*names, "predicted", *classes, *others])
+            for row, own, *answers in zip(probabilities, columns, *others.values(), strict=True):
                 predicted = classes[int(row.argmax())]
                 shares = [f"{share:.6f}" for share in row.tolist()]
                 elsewhere = [classes[answer] for answer in answers]
-                writer.writerow(
-                    [data.source, number, first, second, predicted, *shares, *elsewhere]
-                )
+                writer.writerow([*own, predicted, *shares, *elsewhere])
 
     def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
         processes = len(gather(trainer.global_rank))  # all have written when this returns
@@ -157,7 +165,7 @@ def _part(trainer: pl.Trainer, rank: int) -> Path:
 
 def _merge(parts: list[Path], into: Path) -> int:
     """Take the lines of all parts in turn, which restores the order of the data set."""
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     files = [part.open(newline="", encoding="utf-8") for part in parts]
     try:
         readers = [csv.reader(file) for file in files]
@@ -166,9 +174,11 @@ def _merge(parts: list[Path], into: Path) -> int:
         with into.open("w", newline="", encoding="utf-8") as out:
             writer = csv.writer(out)
             writer.writerows(headers[:1])
+            # What stands before the answer says which sample it is of.
+            own = slice(headers[0].index("predicted") if headers else 0)
             for row in itertools.chain.from_iterable(itertools.zip_longest(*readers)):
-                if row is not None and row[1] not in seen:
-                    seen.add(row[1])
+                if row is not None and tuple(row[own]) not in seen:
+                    seen.add(tuple(row[own]))
                     writer.writerow(row)
     finally:
         for file in files:

@@ -26,6 +26,7 @@ _PACKAGES = (
     "numpy",
     "opencv-contrib-python",
     "scikit-learn",
+    "optuna",
     "jsonargparse",
     "omegaconf",
     "wandb",

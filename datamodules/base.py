@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.cache import Cache
 from datamodules.catalog import Catalog
 from datamodules.clips import Clip, ClipStream, clip_sample_name, find_clips
+from datamodules.common import FERDataModule
 from datamodules.errors import BadSamples, DatasetError, OnBadSample
 from datamodules.flow import ALGORITHMS
 from datamodules.folds import FoldMode, folds_hash
-from datamodules.labels import class_names
-from datamodules.loading import Batch, BatchLoader, PairDataset, batch_loader, to_float
+from datamodules.loading import Batch, BatchLoader, to_float
 from datamodules.pair_cache import PairCaches
 from datamodules.pairs import Extraction, PairReader
 from datamodules.parts import Opened, Parts
 from datamodules.report import report, some_of
-from datamodules.samplers import ShardSampler, TrainSampler
+from datamodules.samplers import TrainSampler
 from datamodules.sequences import Index
-from datamodules.state import next_batch, refuse_leak
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
 
 
-class FlowDataModule(LightningDataModule):
+class FlowDataModule(FERDataModule):
     """Flows of frontal and posed faces, computed once, with subject-exclusive folds.
 
     A subclass names its data set, reads its index and draws its embedded faces.
@@ -96,58 +94,35 @@ class FlowDataModule(LightningDataModule):
         clip: float = 10.0,
         input: str | None = None,
     ) -> None:
-        super().__init__()
-        counts = [("size", size), ("batch_size", batch_size), *(("steps", step) for step in steps)]
-        for argument, count in counts:
-            if count < 1:
-                raise ValueError(f"data.{argument} must be at least 1, but is {count}.")
+        super().__init__(
+            root=root,
+            cache_dir=cache_dir,
+            size=size,
+            batch_size=batch_size,
+            fold=fold,
+            folds=folds,
+            fold_mode=fold_mode,
+            seed=seed,
+            expressions=expressions,
+            num_workers=num_workers,
+            on_bad_sample=on_bad_sample,
+            input=input,
+        )
+        for step in steps:
+            if step < 1:
+                raise ValueError(f"data.steps must be at least 1, but is {step}.")
         if flow not in ALGORITHMS:
             raise ValueError(f"data.flow must be one of {', '.join(ALGORITHMS)}, but is {flow!r}.")
         if not strategies:
             raise ValueError("data.strategies must name neutral_apex, frame_to_frame or both.")
-        self.root = None if root is None else Path(root).expanduser()
-        self.cache_dir = Path(cache_dir).expanduser()
-        self.size = size
         self.flow = flow
         self.strategies = strategies
         self.steps = steps
-        self.batch_size = batch_size
-        self.fold = fold
-        self.folds = folds
-        self.fold_mode: FoldMode = fold_mode
-        self.seed = seed
-        self.expressions = expressions
-        self.num_workers = num_workers
         self.crop = crop
-        self.on_bad_sample: OnBadSample = on_bad_sample
         self.clip = clip
-        self.input = None if input is None else Path(input).expanduser()
-
-        self.class_names = class_names(expressions)
-        self.source = "synthetic" if self.root is None else self.root.resolve().name
-        self.manifest_hash = ""
-        self.split_sizes: dict[str, int] = {}
-        self.train_subjects: list[str] = []
-        self.test_subjects: list[str] = []
-        self.num_folds = 0
-        self.folds_hash = ""
         self._opened: Opened | None = None
         self._registered: Cache | None = None
         self._clips: list[Clip] = []
-        self._colour = True
-        self._position = (0, 0)
-        self._said = False
-
-    def write_embedded(self, folder: Path) -> Path:
-        """Draw the embedded faces in the layout of the data set, once.
-
-        Args:
-            folder: Where embedded faces live.
-
-        Returns:
-            The root of the tree.
-        """
-        raise NotImplementedError
 
     def read_index(self, root: Path) -> Index:
         """Find the sequences below a root.
@@ -212,26 +187,15 @@ class FlowDataModule(LightningDataModule):
         self.test_subjects = opened.parts.subjects["test"]
         self.num_folds = int(opened.fold_of.max()) + 1
         self.folds_hash = folds_hash(opened.catalog.protocol(opened.fold_of))
-        if self._rank()[0] == 0 and not self._said:
-            self._said = True
+        if self._speaks():
             flows = self.posed_flows(opened.cache, some_of(opened.parts.rows["train"]))
             clip = self.clip * self.size / 128
             report(f"{self.name}, source {self.source}", opened, flows, clip)
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training pairs, from where a resumed run stopped."""
-        (epoch, start), self._position = self._position, (0, 0)
-        rank, world = self._rank()
         pairs = self._open().parts.dataset("train")
-        sampler = TrainSampler(
-            len(pairs),
-            self.batch_size,
-            seed=self.seed,
-            rank=rank,
-            world=world,
-            epoch=epoch,
-            start=start,
-        )
+        sampler = TrainSampler(len(pairs), self.batch_size, **self._placed())
         return self._loader(pairs, batch_sampler=sampler)
 
     def val_dataloader(self) -> BatchLoader:
@@ -259,46 +223,9 @@ class FlowDataModule(LightningDataModule):
         """Turn stored types into float32, on the device."""
         return to_float(batch)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return who was trained on, and how far training has come.
-
-        Returns:
-            Plain types: `train_subjects`, `manifest_hash`, `source`, `colour` (whether faces were
-            coloured), and `epoch` and `batch`, the place of the batch that comes next.
-        """
-        epoch, batch = next_batch(self.trainer)
-        return {
-            "train_subjects": list(self.train_subjects),
-            "manifest_hash": self.manifest_hash,
-            "source": self.source,
-            "colour": self._colour,
-            "epoch": epoch,
-            "batch": batch,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the place of a resumed run, and refuse people that were trained on.
-
-        Args:
-            state_dict: As `state_dict` made it.
-
-        Raises:
-            DatasetError: If the checkpoint was trained on people who are held out here.
-        """
-        stage = self._stage()
-        if stage == "predict":
-            self._colour = bool(state_dict["colour"])  # show the faces as they were in training
-            return
-        if stage == "fit":
-            self._position = (int(state_dict["epoch"]), int(state_dict["batch"]))
-            if state_dict["manifest_hash"] != self.manifest_hash:
-                rank_zero_warn(
-                    f"The data have changed since the checkpoint was written (it saw "
-                    f"{state_dict['source']}, this is {self.source}); training goes on with these."
-                )
-        parts = {"validate": ("val",), "test": ("test",)}.get(stage or "", ("val", "test"))
-        people = self._open().parts.subjects
-        refuse_leak(state_dict, self.source, {part: people[part] for part in parts})
+    def held_out(self) -> Mapping[str, Sequence[str]]:
+        """Name the people in val and in test."""
+        return self._open().parts.subjects
 
     def sample_name(self, sample_id: int) -> str:
         """Name a sample: its sequence, and its frames unless they are neutral and apex."""
@@ -326,16 +253,6 @@ class FlowDataModule(LightningDataModule):
         return self._open().parts.frontal_faces(
             neutral, len(names), seed=(self.seed, epoch), batch_size=batch_size
         )
-
-    def _stage(self) -> str | None:
-        """What the trainer is at: fit, validate, test, predict, or None without a trainer."""
-        fn = None if self.trainer is None else self.trainer.state.fn
-        return None if fn is None else fn.value
-
-    def _rank(self) -> tuple[int, int]:
-        if self.trainer is None:
-            return 0, 1
-        return self.trainer.global_rank, self.trainer.world_size
 
     def _extraction(self, colour: bool) -> Extraction:
         return Extraction(self.size, self.flow, self.crop, colour)
@@ -376,15 +293,6 @@ class FlowDataModule(LightningDataModule):
             lambda row: self.compute_registered(caches.reader, row),
             self.registered_parameters(),
         )
-
-    def _loader(self, pairs: PairDataset, **sampling: Any) -> BatchLoader:
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return batch_loader(pairs, workers=self.num_workers, pin_memory=on_gpu, **sampling)
-
-    def _evaluation_loader(self, pairs: PairDataset) -> BatchLoader:
-        rank, world = self._rank()
-        sampler = ShardSampler(len(pairs), rank=rank, world=world)
-        return self._loader(pairs, sampler=sampler, batch_size=self.batch_size)
 
     def _setup_input(self) -> None:
         if self.input is None:

@@ -1,7 +1,8 @@
 """The batches as they reach the methods: keys, shapes, units and ranges, said once.
 
-Axis letters: B batch, C channels, H height, W width, K classes. A flow is in pixels of its own
-H x W grid; its channel 0 points right and its channel 1 down. An image is RGB in [0, 1].
+Axis letters: B batch, C channels, H height, W width, K classes, A Action Units.
+A flow is in pixels of its own H x W grid; its channel 0 points right and its channel 1 down. An
+image is RGB in [0, 1].
 """
 
 from __future__ import annotations
@@ -78,3 +79,47 @@ class SequenceBatch(TypedDict):
     frame: Tensor
     sequence: list[str]
     sample_id: Tensor
+
+
+class FaceBatch(TypedDict):
+    """Still images of labelled faces.
+
+    Attributes:
+        image: float32 [B, 3, H, W]; a grey image has three equal channels, which may share
+            memory: write into a copy.
+        label: int64 [B], class index of the expression; -1 for an image without one, which comes
+            in training only and only where a run asks for such images.
+        sample_id: int64 [B], row of the image in the index of its data set.
+        votes: float32 [B, K], share of the raters who chose each class; rows sum to 1, to 0 for
+            images without a label.
+        action_units: float32 [B, A], 1 where an Action Unit of `labels.ACTION_UNITS` is present,
+            else 0.
+        subsets: bool [B, S], which of the data module's `subset_names` an image is in; in test
+            batches only.
+    """
+
+    image: Tensor
+    label: Tensor
+    sample_id: Tensor
+    votes: NotRequired[Tensor]
+    action_units: NotRequired[Tensor]
+    subsets: NotRequired[Tensor]
+
+
+class FaceInputBatch(TypedDict):
+    """Faces found in images and videos that nobody labelled.
+
+    Attributes:
+        image: float32 [B, 3, H, W].
+        sample_id: int64 [B], running number of the face.
+        source: B names of image or video files, below the input.
+        frame: int64 [B], index from 0 of the frame; 0 for a still image.
+        box: int64 [B, 4], what was cut out of the picture: x, y, width, height in its pixels; it
+            may stick out of it.
+    """
+
+    image: Tensor
+    sample_id: Tensor
+    source: list[str]
+    frame: Tensor
+    box: Tensor

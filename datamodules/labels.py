@@ -35,6 +35,25 @@ CLASS_SETS: dict[str, tuple[Expression, ...]] = {
 }
 """The expressions a run may classify, by the name of the set, in the order of their classes."""
 
+ACTION_UNITS: tuple[int, ...] = (1, 2, 4, 5, 6, 7, 9, 12, 15, 17, 23, 24, 25, 27)
+"""Action Units that are told apart, by their numbers in FACS, in the order of their columns."""
+
+EXPRESSION_UNITS: dict[Expression, frozenset[int]] = {
+    Expression.NEUTRAL: frozenset(),
+    Expression.HAPPINESS: frozenset({6, 12, 25}),
+    Expression.SURPRISE: frozenset({1, 2, 5, 25, 27}),
+    Expression.SADNESS: frozenset({1, 4, 15, 17}),
+    Expression.ANGER: frozenset({4, 5, 7, 17, 23, 24}),
+    Expression.DISGUST: frozenset({9, 15, 17, 25}),
+    Expression.FEAR: frozenset({1, 2, 5, 15, 25}),
+    Expression.CONTEMPT: frozenset({12}),
+}
+"""Action Units that stand for an expression where nobody coded them.
+
+Reference:
+    DCGAN and SVM, Table VI. It has no row for neutral, which moves no unit.
+"""
+
 
 def _codes(*codes: _Code | None) -> dict[_Code, Expression]:
     """Pair codes given in canonical order (None: the data set lacks it) with expressions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,32 +17,22 @@ from datamodules.cache import Cache
 Batch = dict[str, Any]
 
 
-class PairDataset(Dataset[Batch]):
-    """Pairs of frames as a cache holds them: uint8 faces and float16 flows.
+class CacheDataset(Dataset[Batch]):
+    """Samples as a cache holds them.
 
     A batch is one indexed read of each array: no loop over samples, nothing decoded, and no more
     memory than the batch, however large the data set.
 
     Args:
-        cache: Cache with a row for each pair.
+        cache: Cache with a row for each sample.
         rows: int64 [N], the rows of this part; a row's number is its `sample_id`.
         columns: Further values of each row of the cache, by the name that they have in a batch.
-        registered: Cache of the flows after registration, with a row for each of `rows`.
     """
 
     def __init__(
-        self,
-        cache: Cache,
-        rows: NDArray[np.int64],
-        columns: dict[str, NDArray[Any]],
-        registered: Cache | None = None,
+        self, cache: Cache, rows: NDArray[np.int64], columns: dict[str, NDArray[Any]]
     ) -> None:
         self._cache = cache
-        self._registered = registered
-        self._registered_rows = np.arange(len(rows))
-        if registered is not None:
-            self._registered_rows = np.flatnonzero(registered.valid)
-            rows = rows[registered.valid]
         self.rows = rows
         self._columns = {name: values[rows] for name, values in columns.items()}
 
@@ -59,11 +50,48 @@ class PairDataset(Dataset[Batch]):
         """
         rows = self.rows[indices]
         batch = {name: _read(array, rows) for name, array in self._cache.arrays.items()}
+        batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
+        batch["sample_id"] = torch.from_numpy(rows)
+        return batch
+
+
+class PairDataset(CacheDataset):
+    """Pairs of frames: uint8 faces and float16 flows.
+
+    Args:
+        cache: Cache with a row for each pair.
+        rows: int64 [N], the rows of this part; a row's number is its `sample_id`.
+        columns: Further values of each row of the cache, by the name that they have in a batch.
+        registered: Cache of the flows after registration, with a row for each of `rows`.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        rows: NDArray[np.int64],
+        columns: dict[str, NDArray[Any]],
+        registered: Cache | None = None,
+    ) -> None:
+        self._registered = registered
+        self._registered_rows = np.arange(len(rows))
+        if registered is not None:
+            self._registered_rows = np.flatnonzero(registered.valid)
+            rows = rows[registered.valid]
+        super().__init__(cache, rows, columns)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Read a batch.
+
+        Args:
+            indices: Positions in this part.
+
+        Returns:
+            The arrays of the caches, the columns and `sample_id`, as tensors.
+        """
+        batch = super().__getitems__(indices)
         if self._registered is not None:
             array = self._registered.arrays["registered_flow"]
             batch["registered_flow"] = _read(array, self._registered_rows[indices])
-        batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
-        batch["sample_id"] = torch.from_numpy(rows)
         return batch
 
 
@@ -84,12 +112,12 @@ class BatchLoader(DataLoader[Batch]):
 
 
 def batch_loader(
-    pairs: PairDataset, *, workers: int, pin_memory: bool, **sampling: Any
+    samples: CacheDataset, *, workers: int, pin_memory: bool, **sampling: Any
 ) -> BatchLoader:
     """Make a loader of the batches that a data set returns.
 
     Args:
-        pairs: The data set.
+        samples: The data set.
         workers: Processes that read; they live as long as the loader.
         pin_memory: Whether batches go to a GPU.
         **sampling: `batch_sampler`, or `sampler` and `batch_size`.
@@ -101,7 +129,7 @@ def batch_loader(
     # memory maps, for which a second process is no help.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     return BatchLoader(
-        pairs,
+        samples,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
@@ -132,6 +160,28 @@ def to_float(batch: Batch) -> Batch:
             batch[name] = value.float().div_(255.0).expand(-1, 3, -1, -1)
         elif value.dtype == torch.float16:
             batch[name] = value.float()
+    return batch
+
+
+def faces_to_float(batch: Batch, augment: Callable[[Tensor], Tensor] | None = None) -> Batch:
+    """Turn still images into what methods take, on the device where the batch is.
+
+    Args:
+        batch: Its `image` is uint8 [B, H, W] grey or [B, H, W, 3] RGB; is changed.
+        augment: Changes images float32 [B, C, H, W] in [0, 1], where they are to be changed; it
+            sees a grey image as one channel.
+
+    Returns:
+        The batch with `image` float32 [B, 3, H, W] in [0, 1]; grey is one channel seen three
+        times, not copied.
+    """
+    stored: Tensor = batch["image"]
+    channels = stored[:, None] if stored.ndim == 3 else stored.permute(0, 3, 1, 2)
+    # The copy is needed for the type anyway; it puts channels first on the way.
+    image = channels.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
+    if augment is not None:
+        image = augment(image)
+    batch["image"] = image.expand(-1, 3, -1, -1)
     return batch
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 
@@ -79,10 +80,45 @@ class TrainSampler(Sampler[list[int]]):
         return -(-(self._length // self._world) // self._batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._length)
+        order = self._order(np.random.default_rng([self._seed, self._epoch]))
         mine = order[: self._length // self._world * self._world][self._rank :: self._world]
         for batch in range(self._start, len(self)):
             yield mine[batch * self._batch_size : (batch + 1) * self._batch_size].tolist()
+
+    def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw the indices of an epoch, the same in all processes."""
+        return rng.permutation(self._length)
+
+
+class WeightedTrainSampler(TrainSampler):
+    """Batches in which samples come as often as their weights say.
+
+    An epoch is as long as without weights. Draws are systematic, not independent: a sample whose
+    share of the weights is worth 2.3 places in an epoch comes 2 or 3 times, never 0 or 7 times.
+    All processes draw the same epoch and share it out as `TrainSampler` does.
+
+    Args:
+        weights: float [N], not negative; only their proportions matter.
+        batch_size: Samples a batch and process.
+        **placed: `seed`, `rank`, `world`, `epoch` and `start`, see `TrainSampler`.
+
+    Raises:
+        ValueError: If a weight is negative or not finite, or all are 0.
+    """
+
+    def __init__(self, weights: NDArray[np.float64], batch_size: int, **placed: int) -> None:
+        super().__init__(len(weights), batch_size, **placed)
+        if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() == 0:
+            raise ValueError("The weights of samples must be finite, not negative and not all 0.")
+        self._weights = weights / weights.sum()
+
+    def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        shuffled = rng.permutation(self._length)
+        ends = np.cumsum(self._weights[shuffled])
+        places = (np.arange(self._length) + rng.random()) / self._length
+        # The last end is 1 but for rounding.
+        drawn = np.searchsorted(ends[:-1], places, side="right")
+        return rng.permutation(shuffled[drawn])
 
 
 class ShardSampler(Sampler[int]):

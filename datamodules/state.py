@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import Trainer
+from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
 
@@ -55,4 +57,43 @@ def refuse_leak(
                 f"{part} part here: a score would not be of unseen people. Set data.fold, "
                 "data.folds, data.fold_mode and data.seed as they were in training (config.yaml "
                 "in the folder of that run)."
+            )
+
+
+def pack_rows(rows: NDArray[np.int64], length: int) -> str:
+    """Write row numbers down as one bit a row, in hexadecimal: small and of a plain type.
+
+    Args:
+        rows: int64, numbers below `length`.
+        length: Number of all rows.
+    """
+    mask = np.zeros(length, np.bool_)
+    mask[rows] = True
+    return np.packbits(mask).tobytes().hex()
+
+
+def refuse_rows(
+    state: Mapping[str, Any], names_hash: str, held_out: Mapping[str, NDArray[np.int64]]
+) -> None:
+    """Make sure that no sample that is held out was trained on, where nobody knows the people.
+
+    Args:
+        state: State of the DataModule in the checkpoint.
+        names_hash: Fingerprint of which row is which sample; with another one the rows of the
+            checkpoint mean other samples.
+        held_out: Rows of each part that is held out.
+
+    Raises:
+        DatasetError: If the checkpoint was trained on one of them.
+    """
+    if state.get("names_hash") != names_hash:
+        return
+    trained = np.unpackbits(np.frombuffer(bytes.fromhex(state["train_rows"]), np.uint8)) > 0
+    for part, rows in held_out.items():
+        if leaked := int(trained[rows].sum()):
+            raise DatasetError(
+                f"The checkpoint was trained on {leaked} of the {len(rows)} samples of the {part} "
+                "part here: a score would not be of unseen samples. Set data.fold, data.folds, "
+                "data.fold_mode, data.val_share and data.seed as they were in training "
+                "(config.yaml in the folder of that run)."
             )

@@ -39,6 +39,8 @@ _OUTSIDE = ("config", "runs_dir", "wandb", "fresh")
 _OWN_COMMANDS = {
     "crossval": "Cross-validate an experiment, every fold as processes of its own.",
     "compare": "Compare cross-validations on the same folds.",
+    "transfer": "Pretrain, train and test on every combination of some data sets.",
+    "export": "Write a trained method as an ONNX file, checked against PyTorch.",
 }
 
 
@@ -358,7 +360,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _run(args: Sequence[str], session: Session) -> None:
-    # Both need this module.
+    args = list(args)
+    # Those of cross-validations need this module; export loads what nothing else does.
     if args[:1] == ["crossval"]:
         from experiments.crossval.command import crossval
 
@@ -367,5 +370,13 @@ def _run(args: Sequence[str], session: Session) -> None:
         from experiments.compare import compare
 
         compare(args[1:])
+    elif args[:1] == ["transfer"]:
+        from experiments.transfer.command import transfer
+
+        transfer(args[1:])
+    elif args[:1] == ["export"]:
+        from experiments.export import export
+
+        export(args[1:])
     else:
         ExperimentCLI(args, session)

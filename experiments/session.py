@@ -147,7 +147,8 @@ class Session:
 
     def _open_evaluation(self, folder: Path) -> None:
         assert self.checkpoint is not None  # for mypy: find_checkpoint gave it
-        run = run_of_checkpoint(self.checkpoint)
+        # A step of a transfer keeps its results apart from the weights that several others share.
+        run = run_of_checkpoint(self.checkpoint) if self.fold is None else _folder_of(self.fold)
         if run is None:
             run, self._made = create_run(folder, self.digest), True
         self.run = run
@@ -181,6 +182,12 @@ class Session:
         self.run.release()
         if self._made:
             self.run.remove_if_empty()
+
+
+def _folder_of(fold: Membership) -> RunFolder:
+    path = Path(fold.folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return RunFolder(path)
 
 
 def find_checkpoint(name: str, folder: Path) -> Path:

@@ -103,7 +103,7 @@ def _required(found: re.Match[str], keys: Sequence[str]) -> str:
 
 
 def _subcommand(found: re.Match[str], keys: Sequence[str]) -> str:
-    verbs = ("fit", "validate", "test", "predict", "crossval", "compare")
+    verbs = ("fit", "validate", "test", "predict", "crossval", "compare", "transfer", "export")
     return f"There is no command {found.group(1)!r}; give one of {', '.join(verbs)}"
 
 

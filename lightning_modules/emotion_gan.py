@@ -87,6 +87,8 @@ class EMotionGAN(LightningModule):
         to all four players, as "the learning rates are gradually decreased" says.
     """
 
+    output_names = ("frontalized_flow", "logits", "warped")
+
     def __init__(
         self,
         num_classes: int = 7,
@@ -148,6 +150,7 @@ class EMotionGAN(LightningModule):
         self.e_fer = ImageClassifier(num_classes, size).requires_grad_(False)
         self.vgg = VGGFeatures().requires_grad_(False) if perceptual == "vgg16" else None
 
+        self.example_input_array = (torch.zeros(1, 2, size, size), torch.zeros(1, 3, size, size))
         self.val_quality = QualityTable(("posed", "emotion_gan", "frontal"))
         self.test_quality = QualityTable(
             ("posed", "registration", "emotion_gan", "frontal", "neutral")

@@ -56,6 +56,7 @@ class FlowCNNClassifier(LightningModule):
         self.lr_scheduler = lr_scheduler
         self.codec = FlowCodec(clip * size / 128, "cartesian")
         self.flow_cnn = FlowCNN(num_classes, size, dropout=dropout)
+        self.example_input_array = (torch.zeros(1, 2, size, size),)
         self.metrics = classification_metrics(num_classes)
         # "disable" keeps a NaN in the mean; the default would leave it out.
         self.cross_entropy = MeanMetric(nan_strategy="disable")

@@ -58,6 +58,8 @@ class SSIMVAE(LightningModule):
         It names neither optimizers nor learning rates, latent dimensions or epochs.
     """
 
+    output_names = ("reconstructed_flow", "logits")
+
     def __init__(
         self,
         num_classes: int = 7,
@@ -90,6 +92,7 @@ class SSIMVAE(LightningModule):
         self.codec = FlowCodec(clip * size / 128, "cartesian")
         self.vae = VariationalAutoencoder(size, latent, width, prior=prior)
         self.flow_cnn = FlowCNN(num_classes, size, dropout=dropout)
+        self.example_input_array = (torch.zeros(1, 2, size, size),)
 
     def forward(self, flow: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct flows and name their expressions.

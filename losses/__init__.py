@@ -6,6 +6,7 @@ from losses.adversarial import (
     discriminator_loss,
     generator_loss,
 )
+from losses.classification import TwoPhaseLoss, classification_loss, two_phase_loss
 from losses.flow import CharbonnierLoss, EndpointError, charbonnier_loss, endpoint_error
 from losses.perceptual import PerceptualLoss, perceptual_loss
 
@@ -15,9 +16,12 @@ __all__ = [
     "EndpointError",
     "GeneratorLoss",
     "PerceptualLoss",
+    "TwoPhaseLoss",
     "charbonnier_loss",
+    "classification_loss",
     "discriminator_loss",
     "endpoint_error",
     "generator_loss",
     "perceptual_loss",
+    "two_phase_loss",
 ]

@@ -14,7 +14,13 @@ ALLOWED = {
     "losses": {"losses"},
     "datamodules": {"datamodules"},
     "lightning_modules/networks": {"losses", "lightning_modules.networks"},
-    "lightning_modules": {"losses", "lightning_modules", "datamodules.batch"},
+    # Of data no more than what batches and labels mean.
+    "lightning_modules": {
+        "losses",
+        "lightning_modules",
+        "datamodules.batch",
+        "datamodules.labels",
+    },
     # Callbacks see modules through Lightning's hooks only.
     "callbacks": {"losses", "datamodules", "callbacks"},
     "experiments": {"losses", "datamodules", "lightning_modules", "callbacks", "experiments"},

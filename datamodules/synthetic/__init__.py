@@ -3,9 +3,11 @@
 from datamodules.synthetic.ckplus import write_ckplus
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.face import FaceModel, MovedFace, Rendering, render
+from datamodules.synthetic.ferplus import write_ferplus
 from datamodules.synthetic.head_pose import POSES, HeadPose
 from datamodules.synthetic.identity import Identity
 from datamodules.synthetic.light import Light
+from datamodules.synthetic.rafdb import write_rafdb
 from datamodules.synthetic.scene import Frame
 from datamodules.synthetic.snap2dfe import write_snap2dfe
 from datamodules.synthetic.tree import MARKER
@@ -23,5 +25,7 @@ __all__ = [
     "Rendering",
     "render",
     "write_ckplus",
+    "write_ferplus",
+    "write_rafdb",
     "write_snap2dfe",
 ]

@@ -16,6 +16,11 @@ _PIVOT = np.array((0.0, 0.85, -0.25), dtype=np.float32)  # top of the neck
 _CHEEK_DEPTH = 0.7
 _ITERATIONS = 5
 _FLATTEST = 0.3  # least share of its area at which skin is seen
+# A head that is turned far has a cheek that is seen at its edge: there Newton's steps overshoot,
+# so they are shorter and more.
+_FAR = 35.0  # degrees
+_FAR_ITERATIONS = 12
+_FAR_FLATTEST = 1.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,9 @@ def turned_lookup(pose: HeadPose, depth: Floats, canvas: Canvas, grid: Floats) -
     shift = pose.project(np.array([0.0, 0.0, _CHEEK_DEPTH], dtype=np.float32))
     q = (grid - shift) @ np.linalg.inv(flat * pose.scale).T.astype(np.float32)
     point = np.empty((*grid.shape[:2], 3), dtype=np.float32)
-    for _ in range(_ITERATIONS):
+    far = max(abs(pose.yaw), abs(pose.pitch)) > _FAR
+    flattest = np.float32(_FAR_FLATTEST if far else _FLATTEST)
+    for _ in range(_FAR_ITERATIONS if far else _ITERATIONS):
         point[..., :2] = q
         found = look_up(depth, canvas.to_pixels(q))
         point[..., 2] = found[..., 0]
@@ -105,7 +112,7 @@ def turned_lookup(pose: HeadPose, depth: Floats, canvas: Canvas, grid: Floats) -
         across, down = found[..., 1], found[..., 2]
         xx, xy = flat[0, 0] + tilt[0] * across, flat[0, 1] + tilt[0] * down
         yx, yy = flat[1, 0] + tilt[1] * across, flat[1, 1] + tilt[1] * down
-        determinant = np.maximum(xx * yy - xy * yx, np.float32(_FLATTEST))
+        determinant = np.maximum(xx * yy - xy * yx, flattest)
         q = q.copy()
         q[..., 0] += (yy * miss[..., 0] - xy * miss[..., 1]) / determinant
         q[..., 1] += (xx * miss[..., 1] - yx * miss[..., 0]) / determinant

@@ -54,9 +54,9 @@ def make_parser() -> CommandParser:
         description=f"{DESCRIPTION} Takes every option of `lightning fit` too.",
         epilog="The same command again skips finished folds and resumes started ones.",
     )
-    parser.add_argument("--folds", type=_positive, help="Number of folds (data.folds).")
+    parser.add_argument("--folds", type=positive, help="Number of folds (data.folds).")
     parser.add_argument("--fold", type=_natural, help="Run this one only, e.g. in a cluster array.")
-    parser.add_argument("--jobs", type=_positive, help="Folds at once; default: one a device.")
+    parser.add_argument("--jobs", type=positive, help="Folds at once; default: one a device.")
     parser.add_argument("--devices", help="GPUs, e.g. 0,1,2,3: each fold sees one of them.")
     parser.add_argument(
         "--summarize", action="store_true", help="Run nothing; sum up the folds that there are."
@@ -89,7 +89,8 @@ def parse(args: Sequence[str]) -> Options:
     return Options(own.fold, own.jobs, devices, own.summarize, tuple(fit))
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
     number = _natural(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, but is {number}")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from callbacks.fold_report import trained_with
 from callbacks.run_record import git_state
 from experiments.crossval.arguments import Options, parse
 from experiments.crossval.children import LOG_FILE
 from experiments.crossval.claim import claim_all, claim_fold
+from experiments.crossval.ending import EndedError, ends_in_order, exit_code
 from experiments.crossval.place import About, CrossvalFolder, find_folder, open_folder
 from experiments.crossval.progress import FoldProgress
 from experiments.crossval.records import FoldRecord
@@ -27,18 +25,6 @@ from experiments.errors import CommandError, usage_error
 from experiments.loggers import wandb_mode
 
 _SOURCE = Path(__file__).resolve().parent.parent.parent
-
-
-class EndedError(Exception):
-    """A signal asked the cross-validation to end.
-
-    Args:
-        number: The signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def crossval(args: Sequence[str]) -> None:
@@ -66,7 +52,7 @@ def crossval(args: Sequence[str]) -> None:
     work = make_work(folder, options.fit, slots)
     print(f"Cross-validation: {folder.path}", flush=True)
     try:
-        with _ends_in_order():
+        with ends_in_order():
             if options.fold is None:
                 with claim_all(folder.path):
                     _run_all(folder, experiment, work)
@@ -74,12 +60,11 @@ def crossval(args: Sequence[str]) -> None:
                 with claim_fold(folder.path, folder.fold(options.fold).path):
                     _run_one(folder, options.fold, work)
     except (KeyboardInterrupt, EndedError) as error:
-        number = error.number if isinstance(error, EndedError) else signal.SIGINT
         done = sum(next_step(folder.fold(fold)) is None for fold in folder.started())
         raise CommandError(
             f"Stopped. {done} of {folder.num_folds() or 'unknown'} folds are done; the same "
             "command goes on.",
-            128 + number,
+            exit_code(error),
         ) from None
 
 
@@ -223,21 +208,3 @@ def _without_place(args: Sequence[str]) -> Iterator[str]:
 
 def _names(args: Sequence[str]) -> Iterator[str]:
     return (argument.partition("=")[0] for argument in args)
-
-
-@contextmanager
-def _ends_in_order() -> Iterator[None]:
-    """Turn the signals that end a process into an error, so that its folds end with it."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise EndedError(number)
-
-    # Not those that are ignored: nohup means it.
-    ending = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
-    for number in ending:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in ending:
-            signal.signal(number, signal.SIG_DFL)

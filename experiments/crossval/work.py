@@ -53,7 +53,7 @@ def make_work(folder: CrossvalFolder, fit: Sequence[str], slots: Sequence[str | 
     """
     about = folder.about()
     # As it is now: W&B puts the folder of the whole into it later.
-    inherited = {**os.environ, **_importable()}
+    inherited = {**os.environ, **importable()}
     threads = max(1, cores() // len(slots))
 
     def command(fold: int, step: Step) -> list[str]:
@@ -75,7 +75,7 @@ def make_work(folder: CrossvalFolder, fit: Sequence[str], slots: Sequence[str | 
     return Work(command, environment, slots)
 
 
-def _importable() -> dict[str, str]:
+def importable() -> dict[str, str]:
     """Let a child import what this process imports, and nothing else from its working directory."""
     paths = [path or str(Path.cwd()) for path in sys.path]
     return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}

@@ -80,7 +80,7 @@ def test_memory_is_that_of_a_process_that_reads() -> None:
 
 
 def test_watch_sees_memory_that_was_given_back() -> None:
-    watch = memory._Watch()
+    watch = memory.Watch()
     before = watch.peak
     with watch:
         held = bytearray(200_000_000)

@@ -11,7 +11,17 @@ import torch
 
 from callbacks import predictions
 from callbacks.predictions import Predictions
-from tests.callbacks.fakes import NAMES, FakeData, FakeModule, batch_of, outputs_of, trainer
+from tests.callbacks.fakes import (
+    NAMES,
+    FaceData,
+    FaceModule,
+    FakeData,
+    FakeModule,
+    batch_of,
+    faces_of,
+    outputs_of,
+    trainer,
+)
 
 
 def read(folder: Path) -> list[dict[str, str]]:
@@ -46,6 +56,30 @@ def test_prediction_names_sequence_and_frame(tmp_path: Path) -> None:
     assert list(rows[0]) == ["source", "sample_id", "sequence", "frame", "predicted", *NAMES]
     assert [(row["sequence"], row["frame"]) for row in rows] == [("clip_0", "1"), ("clip_1", "6")]
     assert (tmp_path / "predictions.csv").read_text() == "of a test"
+
+
+def test_faces_are_told_by_picture_frame_and_box(tmp_path: Path) -> None:
+    faces = {
+        **faces_of([0, 1, 2]),
+        "source": ["a.png", "a.png", "film.mp4"],
+        "frame": torch.tensor([0, 0, 7]),
+        "box": torch.tensor([[1, 2, 30, 40], [50, 2, 30, 40], [1, 2, 30, 40]]),
+    }
+    again = {key: value[:1] for key, value in faces.items()}  # to fill up a distributed batch
+    data = FaceData(tmp_path, [faces, again])
+    trainer(tmp_path, Predictions()).predict(
+        FaceModule(), datamodule=data, return_predictions=False
+    )
+    rows = read(tmp_path / "predict" / "synthetic")
+    places = ["source", "frame", "x", "y", "width", "height"]
+    assert list(rows[0]) == [*places, "predicted", *NAMES]
+    assert [[row[key] for key in places] for row in rows] == [
+        ["a.png", "0", "1", "2", "30", "40"],
+        ["a.png", "0", "50", "2", "30", "40"],
+        ["film.mp4", "7", "1", "2", "30", "40"],
+    ]
+    assert [row["predicted"] for row in rows] == list(NAMES)
+    assert sum(float(rows[0][name]) for name in NAMES) == pytest.approx(1, abs=1e-5)
 
 
 def test_a_sample_that_comes_twice_counts_once(tmp_path: Path) -> None:

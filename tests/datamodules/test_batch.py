@@ -1,7 +1,7 @@
 from torch import Tensor
 from typing_extensions import NotRequired, get_type_hints
 
-from datamodules.batch import FlowBatch, PosedFlowBatch, SequenceBatch
+from datamodules.batch import FaceBatch, FaceInputBatch, FlowBatch, PosedFlowBatch, SequenceBatch
 
 
 def test_a_posed_batch_is_a_flow_batch_and_registration_is_for_tests_only() -> None:
@@ -22,3 +22,13 @@ def test_a_posed_batch_is_a_flow_batch_and_registration_is_for_tests_only() -> N
 def test_sequences_have_names_and_no_labels() -> None:
     assert get_type_hints(SequenceBatch)["sequence"] == list[str]
     assert "label" not in get_type_hints(SequenceBatch)
+
+
+def test_faces_have_what_their_data_set_has() -> None:
+    faces = get_type_hints(FaceBatch, include_extras=True)
+    optional = {name for name, kind in faces.items() if kind == NotRequired[Tensor]}
+    assert optional == {"votes", "action_units", "subsets"}
+    assert set(faces) - optional == {"image", "label", "sample_id"}
+    found = get_type_hints(FaceInputBatch)
+    assert set(found) == {"image", "sample_id", "source", "frame", "box"}
+    assert found["source"] == list[str]

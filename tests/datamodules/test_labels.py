@@ -1,7 +1,13 @@
 import pytest
 
 from datamodules import labels
-from datamodules.labels import Expression, class_index, class_names
+from datamodules.labels import (
+    ACTION_UNITS,
+    EXPRESSION_UNITS,
+    Expression,
+    class_index,
+    class_names,
+)
 
 # The published tables, one line a canonical expression; "-" where a data set has none.
 COLUMNS = (
@@ -56,3 +62,22 @@ def test_what_a_set_leaves_out_has_no_index() -> None:
 def test_unknown_set_names_the_sets() -> None:
     with pytest.raises(ValueError, match=r"basic7, basic6, all8, ck7, but is 'seven'"):
         class_names("seven")
+
+
+def test_units_of_expressions_are_units_that_are_told_apart() -> None:
+    assert set(EXPRESSION_UNITS) == set(Expression)
+    assert set().union(*EXPRESSION_UNITS.values()) == set(ACTION_UNITS)
+    assert len(ACTION_UNITS) == 14
+    assert list(ACTION_UNITS) == sorted(ACTION_UNITS)
+    # Table VI, read row by row.
+    sizes = {e.name.lower(): sorted(units) for e, units in EXPRESSION_UNITS.items()}
+    assert sizes == {
+        "neutral": [],
+        "happiness": [6, 12, 25],
+        "sadness": [1, 4, 15, 17],
+        "fear": [1, 2, 5, 15, 25],
+        "surprise": [1, 2, 5, 25, 27],
+        "anger": [4, 5, 7, 17, 23, 24],
+        "disgust": [9, 15, 17, 25],
+        "contempt": [12],
+    }

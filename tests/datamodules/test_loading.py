@@ -10,7 +10,7 @@ from torch.utils.data import BatchSampler, SequentialSampler
 
 from datamodules.cache import Cache, build_cache
 from datamodules.errors import BadSample
-from datamodules.loading import PairDataset, batch_loader, to_float
+from datamodules.loading import PairDataset, batch_loader, faces_to_float, to_float
 from datamodules.row_store import ArraySpec
 
 
@@ -76,6 +76,24 @@ def test_faces_become_rgb_in_unit_range_without_a_copy() -> None:
     assert batch["flow"].dtype == torch.float32
     rgb = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     torch.testing.assert_close(to_float({"face": rgb})["face"] * 255, rgb.float())
+
+
+def test_still_images_become_rgb_with_channels_first() -> None:
+    rgb = torch.randint(0, 256, (2, 5, 4, 3), dtype=torch.uint8)
+    image = faces_to_float({"image": rgb})["image"]
+    torch.testing.assert_close(image * 255, rgb.permute(0, 3, 1, 2).float())
+    assert image.is_contiguous()
+    grey = rgb[..., 0]
+    batch = faces_to_float({"image": grey, "source": ["a", "b"]})
+    assert batch["source"] == ["a", "b"]
+    torch.testing.assert_close(batch["image"][:, 2] * 255, grey.float())
+    assert batch["image"].shape == (2, 3, 5, 4)
+    assert batch["image"].stride(1) == 0
+    # Grey is changed as one channel: a third of the work.
+    shapes = []
+    changed = faces_to_float({"image": grey}, lambda x: shapes.append(x.shape) or 1 - x)["image"]
+    assert shapes == [(2, 1, 5, 4)]
+    torch.testing.assert_close(changed[:, 1], 1 - grey / 255)
 
 
 def test_other_values_are_left_alone() -> None:

@@ -1,10 +1,11 @@
 import lightning
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from datamodules.samplers import ShardSampler, TrainSampler
+from datamodules.samplers import ShardSampler, TrainSampler, WeightedTrainSampler
 
 
 def test_an_epoch_has_every_sample_once_in_an_order_of_its_own() -> None:
@@ -62,6 +63,41 @@ def test_evaluation_sees_each_sample_once_over_all_processes() -> None:
 def test_fewer_samples_than_processes_are_said_plainly(sampler) -> None:
     with pytest.raises(ValueError, match="got 2 samples for 3 processes"):
         sampler()
+
+
+WEIGHTS = np.array([4.0, 1.0, 1.0, 0.0, 2.0] * 8)
+
+
+def drawn(**placed: int) -> list[int]:
+    return [index for batch in WeightedTrainSampler(WEIGHTS, 4, **placed) for index in batch]
+
+
+def test_samples_come_as_often_as_their_weights_say_in_every_epoch() -> None:
+    expected = WEIGHTS / WEIGHTS.sum() * len(WEIGHTS)
+    total = np.zeros(len(WEIGHTS))
+    for epoch in range(200):
+        indices = drawn(seed=2, epoch=epoch)
+        assert len(indices) == len(WEIGHTS)
+        counts = np.bincount(indices, minlength=len(WEIGHTS))
+        assert (np.abs(counts - expected) < 1).all()
+        total += counts
+    np.testing.assert_allclose(total / 200, expected, atol=0.15)
+    assert drawn(seed=2) == drawn(seed=2)
+    assert drawn(seed=2) != drawn(seed=3)
+    assert drawn(seed=2, start=3) == drawn(seed=2)[12:]
+
+
+def test_processes_share_one_weighted_epoch() -> None:
+    whole = [index for batch in WeightedTrainSampler(WEIGHTS, 1, seed=4) for index in batch]
+    shares = [drawn(seed=4, rank=rank, world=3) for rank in range(3)]
+    assert [len(share) for share in shares] == [13, 13, 13]
+    assert [i for turn in zip(*shares, strict=True) for i in turn] == whole[:39]
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [1.0, -1.0], [1.0, np.nan]])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="must be finite, not negative and not all 0"):
+        WeightedTrainSampler(np.array(weights), 1)
 
 
 class Recorder(lightning.LightningModule):

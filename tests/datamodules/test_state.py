@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from datamodules.ckplus import CKPlusDataModule
 from datamodules.errors import DatasetError
 from datamodules.snap2dfe import SNaP2DFeDataModule
-from datamodules.state import next_batch, refuse_leak
+from datamodules.state import next_batch, pack_rows, refuse_leak, refuse_rows
 from tests.datamodules.runs import Recorder, Saver, make, trainer
 from tests.datamodules.trees import ckplus_tree, snap_tree
 
@@ -40,6 +41,23 @@ def test_people_trained_on_are_refused_by_name() -> None:
 )
 def test_other_people_and_other_sources_pass(source: str, people: list[str]) -> None:
     refuse_leak(STATE, source, {"test": people})
+
+
+def test_samples_trained_on_are_refused() -> None:
+    rows = np.array([0, 8, 9, 20])
+    state = {"names_hash": "x", "train_rows": pack_rows(rows, 21)}
+    assert len(state["train_rows"]) == 6  # one bit a row
+    for row in range(21):
+        held_out = {"val": np.array([1, 2]), "test": np.array([3, row])}
+        if row in rows:
+            with pytest.raises(
+                DatasetError, match="trained on 1 of the 2 samples of the test part"
+            ):
+                refuse_rows(state, "x", held_out)
+        else:
+            refuse_rows(state, "x", held_out)
+        refuse_rows(state, "y", held_out)  # rows of other data say nothing
+        refuse_rows({}, "x", held_out)
 
 
 @pytest.mark.parametrize("strategy", ["snap", "ckplus"])

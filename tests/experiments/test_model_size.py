@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from experiments.cli import main
-from experiments.model_size import describe_size
+from experiments.model_size import count_macs, describe_size
+from lightning_modules.pcnn import PCNN
+from lightning_modules.resnet18 import ResNet18Classifier
 
 
 class Networks(nn.Module):
@@ -31,6 +33,28 @@ def test_sizes_and_on_a_cpu_what_to_do(features: int, device: str, sizes: str, h
     lines = describe_size(Networks(features), device)
     assert lines[0] == sizes
     assert ("experiments/presets/laptop.yaml" in "".join(lines[1:])) is hint
+
+
+def test_an_answer_is_counted_and_leaves_the_model_as_it_is() -> None:
+    model = PCNN()
+    model.network.layer4.eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    lines = describe_size(model, "cpu")
+    assert lines[:2] == [
+        "PCNN has 25.9 M parameters (network 25.9 M).",
+        "An image of 3x224x224 costs it 3.68 GMACs.",
+    ]
+    assert "experiments/presets/pcnn_laptop.yaml" in lines[2]
+    assert [module.training for module in model.modules()] == modes
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_macs_are_those_of_the_layers() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 36, 5))
+    assert count_macs(model, torch.zeros(1, 3, 6, 6)) == 36 * 4 * 3 * 9 + 4 * 36 * 5
+    assert count_macs(ResNet18Classifier(1000), torch.zeros(1, 3, 224, 224)) == 1_814_073_344
 
 
 def test_it_is_said_before_the_data_are_looked_at(

@@ -66,3 +66,13 @@ def test_lookup_inverts_the_projection(pose: HeadPose) -> None:
     depth = look_up(DEPTH, CANVAS.to_pixels(found))[..., :1]
     seen = pose.project(np.concatenate([found, depth], -1))
     np.testing.assert_allclose(seen, places, atol=8e-3)
+
+
+@pytest.mark.parametrize("yaw", [-54.0, 48.0])
+def test_a_head_that_is_turned_far_is_not_torn(yaw: float) -> None:
+    x, y = np.meshgrid(np.linspace(-0.9, 0.9, 60), np.linspace(-0.6, 1.0, 40))
+    places = np.stack([x, y], -1).astype(np.float32)
+    middle = HeadPose(yaw=yaw).project(np.array([0.0, 0.2, 0.7])).astype(np.float32)
+    found = turned_lookup(HeadPose(yaw=yaw), DEPTH, CANVAS, places + middle)
+    # Neighbours in the picture are neighbours on the head, in the same order.
+    assert np.diff(found[..., 0], axis=1).min() > -0.05

@@ -1,0 +1,55 @@
+"""Compare how many images were found with how many a data set was published with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from datamodules.errors import DatasetError
+from datamodules.synthetic.tree import MARKER
+
+
+def compare_counts(
+    name: str,
+    root: Path,
+    found: Mapping[str, int],
+    published: Mapping[str, int],
+    *,
+    strict: bool = False,
+) -> str:
+    """Compare counts with those of a publication.
+
+    Args:
+        name: Name of the data set.
+        root: Where it was found; drawn faces are not compared.
+        found: Number of usable images of each part, by the names of `published`.
+        published: The published numbers.
+        strict: Whether a difference is an error.
+
+    Returns:
+        A note for the log. A difference is a warning, too: nobody should take a part of a data
+        set for the whole.
+
+    Raises:
+        DatasetError: If there is a difference, and `strict` is true.
+    """
+    total = sum(found.values())
+    if any((folder / MARKER).exists() for folder in (root, *root.absolute().parents)):
+        return f"{total} synthetic images"
+    if all(found.get(part, 0) == count for part, count in published.items()):
+        return f"{total} images, each count as published"
+    differing = ", ".join(
+        f"{part} {found.get(part, 0)} (of {count})"
+        for part, count in published.items()
+        if found.get(part, 0) != count
+    )
+    note = (
+        f"{total} images are usable, published are {sum(published.values())}; "
+        f"counts differ in {differing}"
+    )
+    if strict:
+        raise DatasetError(f"{name} at {root}: {note}. Set data.strict_counts to false to go on.")
+    rank_zero_warn(f"{name} at {root}: {note}.")
+    return note

@@ -1,0 +1,199 @@
+"""Images that come twice: equal ones, and ones that differ by compression, size or light only.
+
+A test image whose twin was trained on measures memory, not recognition. Twins are grouped over
+the whole data set once, whatever its parts, and what was found is kept beside the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from datamodules.cache import Cache
+from datamodules.fingerprint import code_digest
+from datamodules.pairs import grey
+from datamodules.parallel import cores, for_each
+
+HASH_DISTANCE = 6
+"""Bits of 64 in which the hashes of near duplicates may differ."""
+
+CORRELATION = 0.98
+"""Least correlation of the thumbnails of near duplicates.
+
+The hash alone would call aligned faces of different people duplicates, because it sees little but
+that they are faces.
+"""
+
+_THUMBNAIL = 32  # side in pixels
+_BLOCK = 256  # images that are compared with all others at a time
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Groups of images that are the same.
+
+    Attributes:
+        exact: int64 [N], number of the group of each image; equal images share one.
+        near: int64 [N], the same with nearly equal images in one group as well.
+    """
+
+    exact: NDArray[np.int64]
+    near: NDArray[np.int64]
+
+    def twins(self, rows: NDArray[np.int64], *, near: bool = True) -> NDArray[np.bool_]:
+        """Tell which images have a twin among some rows.
+
+        Args:
+            rows: int64, the rows, e.g. those trained on; they are their own twins.
+            near: Whether nearly equal images are twins too.
+
+        Returns:
+            bool [N].
+        """
+        group_of = self.near if near else self.exact
+        seen = np.zeros(int(group_of.max()) + 1, np.bool_)
+        seen[group_of[rows]] = True
+        return seen[group_of]
+
+    def groups(self, *, near: bool = True) -> list[NDArray[np.int64]]:
+        """List the rows of each group of at least two images.
+
+        Args:
+            near: Whether nearly equal images are of one group too.
+        """
+        group_of = self.near if near else self.exact
+        order = np.argsort(group_of, kind="stable")
+        ends = np.cumsum(np.bincount(group_of))[:-1]
+        return [rows for rows in np.split(order, ends) if len(rows) > 1]
+
+
+def find_duplicates(
+    images: NDArray[np.uint8], valid: NDArray[np.bool_] | None = None
+) -> Duplicates:
+    """Group equal and nearly equal images.
+
+    Args:
+        images: uint8 [N, H, W] grey or [N, H, W, 3] RGB; may be a memory map.
+        valid: bool [N], false for rows that hold no image and are nobody's twin; None for all.
+
+    Returns:
+        The groups. Near duplicates have hashes that differ in at most `HASH_DISTANCE` bits and
+        thumbnails that correlate by at least `CORRELATION`; twins of twins are twins.
+
+    Reference:
+        The hash is dHash (Krawetz, 2013): whether each cell of 8x9 is darker than its right
+        neighbour.
+    """
+    count = len(images)
+    digests = np.zeros((count, 2), np.uint64)
+    hashes = np.zeros(count, np.uint64)
+    thumbnails = np.zeros((count, _THUMBNAIL, _THUMBNAIL), np.uint8)
+
+    def describe(row: int) -> None:
+        image = np.ascontiguousarray(images[row])
+        digest = hashlib.blake2b(image.data, digest_size=16).digest()
+        digests[row] = np.frombuffer(digest, np.uint64)
+        light = grey(image)
+        hashes[row] = difference_hash(light)
+        side = (_THUMBNAIL, _THUMBNAIL)
+        thumbnails[row] = cv2.resize(light, side, interpolation=cv2.INTER_AREA)
+
+    rows = np.arange(count) if valid is None else np.flatnonzero(valid)
+    title = "looking for duplicates"
+    for_each(rows.tolist(), describe, title, total=len(rows), workers=cores(), delay=2.0)
+
+    _, first, exact_of = np.unique(digests[rows], axis=0, return_index=True, return_inverse=True)
+    exact = np.arange(count) + len(first)  # an invalid row is a group of its own
+    exact[rows] = exact_of.reshape(-1)
+    some = rows[first]
+    left, right = _near_pairs(hashes[some], thumbnails[some])
+    links = coo_array((np.ones(len(left), np.bool_), (left, right)), shape=(len(some), len(some)))
+    _, near_of = connected_components(links, directed=False)
+    near = exact.copy()
+    near[rows] = near_of[exact[rows]]
+    return Duplicates(_numbered(exact), _numbered(near))
+
+
+def difference_hash(image: NDArray[np.uint8]) -> int:
+    """Hash a picture such that pictures that look the same have hashes of few different bits.
+
+    Args:
+        image: [H, W] grey.
+
+    Returns:
+        64 bits.
+    """
+    cells = cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA)
+    darker = np.asarray(cells[:, :-1] < cells[:, 1:])
+    return int.from_bytes(np.packbits(darker).tobytes(), "big")
+
+
+def open_duplicates(cache: Cache) -> Duplicates:
+    """Group the images of a cache, or read what was found before.
+
+    Args:
+        cache: Its array is `image`.
+
+    Returns:
+        The groups.
+    """
+    images = cache.arrays["image"]
+    # Not into the cache: a file that appears there would have its checksums compared again.
+    folder = cache.path.with_name(f"{cache.path.name}.report")
+    file = folder / f"duplicates_{code_digest(sys.modules[__name__])[:12]}.npy"
+    try:
+        exact, near = np.load(file)
+        if len(exact) == len(images):
+            return Duplicates(exact, near)
+    except (OSError, ValueError, EOFError):
+        pass  # not there, or damaged: look again
+    found = find_duplicates(images, cache.valid)
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f"{file.name}.{os.getpid()}")
+    with aside.open("wb") as out:
+        np.save(out, np.stack([found.exact, found.near]))
+    aside.replace(file)
+    return found
+
+
+def _near_pairs(
+    hashes: NDArray[np.uint64], thumbnails: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Compare all images with all others, in blocks."""
+    lefts, rights = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for start in range(0, len(hashes), _BLOCK):
+        block = hashes[start : start + _BLOCK, None]
+        distance = np.bitwise_count(block ^ hashes[None, start:])  # (block, others)
+        left, right = np.nonzero(distance <= HASH_DISTANCE)
+        later = left < right  # each pair once, and nobody with itself
+        left, right = left[later] + start, right[later] + start
+        for chunk in range(0, len(left), 1 << 14):  # any number of pairs may look alike
+            pair = slice(chunk, chunk + (1 << 14))
+            alike = _correlation(thumbnails[left[pair]], thumbnails[right[pair]]) >= CORRELATION
+            lefts.append(left[pair][alike])
+            rights.append(right[pair][alike])
+    return np.concatenate(lefts), np.concatenate(rights)
+
+
+def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Correlate pictures [P, H, W] pair by pair; 0 where one of them is flat."""
+    a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (one, other))
+    a -= a.mean(axis=1, keepdims=True)
+    b -= b.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    product = np.einsum("pi,pi->p", a, b)
+    return np.asarray(np.divide(product, length, out=np.zeros_like(product), where=length > 0))
+
+
+def _numbered(group_of: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number groups from 0 without gaps, in the order of their first images."""
+    _, first, inverse = np.unique(group_of, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse.reshape(-1)].astype(np.int64)

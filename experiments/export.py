@@ -1,0 +1,220 @@
+"""`lightning export`: a trained method as one ONNX file that says what it reads and tells."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jsonargparse import ArgumentParser
+from torch import Tensor
+from torch.nn import functional
+
+from callbacks.atomic import replacing
+from datamodules.errors import DatasetError
+from experiments.checkpoints import load_checkpoint
+from experiments.console import say
+from experiments.crossval.arguments import CommandParser
+from experiments.errors import CommandError, usage_error
+from experiments.onnx_file import INSTALL, largest_difference, save_onnx
+
+DESCRIPTION = "Write a trained method as an ONNX file, checked against PyTorch."
+_NEEDED = ("onnx", "onnxruntime", "onnxscript")
+# Of the largest value of an output, and of 1 where that is less: sums in another order differ.
+_TOLERANCE = 1e-3
+_FLOW = "float32 [batch, 2, H, W] in pixels of this grid; channel 0 points right and 1 down"
+_IMAGE = "float32 [batch, 3, H, W] RGB in [0, 1]; further normalisation is inside the model"
+
+
+def export(args: Sequence[str]) -> None:
+    """Run `lightning export`.
+
+    Args:
+        args: What follows it on the command line.
+
+    Raises:
+        CommandError: If the method cannot be exported, or the file would answer otherwise.
+    """
+    parser = CommandParser(prog="lightning export", allow_abbrev=False, description=DESCRIPTION)
+    parser.add_argument("--ckpt_path", type=Path, required=True, help="Path of a checkpoint.")
+    parser.add_argument(
+        "--output", type=Path, help="File to write; default: beside the checkpoint, as .onnx."
+    )
+    options = parser.parse_args(list(args))
+    checkpoint_path: Path = options.ckpt_path
+    output: Path = options.output or checkpoint_path.with_suffix(".onnx")
+    _check_paths(checkpoint_path, output)
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        raise CommandError(INSTALL)
+    checkpoint = load_checkpoint(checkpoint_path)
+    if "config" not in checkpoint:
+        raise CommandError(
+            f"The checkpoint {checkpoint_path} says nothing of its config, so its method is not "
+            "known: export one that lightning fit wrote."
+        )
+    model = _load_model(checkpoint)
+    data = _build(pl.LightningDataModule, checkpoint["config"]["data"])
+    names = input_names(model)
+    random = random_inputs(model, names, batch=3)
+    outputs = getattr(model, "output_names", ("logits",))
+    real, why = _real_inputs(data, names)
+    with replacing(output) as aside:
+        save_onnx(
+            model,
+            random,
+            aside,
+            outputs=outputs,
+            metadata=describe(checkpoint, data, model, names, random),
+        )
+        # Another number of samples than it was traced with.
+        single = {name: value[:1] for name, value in random.items()}
+        checked = {"random inputs": largest_difference(model, [random, single], aside)}
+        if real is not None:
+            checked["real inputs"] = largest_difference(model, [real], aside)
+        for what, difference in checked.items():
+            if not difference <= _TOLERANCE:  # not a number is no agreement either
+                raise CommandError(
+                    f"On {what} the ONNX file differs from PyTorch by {difference:.1e} of its "
+                    f"largest value, more than {_TOLERANCE:.0e}: {output} was not written."
+                )
+    for what, difference in checked.items():
+        say(f"Largest difference to PyTorch on {what}: {difference:.1e} of the largest value.")
+    if real is None:
+        say(f"It was not checked on real inputs: {why}")
+    print(output, flush=True)
+
+
+def input_names(model: pl.LightningModule) -> list[str]:
+    """Name the inputs of a method: the arguments of its forward, which are keys of its batches.
+
+    Args:
+        model: The method.
+
+    Returns:
+        As many names as its example has inputs.
+
+    Raises:
+        CommandError: If the method gives no example of what it reads.
+    """
+    names = list(inspect.signature(model.forward).parameters)
+    return names[: len(_example(model))]
+
+
+def random_inputs(model: pl.LightningModule, names: Sequence[str], batch: int) -> dict[str, Tensor]:
+    """Draw inputs in the range of real ones, the same at every call.
+
+    Args:
+        model: The method.
+        names: Those of its inputs.
+        batch: Number of samples.
+
+    Returns:
+        Flows of some pixels and images in [0, 1], by name.
+    """
+    generator = torch.Generator().manual_seed(0)
+    drawn = {}
+    for name, example in zip(names, _example(model), strict=True):
+        channels, height, width = example.shape[1:]
+        # Smooth as real ones are: to fit a head motion to white noise is no stable problem.
+        coarse = torch.randn(batch, channels, 4, 4, generator=generator)
+        smooth = functional.interpolate(coarse, (height, width), mode="bilinear")
+        drawn[name] = 2 * smooth if name.endswith("flow") else smooth.sigmoid()
+    return drawn
+
+
+def describe(
+    checkpoint: Mapping[str, Any],
+    data: pl.LightningDataModule,
+    model: pl.LightningModule,
+    names: Sequence[str],
+    inputs: Mapping[str, Tensor],
+) -> dict[str, str]:
+    """Say what the file is, for who has nothing but the file.
+
+    Args:
+        checkpoint: What it was made from.
+        data: The data module of its training.
+        model: The method.
+        names: Those of its inputs.
+        inputs: Examples of them.
+
+    Returns:
+        Metadata: ``method``, ``class_names`` (JSON, in the order of the logits), ``input_size``
+        (JSON, [H, W]), ``inputs`` (JSON, what each is) and ``source`` of the training data.
+    """
+    saved: dict[str, Any] = checkpoint.get(type(data).__qualname__, {})
+    return {
+        "method": type(model).__name__,
+        "class_names": json.dumps(list(getattr(data, "class_names", ()))),
+        "input_size": json.dumps(list(inputs[names[0]].shape[-2:])),
+        "inputs": json.dumps({name: _FLOW if name.endswith("flow") else _IMAGE for name in names}),
+        "source": str(saved.get("source", getattr(data, "source", "unknown"))),
+    }
+
+
+def _check_paths(checkpoint: Path, output: Path) -> None:
+    if not checkpoint.is_file():
+        raise CommandError(
+            f"The checkpoint {checkpoint} does not exist: give the path of a file, such as "
+            "runs/<experiment>/<run>/checkpoints/best.ckpt."
+        )
+    if output.suffix != ".onnx":
+        raise usage_error(f"export: --output must end in .onnx, but is {output}.")
+    if not output.parent.is_dir():
+        raise CommandError(f"The folder {output.parent} does not exist: make it first.")
+
+
+def _example(model: pl.LightningModule) -> tuple[Tensor, ...]:
+    example = model.example_input_array
+    if isinstance(example, Tensor):
+        return (example,)
+    if not isinstance(example, tuple):
+        raise CommandError(
+            f"{type(model).__name__} cannot be exported: it has no example_input_array, which "
+            "says what its forward reads."
+        )
+    return example
+
+
+def _load_model(checkpoint: dict[str, Any]) -> pl.LightningModule:
+    spec = checkpoint["config"]["model"]
+    # Optimizers and schedulers train; they are left at their defaults.
+    arguments = {
+        name: value
+        for name, value in spec.get("init_args", {}).items()
+        if not (isinstance(value, Mapping) and "class_path" in value)
+    }
+    model: pl.LightningModule = _build(
+        pl.LightningModule, {"class_path": spec["class_path"], "init_args": arguments}
+    )
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval()
+
+
+def _build(base: type, spec: Mapping[str, Any]) -> Any:
+    """Make an object of the class and arguments that a config names."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(base, "made")
+    return parser.instantiate_classes(parser.parse_object({"made": dict(spec)})).made
+
+
+def _real_inputs(
+    data: pl.LightningDataModule, names: Sequence[str]
+) -> tuple[dict[str, Tensor] | None, str]:
+    """Take a validation batch of the cache, or say why there is none."""
+    try:
+        data.prepare_data()
+        data.setup("validate")
+        batch: Any = next(iter(data.val_dataloader()), None)
+    except (DatasetError, OSError) as error:
+        return None, " ".join(str(error).split())
+    if batch is None:
+        return None, "its data have no validation part."
+    batch = data.on_after_batch_transfer(batch, 0)
+    return {name: batch[name][:8] for name in names}, ""

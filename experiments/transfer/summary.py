@@ -1,0 +1,147 @@
+"""What came of the cells of a transfer, beside what the paper reports."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from callbacks.fold_report import trained_with
+from experiments.crossval.records import DamagedRecordError, FoldRecord, read_record
+from experiments.transfer.plan import Cell, Plan, Step
+from experiments.transfer.published import AVERAGE, published
+
+Summary = dict[str, Any]
+_AREA = re.compile(r"test/auc_(?:au_?)?(\w+)", re.IGNORECASE)
+
+
+def summarize(plan: Plan, arguments: list[str], failures: Mapping[str, str]) -> Summary:
+    """Collect the results of all cells.
+
+    Args:
+        plan: The matrix.
+        arguments: Command line of `lightning transfer` as far as it decides the results.
+        failures: Why steps failed, by their names.
+
+    Returns:
+        Plain values, the same for the same results.
+    """
+    cells = [_cell(plan, cell, why, failures) for cell, why in plan.cells()]
+    commits = {commit for cell in cells for commit in cell.pop("commits")}
+    return {
+        "experiment": plan.experiment,
+        "task": plan.task,
+        "arguments": arguments,
+        "seed": plan.config["seed_everything"],
+        "commits": sorted(commits),
+        "data": {
+            data.name: {"paper": data.paper, "labelled": data.labelled, "classes": data.classes}
+            for data in plan.sets.values()
+        },
+        "cells": cells,
+        "failures": dict(failures),
+    }
+
+
+def areas(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Pick the areas under ROC curves out of what a test logged.
+
+    Args:
+        metrics: `test/auc_<class>` or `test/auc_au<number>` and others, by name.
+
+    Returns:
+        The area of each class (`anger`) or action unit (`AU1`), and `AVERAGE` of those that are
+        there; None where a test has no sample with, or none without.
+    """
+    found: dict[str, float | None] = {}
+    for key, value in metrics.items():
+        if match := _AREA.fullmatch(key):
+            name = f"AU{int(match[1])}" if match[1].isdigit() else match[1].lower()
+            found[name] = value
+    known = [value for value in found.values() if value is not None]
+    found[AVERAGE] = math.fsum(known) / len(known) if known else None
+    return found
+
+
+def _cell(plan: Plan, cell: Cell, why: str | None, failures: Mapping[str, str]) -> Summary:
+    test = plan.test_of(cell)
+    record, reason = (None, why) if why is not None else _result(plan, test, failures)
+    result: Summary = dict(zip(("pretrain", "train", "test"), cell, strict=True))
+    result |= {"missing": reason, "accuracy": None, "n_test": None, "n_subjects": None}
+    result |= {"areas": {}, "remarks": [], "published": None, "commits": []}
+    if record is None:
+        return result
+    sources = {plan.sets[name].name: _source(plan, name) for name in cell}
+    result |= {
+        "sources": sources,
+        "accuracy": record.metrics.get("test/accuracy"),
+        "areas": areas(record.metrics),
+        "n_test": record["n_test"],
+        "n_subjects": len(record["subjects"]) or None,
+        "remarks": [*record["departures"], *_leaks(plan, test, record)],
+        "commits": _commits(plan, test, record),
+    }
+    if "synthetic" not in (*sources.values(), record["source"]):
+        result["published"] = _published(plan, cell)
+    return result
+
+
+def _result(
+    plan: Plan, test: Step, failures: Mapping[str, str]
+) -> tuple[FoldRecord | None, str | None]:
+    """Read the record of a test, or say why there is none."""
+    step: Step | None = test
+    while step is not None:
+        if str(step) in failures:
+            return None, f"{step} failed: {failures[str(step)]}"
+        step = plan.need(step)
+    try:
+        record = read_record(test.run.path)
+    except DamagedRecordError as error:
+        return None, f"its record {error}"
+    return record, None if record is not None else "not done"
+
+
+def _published(plan: Plan, cell: Cell) -> Summary | None:
+    found = published(plan.task, *(plan.sets[name].paper for name in cell))
+    if found is None:
+        return None
+    return {"table": found.table, "experiment": found.name, "areas": found.areas}
+
+
+def _source(plan: Plan, name: str) -> str | None:
+    """Say what a data set was read from, by any step on it."""
+    for step in plan.steps():
+        split = plan.split(step)
+        if step.sets[-1].name == name and split is not None:
+            return str(split["source"])
+    return None
+
+
+def _leaks(plan: Plan, test: Step, record: FoldRecord) -> list[str]:
+    """Name what pretraining may have seen of the tested people.
+
+    A data set is split in the same way whatever it is for, and only its training part is learnt
+    from. Two selections of one data set are split each on its own.
+    """
+    pretrained = plan.split(plan.pretraining_of(test))
+    if pretrained is None or pretrained["source"] != record["source"]:
+        return []
+    if pretrained["manifest_hash"] == record["manifest_hash"]:
+        same = pretrained["folds_hash"] == record["folds_hash"]
+        return [] if same else ["pretraining split the tested data in another way"]
+    held_out = set(pretrained["subjects"])
+    if record["subjects"] and set(record["subjects"]) <= held_out:
+        return []
+    return ["pretraining may have seen tested people, in another selection of the same data"]
+
+
+def _commits(plan: Plan, test: Step, record: FoldRecord) -> list[str]:
+    states = [record["code"]["tested"]]
+    step = plan.need(test)
+    while step is not None:
+        states.append(trained_with(step.run.path))
+        step = plan.need(step)
+    known = [state for state in states if state is not None]
+    return [f"{state['commit']}{' with changes' if state['dirty'] else ''}" for state in known]

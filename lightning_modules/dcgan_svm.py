@@ -1,0 +1,400 @@
+"""DCGAN + SVM: features learnt from faces without labels, expressions and action units on top."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+
+from datamodules.labels import ACTION_UNITS
+from lightning_modules.generation_quality import GenerationQuality
+from lightning_modules.judges import evaluating
+from lightning_modules.networks.dcgan import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    gathering_statistics,
+    keeping_statistics,
+)
+from lightning_modules.networks.pretrained_gan import load_gan
+from lightning_modules.players import descend, uncount
+from lightning_modules.svm.fitting import Protocol, fit_machines
+from lightning_modules.svm.machine import LinearMachines, SupportVectorClassifier
+from lightning_modules.svm.part import (
+    LabelledPart,
+    check_data,
+    labelled_part,
+    shown_units,
+    unit_table,
+)
+from lightning_modules.svm.scores import ExpressionScores, UnitScores
+from lightning_modules.svm.stages import Stages, fingerprint
+from losses.adversarial import discriminator_loss, generator_loss
+
+if TYPE_CHECKING:
+    from datamodules.batch import FaceBatch, FaceInputBatch
+
+
+class DCGANSVM(LightningModule):
+    """A DCGAN without labels, and support vector machines on its discriminator's features.
+
+    ``fit`` trains the GAN for ``trainer.max_epochs`` epochs and then has one more epoch in which
+    no network moves: at its start the machines are searched and fitted on the training part, and
+    at its end they are validated. Both are in the one checkpoint.
+
+    Args:
+        num_classes: Number of expressions K.
+        size: Side of the images in pixels: 16, 32, 64 or 128.
+        channels: 1 for grey images, 3 for colour.
+        width: Channels of the discriminator's first block; with 64 and a size of 64 it has 8,192
+            features.
+        latent: Number of latent dimensions Z.
+        task: emotions (one RBF machine) or action_units (a linear machine for each of 14).
+        features: discriminator (paper), pixels or untrained (the same discriminator with random
+            weights): baselines for which no GAN is trained.
+        pretrained: Checkpoint of another run to take the GAN from; it is not trained further, as
+            in the paper's transfers.
+        search_trials: Parameters that are tried for each machine.
+        search_folds: Folds of the training part to try them in; people are kept together where
+            they are known.
+        quality_samples: Most faces to generate in a test, to compare with real ones; 0 for none.
+        d_optimizer: Optimizer of the discriminator; trainer.global_step counts its steps.
+        g_optimizer: Optimizer of the generator.
+
+    Raises:
+        ValueError: If a size or a choice does not fit.
+
+    Reference:
+        Alharbawee and Pugeault, Generative Adversarial Networks for Facial Expression Recognition
+        in the Wild, 3 and 4; Radford et al., DCGAN (arXiv 1511.06434).
+
+    Deviation:
+        The paper's beta1 is 0.9; the default is DCGAN's own 0.5. The loss is non-saturating.
+        The discriminator's running statistics are those of real faces alone, which are what its
+        features are taken of; generated ones are normalised by their own batch.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 7,
+        size: int = 64,
+        channels: Literal[1, 3] = 3,
+        width: int = 64,
+        latent: int = 100,
+        task: Literal["emotions", "action_units"] = "emotions",
+        features: Literal["discriminator", "pixels", "untrained"] = "discriminator",
+        pretrained: str | None = None,
+        search_trials: int = 10,
+        search_folds: int = 3,
+        quality_samples: int = 2048,
+        d_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=2e-4, betas=(0.5, 0.999)),
+        g_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=2e-4, betas=(0.5, 0.999)),
+    ) -> None:
+        super().__init__()
+        if search_trials < 1 or quality_samples < 0:
+            raise ValueError(
+                "search_trials must be 1 or more and quality_samples 0 or more; got "
+                f"{search_trials} and {quality_samples}."
+            )
+        if pretrained is not None and features != "discriminator":
+            raise ValueError(
+                f"model.pretrained is a GAN to take features of, but features is {features}: give "
+                "only one of both."
+            )
+        # Functions cannot stand in a checkpoint that loads with weights_only.
+        self.save_hyperparameters(ignore=["d_optimizer", "g_optimizer"])
+        self.automatic_optimization = False
+        self.num_classes = num_classes
+        self.size = size
+        self.channels = channels
+        self.latent = latent
+        self.task = task
+        self.feature_source = features
+        self.pretrained = pretrained
+        self.search_trials = search_trials
+        self.search_folds = search_folds
+        self.quality_samples = quality_samples
+        self.optimizer_callables = (d_optimizer, g_optimizer)
+
+        self.generator = DCGANGenerator(latent, width, size, channels)
+        self.discriminator = DCGANDiscriminator(width, size, channels)
+        emotions = task == "emotions"
+        self.machine: SupportVectorClassifier | LinearMachines = (
+            SupportVectorClassifier(num_classes) if emotions else LinearMachines(len(ACTION_UNITS))
+        )
+        self.scores: ExpressionScores | UnitScores = (
+            ExpressionScores(num_classes) if emotions else UnitScores(ACTION_UNITS)
+        )
+        self._quality: GenerationQuality | None = None
+        self._gan_epochs: int | None = None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Recognise faces.
+
+        Args:
+            image: Faces [B, 3, H, W] in [0, 1].
+
+        Returns:
+            One-vs-rest scores of expressions [B, K], or margins of action units [B, A], NaN for
+            those without a machine.
+        """
+        return cast(Tensor, self.machine(self.extract(image)))
+
+    @torch.no_grad()
+    def extract(self, image: Tensor) -> Tensor:
+        """Return the features [B, F] that the machines read, of faces [B, 3, H, W] in [0, 1]."""
+        encoded = self._encode(image)
+        if self.feature_source == "pixels":
+            return encoded.flatten(1)
+        # In single precision whatever the trainer's: machines were fitted on such features.
+        with torch.autocast(image.device.type, enabled=False), evaluating(self.discriminator):
+            features: Tensor = self.discriminator.features(encoded.float())
+        return features
+
+    @torch.no_grad()
+    def generate(self, noise: Tensor) -> Tensor:
+        """Draw faces [B, 3, H, W] in [0, 1] from standard normal noise [B, Z]."""
+        with evaluating(self.generator):
+            image: Tensor = (self.generator(noise).float() + 1) / 2
+        return image.expand(-1, 3, -1, -1)
+
+    # ---- training
+
+    def setup(self, stage: str) -> None:
+        """Refuse data that do not fit; take over a GAN; add the epoch of the machines."""
+        check_data(getattr(self.trainer, "datamodule", None), self.num_classes, self.size)
+        if stage != "fit" or self._gan_epochs is not None:
+            return
+        if self.pretrained is not None:
+            # Before a run's own checkpoint is restored, which wins.
+            load_gan(self.generator, self.discriminator, self.pretrained)
+            rank_zero_info(f"DCGAN: taken from {self.pretrained}; it is not trained further.")
+        trains = self.feature_source == "discriminator" and self.pretrained is None
+        self._gan_epochs = cast(int, self.trainer.max_epochs) if trains else 0
+        if self._gan_epochs >= 0:  # -1 is for ever
+            self.trainer.fit_loop.max_epochs = self._gan_epochs + 1
+            # Before the last epoch there are no machines to validate.
+            self.trainer.check_val_every_n_epoch = self.trainer.fit_loop.max_epochs
+
+    def on_train_epoch_start(self) -> None:
+        """Fit the machines once the GAN is trained; forget them if it is trained further."""
+        if not self._fits_machines:
+            if self.machine.fitted:
+                self.machine.clear()
+        elif not self.machine.fitted:
+            self._fit_machines()
+
+    def training_step(self, batch: FaceBatch, batch_idx: int) -> None:
+        """Move the discriminator and the generator once, each alone."""
+        if self._fits_machines:
+            return
+        discriminator, generator = cast(list[LightningOptimizer], self.optimizers())
+        uncount([generator])
+        real = self._encode(batch["image"])
+        fake = self.generator(torch.randn(len(real), self.latent, device=self.device))
+
+        with self.toggled_optimizer(discriminator):
+            with keeping_statistics(self.discriminator):
+                fake_logits = self.discriminator(fake.detach())
+            d_loss = discriminator_loss(self.discriminator(real), fake_logits)
+            descend(self, discriminator, d_loss)
+        with self.toggled_optimizer(generator):
+            with keeping_statistics(self.discriminator):
+                g_loss = generator_loss(self.discriminator(fake))
+            descend(self, generator, g_loss)
+
+        self.log_dict({"train/d": d_loss.detach(), "train/g": g_loss.detach()})
+
+    def on_train_end(self) -> None:
+        """Remove what a kill would have needed, now that a checkpoint holds the machines."""
+        if self.machine.fitted:
+            if self.trainer.is_global_zero:
+                self._stages("").remove()
+        else:
+            rank_zero_info(
+                "No SVM was fitted: training ended before the epoch after the GAN's last, or the "
+                "data have no label. The checkpoint holds the GAN, for model.pretrained."
+            )
+
+    # ---- evaluation
+
+    def on_validation_start(self) -> None:
+        """Refuse to evaluate without machines; in ``fit`` there are none before the last epoch."""
+        if self.trainer.state.fn == TrainerFn.VALIDATING:
+            self._refuse_unfitted()
+
+    def validation_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor] | None:
+        """Recognise the faces of a batch; returns as :meth:`test_step`."""
+        return self._evaluate(batch) if self.machine.fitted else None
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/auc``, ``val/accuracy`` and so on: what the scores hold."""
+        if self.machine.fitted:
+            self._log_scores("val")
+
+    def on_test_start(self) -> None:
+        """Refuse to test without machines; prepare to measure the generator."""
+        self._refuse_unfitted()
+        measured = self.feature_source == "discriminator" and self.quality_samples
+        channels = self.discriminator.head.in_channels
+        quality = GenerationQuality(channels, self.quality_samples, self.device)
+        self._quality = quality if measured else None
+
+    def test_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Recognise the faces of a batch.
+
+        Returns:
+            ``label``, ``sample_id``, ``features`` [B, F], and ``logits`` [B, K], one-vs-rest
+            scores of expressions, or ``unit_margins`` and ``action_units`` [B, A].
+        """
+        outputs = self._evaluate(batch)
+        if self._quality is not None:
+            self._quality.add_real(self._shown(batch["image"]), self._pooled(outputs["features"]))
+        return outputs
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores as ``test/...``, and the quality of generated faces."""
+        self._log_scores("test")
+        if self._quality is None:
+            return
+        random = torch.Generator().manual_seed(self.trainer.global_rank)
+        # The same in every test; another in every process.
+        noises = torch.randn(self.quality_samples, self.latent, generator=random)
+        for noise in torch.split(noises, 256):
+            image = self.generate(noise.to(self.device))
+            features = self.extract(image)
+            logits = self.machine(features) if self.task == "emotions" else None
+            self._quality.add_generated(self._shown(image), self._pooled(features), logits)
+        summary = self._quality.summarize("own_discriminator")
+        self._quality = None
+        self.log_dict({f"test/{name}": value for name, value in summary.items()}, sync_dist=True)
+
+    def on_predict_start(self) -> None:
+        """Refuse to predict without machines."""
+        self._refuse_unfitted()
+
+    def predict_step(self, batch: FaceInputBatch, batch_idx: int) -> dict[str, Any]:
+        """Recognise faces without labels.
+
+        Returns:
+            What the batch holds, and ``logits`` [B, K] or ``unit_margins`` [B, A].
+        """
+        name = "logits" if self.task == "emotions" else "unit_margins"
+        return {**batch, name: self(batch["image"])}
+
+    # ---- optimizers
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Return the optimizers of discriminator and generator."""
+        build_d, build_g = self.optimizer_callables
+        return [build_d(self.discriminator.parameters()), build_g(self.generator.parameters())]
+
+    # ---- machines
+
+    def part_features(self, part: str) -> tuple[LabelledPart, Tensor]:
+        """Return the labelled faces of a part and their features [N, F], on the CPU."""
+        faces = labelled_part(self.trainer.datamodule, part)  # type: ignore[attr-defined]
+        chunks = [self.extract(image).cpu() for image in faces.chunks(self.device)]
+        return faces, torch.cat(chunks) if chunks else torch.empty(0, 0)
+
+    def _fit_machines(self) -> None:
+        faces = labelled_part(self.trainer.datamodule, "train")  # type: ignore[attr-defined]
+        if len(faces.rows) == 0:
+            return
+        if self.feature_source == "untrained":
+            # Random weights, but batch norms that know the images, as those of the trained one do.
+            with torch.no_grad(), gathering_statistics(self.discriminator):
+                for image in faces.chunks(self.device):
+                    self.discriminator.features(self._encode(image))
+        arrays = self._arrays(faces) if self.trainer.is_global_zero else None
+        # One process fits: on accelerators two would not end at the very same machines.
+        self.machine.fill(cast(dict[str, Tensor], self.trainer.strategy.broadcast(arrays)))
+
+    def _arrays(self, faces: LabelledPart) -> dict[str, Tensor]:
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        protocol = Protocol(
+            self.search_trials,
+            self.search_folds,
+            seed=int(getattr(datamodule, "seed", 0)),
+            class_weight="balanced" if datamodule.class_balance == "loss" else None,
+        )
+        units = None
+        if self.task == "action_units":
+            units = shown_units(faces, datamodule.class_names)
+        used = [torch.from_numpy(c) for c in (faces.rows, faces.label, units) if c is not None]
+        used += self.discriminator.state_dict().values()
+        key = fingerprint(used, datamodule.manifest_hash, self.feature_source, *protocol)
+        return fit_machines(
+            self._stages(key),
+            lambda: self.part_features("train")[1],
+            faces.label,
+            units,
+            faces.subject,
+            protocol,
+            self.device,
+        )
+
+    def _stages(self, key: str) -> Stages:
+        return Stages(Path(self.trainer.default_root_dir) / ".svm_stages", key)
+
+    # ---- parts of the steps
+
+    def _evaluate(self, batch: FaceBatch) -> dict[str, Tensor]:
+        features = self.extract(batch["image"])
+        answers = self.machine(features)
+        known = {"label": batch["label"], "sample_id": batch["sample_id"], "features": features}
+        if isinstance(self.scores, ExpressionScores):
+            self.scores.update(answers, batch["label"], batch.get("subsets"))
+            return known | {"logits": answers}
+        shown = batch.get("action_units")
+        if shown is None:
+            names = self.trainer.datamodule.class_names  # type: ignore[attr-defined]
+            shown = unit_table(names).to(self.device)[batch["label"]]
+        self.scores.update(answers, shown)
+        return known | {"unit_margins": answers, "action_units": shown}
+
+    def _log_scores(self, split: str) -> None:
+        if isinstance(self.scores, ExpressionScores):
+            datamodule = getattr(self.trainer, "datamodule", None)
+            subsets = getattr(datamodule, "subset_names", ()) if split == "test" else ()
+            names = getattr(datamodule, "class_names", None)
+            summary = self.scores.summarize(names, subsets)
+        else:
+            summary = self.scores.summarize()
+        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
+        self.log_dict(
+            {f"{split}/{name}": value.to(self.device) for name, value in summary.items()},
+            sync_dist=True,
+        )
+
+    def _encode(self, image: Tensor) -> Tensor:
+        """From what a batch holds to [B, C, H, W] in [-1, 1]."""
+        return 2 * self._shown(image) - 1
+
+    def _shown(self, image: Tensor) -> Tensor:
+        return image if self.channels == 3 else image.mean(dim=1, keepdim=True)
+
+    def _pooled(self, features: Tensor) -> Tensor:
+        """Mean of each channel over its places: few enough numbers for a covariance."""
+        channels = self.discriminator.head.in_channels
+        return features.view(len(features), channels, -1).mean(dim=2)
+
+    @property
+    def _fits_machines(self) -> bool:
+        """Whether this epoch is the one after the GAN's last."""
+        last = -1 if self._gan_epochs is None else self._gan_epochs
+        return 0 <= last <= self.current_epoch
+
+    def _refuse_unfitted(self) -> None:
+        if not self.machine.fitted:
+            raise ValueError(
+                "This DCGANSVM has no fitted SVM: its training never came to the epoch after the "
+                "GAN's last, or its data had no labels. Give the checkpoint of a finished training "
+                "run with --ckpt_path, or fit one on this GAN with --model.pretrained."
+            )

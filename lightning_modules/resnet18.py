@@ -1,0 +1,75 @@
+"""Plain ResNet-18 on whole faces, to which PCNN is compared."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from lightning_modules.face_classifier import Answer, FaceClassifier, Labels
+from lightning_modules.networks.resnet import ResNet18, Stem
+from losses.classification import classification_loss
+
+
+class ResNet18Classifier(FaceClassifier):
+    """ResNet-18 trained by cross-entropy, on the data and by the schedule of PCNN.
+
+    Args:
+        num_classes: Number of expressions K.
+        size: Side of the images in pixels, for which its cost is told; any will do.
+        stem: imagenet or small: 3x3 of stride 1 without pooling, for small images.
+        width: Channels of the stem; 64 in ResNet-18.
+        labels: hard (classes) or votes: the shares of a crowd's votes, which FERPlus has.
+        weights: Path or http(s) address of weights of a ResNet-18, whose classifier is left out;
+            null starts from scratch.
+        weights_sha256: Their SHA-256; an address needs one.
+        optimizer: Optimizer.
+        lr_scheduler: Scheduler, stepped once an epoch.
+
+    Reference:
+        He et al. (CVPR 2016). PCNN, Table II, row "ResNet18".
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 7,
+        size: int = 224,
+        stem: Stem = "imagenet",
+        width: int = 64,
+        labels: Labels = "hard",
+        weights: str | None = None,
+        weights_sha256: str | None = None,
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
+            p, lr=0.01, momentum=0.9, weight_decay=1e-4
+        ),
+        lr_scheduler: LRSchedulerCallable = lambda o: torch.optim.lr_scheduler.StepLR(
+            o, step_size=15, gamma=0.5
+        ),
+    ) -> None:
+        super().__init__(
+            ResNet18(num_classes, stem, width),
+            num_classes,
+            size=size,
+            labels=labels,
+            weights=weights,
+            weights_sha256=weights_sha256,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+        )
+        # Functions cannot stand in a checkpoint that loads with weights_only.
+        self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])
+        self.network: ResNet18
+
+    def answer(self, image: Tensor) -> Answer:
+        """Classify images [B, 3, H, W] in [0, 1]."""
+        features = self.network.features(self.normalise(image))
+        return Answer(self.network.fc(features).float(), features.float())
+
+    def losses(self, image: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the cross-entropy as ``total``."""
+        logits = self.answer(image).logits
+        return {"total": classification_loss(logits, target, class_weights=self.class_weights)}
+
+    def backbones(self) -> list[nn.Module]:
+        """Return the whole network."""
+        return [self.network]

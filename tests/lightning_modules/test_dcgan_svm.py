@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import Checkpoint
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.svm import SVC
+
+from datamodules.labels import ACTION_UNITS
+from lightning_modules.dcgan_svm import DCGANSVM
+from lightning_modules.players import descend
+from lightning_modules.svm import fitting
+from tests.lightning_modules.dcgan_fakes import SIZE, BarFaces
+from tests.lightning_modules.fakes import SeededSteps
+
+
+@pytest.fixture
+def model() -> Callable[..., DCGANSVM]:
+    """Build a DCGANSVM that takes milliseconds a step."""
+
+    def build(**options: Any) -> DCGANSVM:
+        torch.manual_seed(1)
+        defaults = {"num_classes": 3, "size": SIZE, "width": 4, "latent": 5}
+        small = {"search_trials": 3, "search_folds": 2, "quality_samples": 12}
+        return DCGANSVM(**{**defaults, **small, **options})
+
+    return build
+
+
+@pytest.fixture
+def runner(trainer, tmp_path):
+    def build(**options: Any) -> Any:
+        return trainer(**{"default_root_dir": tmp_path, **options})
+
+    return build
+
+
+def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+class Saver(Checkpoint):
+    """Saves at the end of every epoch, after the module's own end of it, as the command does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer, pl_module) -> None:
+        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+
+
+class Outputs(Callback):
+    def __init__(self) -> None:
+        self.batches: list[dict[str, Any]] = []
+
+    def on_test_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
+        self.batches.append(outputs)
+
+    def whole(self, name: str) -> torch.Tensor:
+        return torch.cat([batch[name] for batch in self.batches])
+
+
+# ---- the GAN
+
+
+def test_each_player_moves_alone(model, runner, monkeypatch):
+    notes = []
+
+    def noting(module, optimizer, loss) -> None:
+        module.zero_grad()
+        descend(module, optimizer, loss)
+        touched = {
+            name.split(".")[0]
+            for name, parameter in module.named_parameters()
+            if parameter.grad is not None and parameter.grad.any()
+        }
+        notes.append(touched)
+
+    monkeypatch.setattr("lightning_modules.dcgan_svm.descend", noting)
+    runner(limit_train_batches=1).fit(model(), datamodule=BarFaces())
+    assert notes == [{"discriminator"}, {"generator"}]
+
+
+def test_steps_of_the_discriminator_count_and_the_last_epoch_moves_nothing(model, runner, tmp_path):
+    ends = []
+
+    class Note(Callback):
+        def on_train_epoch_end(self, trainer, pl_module) -> None:
+            ends.append((trainer.global_step, weights(pl_module.discriminator)))
+
+    trainer = runner(max_epochs=2, callbacks=[Note()])
+    module = model()
+    trainer.fit(module, datamodule=BarFaces())
+    assert [step for step, _ in ends] == [2, 4, 4]
+    assert same(ends[1][1], ends[2][1])
+    assert not same(ends[0][1], ends[1][1])
+    assert module.machine.fitted
+    assert {"train/d", "train/g", "val/auc", "val/accuracy"} <= set(trainer.callback_metrics)
+    assert not (tmp_path / ".svm_stages").exists()
+
+
+def test_running_statistics_are_those_of_real_faces(model):
+    module, data = model(), BarFaces()
+    batch = next(iter(data.train_dataloader()))
+    real, norm = 2 * batch["image"] - 1, module.discriminator.blocks[2][1]
+    seen = module.discriminator.blocks[2][0](module.discriminator.blocks[:2](real))
+    module.optimizers = lambda: [  # type: ignore[method-assign]
+        torch.optim.SGD(player.parameters(), lr=0.0)
+        for player in (module.discriminator, module.generator)
+    ]
+    module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
+    module.log_dict = lambda values: None  # type: ignore[method-assign]
+    module.toggle_optimizer = module.untoggle_optimizer = lambda *_: None  # type: ignore
+    module._gan_epochs = 1
+    module._trainer = type("Trainer", (), {"current_epoch": 0})()  # type: ignore[assignment]
+    module.training_step(batch, 0)
+    torch.testing.assert_close(norm.running_mean, 0.1 * seen.mean(dim=(0, 2, 3)))
+
+
+# ---- the machines
+
+
+def test_the_machine_is_that_of_scikit_learn_on_the_features(model, runner):
+    data, module, outputs = BarFaces(), model(), Outputs()
+    trainer = runner(max_epochs=2, callbacks=[outputs])
+    trainer.fit(module, datamodule=data)
+    [logged] = trainer.test(module, datamodule=data, verbose=False)
+    faces, features = module.part_features("train")
+    assert faces.rows.tolist() == data.parts["train"].tolist()
+    raw = SVC(C=float(module.machine.cost), gamma=float(module.machine.gamma), break_ties=True).fit(
+        features.double(), faces.label
+    )
+    tested = outputs.whole("features").double()
+    np.testing.assert_allclose(outputs.whole("logits"), raw.decision_function(tested), atol=1e-5)
+    predicted, label = raw.predict(tested), outputs.whole("label").numpy()
+    np.testing.assert_array_equal(outputs.whole("logits").argmax(dim=1), predicted)
+    assert logged["test/accuracy"] == pytest.approx((predicted == label).mean())
+    expected = balanced_accuracy_score(label, predicted)
+    assert logged["test/balanced_accuracy"] == pytest.approx(expected)
+    areas = [
+        roc_auc_score(label == index, raw.decision_function(tested)[:, index]) for index in range(3)
+    ]
+    assert logged["test/auc"] == pytest.approx(np.mean(areas))
+    assert logged["test/auc_happiness"] == pytest.approx(areas[1])
+    assert outputs.whole("sample_id").tolist() == data.parts["test"].tolist()
+    for name in ("fid", "is"):
+        assert np.isfinite(logged[f"test/{name}_own_discriminator"])
+    assert logged["test/diversity"] >= 0
+
+
+def test_bars_are_told_apart_by_people_never_seen(model, runner):
+    trainer = runner(max_epochs=3)
+    trainer.fit(model(width=8), datamodule=BarFaces(60))
+    assert trainer.callback_metrics["val/accuracy"] == 1.0
+    assert trainer.callback_metrics["val/auc"] == 1.0
+
+
+@pytest.mark.parametrize("features", ["pixels", "untrained"])
+def test_baselines_train_no_gan(model, runner, features):
+    module = model(features=features)
+    before = weights(module.generator)
+    trainer = runner(max_epochs=50)
+    trainer.fit(module, datamodule=BarFaces())
+    assert trainer.current_epoch == 1
+    assert trainer.global_step == 0
+    assert same(before, weights(module.generator))
+    [logged] = trainer.test(module, datamodule=BarFaces(), verbose=False)
+    assert logged["test/accuracy"] > 0.9
+    assert not any("own_discriminator" in name for name in logged)
+    widths = {"pixels": 3 * SIZE * SIZE, "untrained": 8 * 16}
+    assert module.machine.support_vectors.shape[1] == widths[features]
+
+
+def test_a_checkpoint_holds_all_and_loads_without_pickle(model, runner, tmp_path):
+    data, module = BarFaces(), model(channels=1)
+    saver = Saver(tmp_path)
+    runner(enable_checkpointing=True, callbacks=[saver]).fit(module, datamodule=data)
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert content["state_dict"]["machine.fitted"]
+    again = model(channels=1)
+    outputs = Outputs()
+    runner(callbacks=[outputs]).test(
+        again, datamodule=data, ckpt_path=tmp_path / "last.ckpt", verbose=False, weights_only=True
+    )
+    torch.testing.assert_close(
+        outputs.whole("logits"), module(torch.cat([b["image"] for b in data.test_dataloader()]))
+    )
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("stage", ["gan", "features", "search", "fit", "saving"])
+def test_a_kill_at_any_stage_costs_nothing_of_the_result(
+    model, runner, tmp_path, monkeypatch, stage
+):
+    def fit(folder: Any, **options: Any) -> DCGANSVM:
+        module = model()
+        runner(
+            max_epochs=2,
+            enable_checkpointing=True,
+            default_root_dir=folder,
+            callbacks=[SeededSteps(), Saver(folder)],
+        ).fit(module, datamodule=BarFaces(), **options)
+        return module
+
+    whole = fit(tmp_path / "whole")
+    calls = {
+        "gan": (DCGANSVM, "training_step", 3),
+        "features": (DCGANSVM, "part_features", 1),
+        "search": (fitting.KernelSearch, "_score", 2),
+        "fit": (fitting.KernelSearch, "fit", 1),
+        "saving": (DCGANSVM, "on_validation_epoch_end", 1),
+    }
+    owner, name, at = calls[stage]
+    original, seen = getattr(owner, name), []
+
+    def killed(self, *arguments: Any, **options: Any) -> Any:
+        seen.append(name)
+        if len(seen) == at + (stage == "saving"):  # the first is Lightning's trial
+            raise Killed
+        return original(self, *arguments, **options)
+
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, killed)
+        if stage == "saving":
+            seen.append("")
+        with pytest.raises(Killed):
+            fit(folder)
+    last = folder / "last.ckpt"
+    scored: list[Any] = []
+    score = fitting.KernelSearch._score
+    monkeypatch.setattr(
+        fitting.KernelSearch, "_score", lambda self, p: scored.append(p) or score(self, p)
+    )
+    resumed = fit(folder, ckpt_path=last, weights_only=True)
+    assert same(weights(whole), weights(resumed))
+    done = {"gan": 0, "features": 0, "search": 1, "fit": 3, "saving": 3}
+    assert len(scored) == 3 - done[stage]
+
+
+def test_a_gan_that_is_trained_further_gets_machines_of_its_own(model, runner, tmp_path):
+    saver = Saver(tmp_path)
+    runner(enable_checkpointing=True, callbacks=[saver]).fit(model(), datamodule=BarFaces())
+    module = model()
+    runner(max_epochs=4).fit(
+        module, datamodule=BarFaces(), ckpt_path=tmp_path / "last.ckpt", weights_only=True
+    )
+    old = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    features = module.part_features("train")[1]
+    assert not torch.equal(old["machine.support_vectors"], module.machine.support_vectors)
+    rows = module.machine.support_vectors
+    assert all((features == row).all(dim=1).any() for row in rows)
+
+
+def test_a_gan_of_another_run_is_taken_whole_or_not_at_all(model, runner, tmp_path):
+    saver = Saver(tmp_path)
+    first = model()
+    runner(enable_checkpointing=True, callbacks=[saver]).fit(first, datamodule=BarFaces())
+    path = str(tmp_path / "last.ckpt")
+    data = BarFaces(48)
+    module = model(pretrained=path, search_trials=1)
+    torch.nn.init.zeros_(module.discriminator.head.weight)
+    trainer = runner(max_epochs=7)
+    trainer.fit(module, datamodule=data)
+    assert trainer.global_step == 0
+    for player in ("generator", "discriminator"):
+        assert same(weights(getattr(first, player)), weights(getattr(module, player)))
+    other = model(pretrained=path, width=8)
+    before = weights(other)
+    with pytest.raises(ValueError, match=r"generator in .* is of another size: .*expected"):
+        runner().fit(other, datamodule=data)
+    assert same(before, weights(other))
+    for content, said in (({"state_dict": {"a": torch.ones(1)}}, "holds no DCGAN"), (3, "cannot")):
+        torch.save(content, tmp_path / "odd.ckpt")
+        with pytest.raises(ValueError, match=said):
+            runner().fit(model(pretrained=str(tmp_path / "odd.ckpt")), datamodule=data)
+    with pytest.raises(ValueError, match="There is no checkpoint at nowhere"):
+        runner().fit(model(pretrained="nowhere"), datamodule=data)
+    with pytest.raises(ValueError, match="but features is pixels"):
+        model(pretrained=path, features="pixels")
+
+
+# ---- action units
+
+
+def test_action_units_of_expressions_follow_table_6(model, runner):
+    data, module, outputs = BarFaces(), model(task="action_units"), Outputs()
+    trainer = runner(max_epochs=2, callbacks=[outputs])
+    trainer.fit(module, datamodule=data)
+    [logged] = trainer.test(module, datamodule=data, verbose=False)
+    shown = outputs.whole("action_units")
+    happy, surprised = (data.labels[data.parts["test"]] == label for label in (1, 2))
+    for unit, faces in ((6, happy), (12, happy), (27, surprised), (25, happy | surprised)):
+        column = shown[:, ACTION_UNITS.index(unit)].bool().numpy()
+        np.testing.assert_array_equal(column, faces)
+        assert logged[f"test/auc_au{unit}"] > 0.9
+        assert logged[f"test/support_au{unit}"] == faces.sum()
+        assert logged[f"test/base_rate_au{unit}"] == pytest.approx(faces.mean())
+    assert "test/auc_au4" not in logged  # neither happy nor surprised faces show it
+    assert logged["test/support_au4"] == 0
+    assert logged["test/units"] == 7
+    assert torch.isnan(outputs.whole("unit_margins")[:, ACTION_UNITS.index(4)]).all()
+    assert "val/auc" in trainer.callback_metrics or logged["test/auc"] > 0.9
+
+
+def test_action_units_of_the_data_set_come_first(model, runner):
+    units = np.zeros((36, len(ACTION_UNITS)), np.int64)
+    units[:, 3] = np.arange(36) % 3 == 0
+    units[:, 5] = 1
+    data = BarFaces(units=units)
+    trainer, module = runner(), model(task="action_units", features="pixels")
+    trainer.fit(module, datamodule=data)
+    [logged] = trainer.test(module, datamodule=data, verbose=False)
+    assert logged["test/units"] == 1
+    assert logged["test/auc"] == logged["test/auc_au5"] > 0.9
+    assert logged["test/base_rate_au7"] == 1
+    empty = BarFaces(units=np.zeros_like(units))
+    with pytest.raises(ValueError, match="None of the 14 Action Units is both present and absent"):
+        runner().fit(model(task="action_units"), datamodule=empty)
+
+
+# ---- what must be said
+
+
+def test_what_cannot_be_is_said(model, runner):
+    data = BarFaces()
+    for verb in ("test", "validate"):
+        with pytest.raises(ValueError, match="has no fitted SVM"):
+            getattr(runner(), verb)(model(), datamodule=data, verbose=False)
+    with pytest.raises(ValueError, match="num_classes is 4, but the data has 3"):
+        runner().fit(model(num_classes=4), datamodule=data)
+    with pytest.raises(ValueError, match=r"model.size is 32, but data.size is 16"):
+        runner().fit(model(size=32), datamodule=data)
+    with pytest.raises(ValueError, match="draws squares of 16, 32, 64, 128"):
+        model(size=48)
+    with pytest.raises(ValueError, match="search_trials must be 1 or more"):
+        model(search_trials=0)
+
+
+def test_faces_without_labels_train_the_gan_alone(model, runner):
+    data, module = BarFaces(), model()
+    data.labels = np.full(36, -1)
+    trainer = runner(max_epochs=1, limit_val_batches=0)
+    trainer.fit(module, datamodule=data)
+    assert trainer.global_step == 2
+    assert not module.machine.fitted

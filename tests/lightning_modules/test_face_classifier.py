@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from sklearn.metrics import accuracy_score
+from torch.nn import functional
+
+from lightning_modules.pcnn import PCNN
+from lightning_modules.resnet18 import ResNet18Classifier
+from tests.lightning_modules.face_fakes import CLASS_NAMES, SIZE, FaceFakes, face_batch
+
+METHODS = [PCNN, ResNet18Classifier]
+
+
+def build(method: type, **options: Any) -> Any:
+    defaults: dict[str, Any] = {"num_classes": len(CLASS_NAMES), "size": SIZE, "width": 2}
+    return method(**{**defaults, **options})
+
+
+class Outputs(Callback):
+    def __init__(self) -> None:
+        self.batches: list[dict[str, Any]] = []
+
+    def on_test_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
+        self.batches.append(outputs)
+
+    def on_predict_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
+        self.batches.append(outputs)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("labels", ["hard", "votes"])
+def test_it_overfits_a_few_faces(method, labels, trainer):
+    module = build(
+        method,
+        width=4,
+        labels=labels,
+        optimizer=lambda p: torch.optim.Adam(p, lr=3e-3),
+        lr_scheduler=lambda o: torch.optim.lr_scheduler.StepLR(o, 100),
+    )
+    runner = trainer(max_epochs=25, check_val_every_n_epoch=25)
+    runner.fit(module, datamodule=FaceFakes())
+    assert runner.callback_metrics["val/accuracy"] == 1.0
+    assert runner.global_step == 25
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_are_those_of_all_samples_and_of_each_subset(method, trainer):
+    outputs, module = Outputs(), build(method)
+    [logged] = trainer(callbacks=[outputs]).test(module, datamodule=FaceFakes(7, 4), verbose=False)
+    batch = face_batch(7, "test")
+    logits = module.eval()(batch["image"])
+    got = {name: torch.cat([out[name] for out in outputs.batches]) for name in outputs.batches[0]}
+    torch.testing.assert_close(got["logits"], logits)
+    torch.testing.assert_close(module.network.fc(got["features"]), logits)
+    assert got["sample_id"].tolist() == list(range(7))
+    assert torch.equal(got["image"], batch["image"])
+    answers = logits.argmax(dim=1)
+    assert logged["test/accuracy"] == pytest.approx(accuracy_score(batch["label"], answers))
+    cross_entropy = functional.cross_entropy(logits, batch["label"]).item()
+    assert logged["test/cross_entropy"] == pytest.approx(cross_entropy, rel=1e-5)
+    for column, name in ((0, "occlusion"), (2, "pose45")):
+        inside = batch["subsets"][:, column]
+        expected = accuracy_score(batch["label"][inside], answers[inside])
+        assert logged[f"test/{name}_accuracy"] == pytest.approx(expected)
+    names = ("accuracy", "balanced_accuracy", "f1_macro", "confidence", "cross_entropy")
+    recalls = (f"recall_{name}" for name in CLASS_NAMES)
+    subsets = ("occlusion_accuracy", "pose45_accuracy")  # none shows pose30
+    assert set(logged) == {f"test/{name}" for name in (*names, *recalls, *subsets)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_prediction_needs_no_label(method, trainer):
+    outputs, module = Outputs(), build(method)
+    trainer(callbacks=[outputs]).predict(
+        module, datamodule=FaceFakes(4, 4), return_predictions=False
+    )
+    [first] = outputs.batches
+    torch.testing.assert_close(first["logits"], module.eval()(first["image"]))
+    assert set(first) == {"logits", "sample_id", "source", "frame", "box", "image"}
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_a_checkpoint_of_plain_values_is_tested(trainer, tmp_path):
+    saving, trained, fresh = ModelCheckpoint(tmp_path, save_last=True), build(PCNN), build(PCNN)
+    trainer(enable_checkpointing=True, callbacks=[saving]).fit(trained, datamodule=FaceFakes())
+    trainer(enable_checkpointing=True, callbacks=[ModelCheckpoint(tmp_path)]).test(
+        fresh,
+        datamodule=FaceFakes(),
+        ckpt_path=str(tmp_path / "last.ckpt"),
+        verbose=False,
+        weights_only=True,
+    )
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(tensor, fresh.state_dict()[name])
+
+
+def test_the_two_phases_are_logged_and_weighed(trainer):
+    module = build(PCNN, alpha=3.0, beta=2.0)
+    runner = trainer(limit_val_batches=0)
+    runner.fit(module, datamodule=FaceFakes())
+    logged = {name: value.item() for name, value in runner.callback_metrics.items()}
+    terms = [logged[f"train/{name}_cross_entropy"] for name in ("global", "local")]
+    assert logged["train/total"] == pytest.approx(3 * terms[0] + 2 * terms[1], rel=1e-5)
+
+
+def test_votes_are_the_target_by_name():
+    batch = face_batch()
+    hard, soft = build(ResNet18Classifier), build(ResNet18Classifier, labels="votes")
+    soft.load_state_dict(hard.state_dict())
+    logits = soft.eval()(batch["image"])
+    loss = soft.losses(batch["image"], soft._target(batch))["total"]
+    torch.testing.assert_close(loss, functional.cross_entropy(logits, batch["votes"]))
+    assert torch.equal(hard._target(batch), batch["label"])
+    del batch["votes"]
+    with pytest.raises(ValueError, match="on 3 classes in every batch, got none"):
+        soft._target(batch)
+
+
+def test_classes_are_weighed_where_the_data_ask_for_it(trainer):
+    for balance, expected in (("none", [1, 1, 1]), ("loss", [3, 1.5, 0.5])):
+        module = build(ResNet18Classifier)
+        trainer(limit_val_batches=0, limit_train_batches=1).fit(
+            module, datamodule=FaceFakes(class_balance=balance)
+        )
+        assert module.class_weights.tolist() == expected
+    batch = face_batch()
+    logits = module.eval()(batch["image"])
+    torch.testing.assert_close(
+        module.losses(batch["image"], batch["label"])["total"],
+        functional.cross_entropy(logits, batch["label"], torch.tensor([3, 1.5, 0.5])),
+    )
+
+
+def test_data_of_other_classes_are_named(trainer):
+    with pytest.raises(ValueError, match=r"tells 5 classes apart and the data has 3 \(neutral"):
+        trainer().fit(build(PCNN, num_classes=5), datamodule=FaceFakes())
+
+
+def test_training_starts_from_weights_and_a_resumed_one_needs_them_no_more(trainer, tmp_path):
+    other = build(ResNet18Classifier).network
+    torch.save(other.state_dict(), tmp_path / "weights.pth")
+    still = {"optimizer": lambda p: torch.optim.SGD(p, lr=0.0)}
+    module = build(PCNN, weights=str(tmp_path / "weights.pth"), **still)
+    first = trainer(limit_val_batches=0)
+    first.fit(module, datamodule=FaceFakes())
+    for trunk in (module.network.global_trunk, *module.network.region_trunks.values()):
+        assert torch.equal(trunk.layer3[1].conv2.weight, other.layer3[1].conv2.weight)
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    (tmp_path / "weights.pth").unlink()
+    again = build(PCNN, weights=str(tmp_path / "weights.pth"), **still)
+    trainer(limit_val_batches=0, max_epochs=2).fit(
+        again, datamodule=FaceFakes(), ckpt_path=str(tmp_path / "last.ckpt"), weights_only=True
+    )
+    assert torch.equal(again.network.layer4[0].conv1.weight, other.layer4[0].conv1.weight)
