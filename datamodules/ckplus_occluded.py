@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from datamodules.cache import Cache
@@ -16,7 +15,7 @@ from datamodules.loading import Batch
 from datamodules.occluded_pairs import OccludedPairReader
 from datamodules.occlusion import REGIONS
 from datamodules.pairs import Extraction, PairReader
-from datamodules.posing import mirrored
+from datamodules.posing import draw_share, mirrored
 from datamodules.sequences import Sequence, find_folder, folders
 
 _LANDMARKS = ("Landmarks",)
@@ -102,7 +101,8 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         """Turn stored types into float32 and mirror a share of the training samples."""
         batch = super().on_after_batch_transfer(batch, dataloader_idx)
         if self._mirror and self.trainer is not None and self.trainer.training:
-            chosen = torch.rand(len(batch["flow"]), device=batch["flow"].device) < self._mirror
+            epoch = self.trainer.current_epoch
+            chosen = draw_share(batch["sample_id"], seed=self.seed, epoch=epoch, share=self._mirror)
             for key in ("flow", "occluded_flow"):
                 batch[key] = mirrored(batch[key], chosen)
         return batch

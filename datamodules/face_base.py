@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
@@ -225,8 +227,15 @@ class FaceDataModule(FERDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn bytes into float32 and, in training, augment the images; on the device."""
-        training = self.trainer is not None and self.trainer.training
-        return faces_to_float(batch, self.augmentation if training else None)
+        if self.augmentation is None or self.trainer is None or not self.trainer.training:
+            return faces_to_float(batch)
+        # A step is seeded after this. The draws are a function of the batch, so that a resumed run
+        # changes its images as an uninterrupted one does; kornia draws on the CPU.
+        ids = batch["sample_id"].cpu().numpy()
+        key = (self.seed, self.trainer.current_epoch, zlib.crc32(ids.tobytes()))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+            return faces_to_float(batch, self.augmentation)
 
     def state_dict(self) -> dict[str, Any]:
         """Return who and what was trained on, and how far training has come.

@@ -145,6 +145,21 @@ def _mix(value: Tensor) -> Tensor:
     return value ^ (value >> 16)
 
 
+def draw_share(sample_id: Tensor, *, seed: int, epoch: int, share: float) -> Tensor:
+    """Choose some of the samples, anew in each epoch.
+
+    Args:
+        sample_id: int64 [B].
+        seed: Seed of the run.
+        epoch: Number of the epoch.
+        share: How many, from 0 to 1.
+
+    Returns:
+        bool [B].
+    """
+    return uniform_hash(_keys(sample_id, seed, epoch, stream=2), 1)[:, 0] < share
+
+
 def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
     """Mirror the flows of some samples, as if their faces had been filmed in a mirror.
 

@@ -84,12 +84,12 @@ def test_a_resumed_training_goes_on_with_both(tmp_path: Path) -> None:
     assert saved["state_dict"]["weight"].item() == pytest.approx(averages(2, 0.9)[-1])
     assert saved["current_model_state"]["weight"].item() == -2
     resumed = Falling()
-    again = trainer(3, WeightAverage(0.9))
+    again = trainer(3, Keep(0.9))
     again.fit(resumed, points(), points(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
     assert torch.equal(resumed.weight, whole.weight)
     # A test takes the average from it, and says nothing.
     tested = Falling()
-    trainer(1, WeightAverage(0.9)).validate(
+    trainer(1, Keep(0.9)).validate(
         tested, points(), ckpt_path=tmp_path / "last.ckpt", verbose=False, weights_only=True
     )
     assert tested.weight.item() == pytest.approx(averages(2, 0.9)[-1])

@@ -172,7 +172,7 @@ def test_landmarks_stand_in_for_a_face_that_is_not_found(
 class _Training:
     """As much of a trainer as a data module asks for."""
 
-    training, global_rank, world_size = True, 0, 1
+    training, global_rank, world_size, current_epoch = True, 0, 1, 0
     state = SimpleNamespace(fn=None)
 
 

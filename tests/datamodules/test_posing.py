@@ -10,6 +10,7 @@ from datamodules.posing import (
     PoseRange,
     draw_noise,
     draw_poses,
+    draw_share,
     mirrored,
     pose_flow,
     uniform_hash,
@@ -151,3 +152,13 @@ def test_a_mirror_turns_the_flow_of_a_mirrored_film() -> None:
     regions = flows.unsqueeze(1).expand(-1, 3, -1, -1, -1)
     both = torch.tensor([True, True])
     assert torch.equal(mirrored(mirrored(regions, both), both), regions)
+
+
+def test_a_share_is_drawn_by_sample_and_epoch() -> None:
+    ids = torch.arange(4000)
+    chosen = draw_share(ids, seed=0, epoch=0, share=0.3)
+    assert 0.27 < chosen.float().mean() < 0.33
+    assert torch.equal(draw_share(ids[7:9], seed=0, epoch=0, share=0.3), chosen[7:9])
+    assert not torch.equal(draw_share(ids, seed=0, epoch=1, share=0.3), chosen)
+    assert draw_share(ids, seed=0, epoch=0, share=1.0).all()
+    assert not draw_share(ids, seed=0, epoch=0, share=0.0).any()
