@@ -51,7 +51,7 @@ class PCNNNetwork(nn.Module):
         The region trunks run one after the other: on processors they fill the arithmetic units
         either way, and a grouped convolution of the pairs of equal size is no faster. What does
         make them faster, layout and folded norms, is in ``resnet.py``; benchmarks/pcnn.py
-        measures all of it.
+        measures all of it. On a GPU, where small convolutions leave units idle, nothing was tried.
     """
 
     def __init__(

@@ -26,6 +26,7 @@ OWNERS = {
     "ssim_vae_laptop": {"ssim_vae"},
     "pcnn_laptop": {"pcnn"},
     "resnet18_laptop": {"resnet18"},
+    "pcnn_ferplus_laptop": {"pcnn_ferplus"},
     "dcgan_laptop": {"dcgan_svm"},
     **{path.stem: FACES for path in PACKAGE.glob("data/*.yaml") if path.stem != "ckplus"},
 }

@@ -33,10 +33,11 @@ def test_parameters_and_macs_are_those_that_the_authors_code_uses():
     assert counter.get_total_flops() / 2e9 == pytest.approx(3.68, abs=0.005)
 
 
-@pytest.mark.parametrize("size", [48, 64, 96, 224])
+# Width 16 is channels-last, width 4 is not.
+@pytest.mark.parametrize(("size", "width"), [(48, 4), (64, 4), (64, 16), (96, 16), (224, 4)])
 @pytest.mark.parametrize("share", [True, False])
-def test_it_is_the_plain_reading_when_tested(size, share):
-    net = unlike(PCNNNetwork(5, size, width=4, share_layer4=share)).eval()
+def test_it_is_the_plain_reading_when_tested(size, width, share):
+    net = unlike(PCNNNetwork(5, size, width=width, share_layer4=share)).eval()
     image = torch.randn(2, 3, size, size)
     with torch.no_grad():
         expected = plain_pcnn(net, image)
@@ -46,12 +47,17 @@ def test_it_is_the_plain_reading_when_tested(size, share):
 
 
 @pytest.mark.parametrize(
-    ("stem", "trunks"),
-    [("imagenet", one_after_the_other), ("small", one_after_the_other), ("small", pairs_in_groups)],
+    ("stem", "trunks", "width"),
+    [
+        ("imagenet", one_after_the_other, 4),
+        ("imagenet", one_after_the_other, 16),
+        ("small", one_after_the_other, 4),
+        ("small", pairs_in_groups, 4),
+    ],
 )
-def test_it_is_the_plain_reading_when_trained(stem, trunks):
+def test_it_is_the_plain_reading_when_trained(stem, trunks, width):
     # In double precision: training's statistics of few samples blow float errors up.
-    net = unlike(PCNNNetwork(5, 64, width=4, stem=stem)).double().train()
+    net = unlike(PCNNNetwork(5, 64, width=width, stem=stem)).double().train()
     other = copy.deepcopy(net)
     image = torch.randn(4, 3, 64, 64, dtype=torch.float64)
     expected, got = plain_pcnn(other, image, trunks), net(image)
