@@ -54,11 +54,11 @@ class OcclusionPictures(SamplePictures):
 
         def cell(flow: Tensor, condition: str) -> Cell:
             read = class_names[int(sample[f"logits_{condition}"].argmax())]
-            return self.flow_cell(flow, f"EPE {mean_epe(flow, true):.2f} px, read as {read}")
+            return self.flow_cell(flow, f"{mean_epe(flow, true):.2f} px, {read}")
 
         cells = []
         for index, region in enumerate(regions):
             cells.append(cell(sample["occluded_flow"][index], region))
             cells.append(cell(sample["reconstructed_flow"][index], f"{region}_reconstructed"))
         read = class_names[int(sample["logits"].argmax())]
-        return [*cells, self.flow_cell(true, f"read as {read}")]
+        return [*cells, self.flow_cell(true, read)]

@@ -51,11 +51,11 @@ def test_a_row_shows_what_was_hidden_and_what_came_back(
     )
     # One pixel of 16x16 along both axes is 8 * sqrt(2) of 128x128.
     assert [cell.caption for cell in call["rows"][0].cells] == [
-        "EPE 11.31 px, read as neutral",
-        "EPE 0.00 px, read as neutral",
-        "EPE 22.63 px, read as neutral",
-        "EPE 0.00 px, read as neutral",
-        "read as happiness",
+        "11.31 px, neutral",
+        "0.00 px, neutral",
+        "22.63 px, neutral",
+        "0.00 px, neutral",
+        "happiness",
     ]
 
 
