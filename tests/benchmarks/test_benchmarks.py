@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cache_building, data_wait, latency, memory, step_time
+from benchmarks import cache_building, data_wait, face_reading, latency, memory, step_time
 from benchmarks.report import Clock, Result
 from datamodules.catalog import Catalog
 from datamodules.snap2dfe import SNaP2DFeDataModule
@@ -133,3 +133,11 @@ def test_latency_takes_frames_the_whole_way(
     assert result["ratio"] == pytest.approx(
         max(details["farneback_ms"] / 60, details["dis_ms"] / 25), rel=0.01
     )
+
+
+def test_the_same_faces_are_read_and_decoded() -> None:
+    result = face_reading.measure(quick=True)
+    assert holds(result)
+    details = result["details"]
+    assert details["images"] > 30
+    assert details["cache_images_per_s"] > 0 < details["png_images_per_s"]
