@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
 
 import cv2
 
@@ -63,4 +62,4 @@ def measure(*, quick: bool = False) -> Result:
 def _trained_names(data: FERPlusDataModule) -> list[str]:
     """Name the images of the training part."""
     _, rows = data.faces("train")
-    return [cast(str, data.sample_name(int(row))) for row in rows]
+    return [data.sample_name(int(row)) for row in rows]

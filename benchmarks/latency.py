@@ -60,8 +60,8 @@ def _path(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], flow: str, model: S
     extraction = Extraction(model.hparams["size"], flow, "loose", colour=False)
     neutral, _ = pair
     box = extraction.box(neutral, "neutral")
-    faces = (extraction.cut(frame, neutral, box, "frame") for frame in pair)
-    motion = torch.from_numpy(extraction.estimate(*faces, name="apex"))
+    first, second = (extraction.cut(frame, neutral, box, "frame") for frame in pair)
+    motion = torch.from_numpy(extraction.estimate(first, second, "apex"))
     with torch.inference_mode():
         _, logits = model(motion.unsqueeze(0))
         logits.argmax().item()

@@ -139,7 +139,7 @@ def _grouped(convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], x: Tensor) -> 
         weight,
         None,
         first.stride,
-        first.padding,  # type: ignore[arg-type]
+        first.padding,
         groups=len(convs),
     )
     means = torch.cat([cast(Tensor, norm.running_mean) for norm in norms])

@@ -66,7 +66,7 @@ def convolve(features: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     weight = conv.weight * scale.view(-1, 1, 1, 1)
     bias = norm.bias - mean * scale
-    return functional.conv2d(features, weight, bias, conv.stride, conv.padding)  # type: ignore[arg-type]
+    return functional.conv2d(features, weight, bias, conv.stride, conv.padding)
 
 
 def stage(before: int, after: int, stride: int) -> nn.Sequential:
