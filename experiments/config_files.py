@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import jsonargparse
@@ -14,26 +15,42 @@ DEFAULTS = PACKAGE / "_defaults.yaml"
 
 
 class AddingConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defined,misc]
-    """A `--config` whose list of callbacks adds to those of the config files before it.
+    """A `--config` that adds to the config files before it where jsonargparse would take away.
 
     Mappings of later files merge, but lists replace each other: an overlay with one more callback
     would take away all that the experiment brought. Here a callback of the same class is replaced
-    and any other one added.
+    and any other one added. An overlay with other data keeps the arguments of the former that the
+    new class takes, except interpolations, since `${seed_everything}` is no number: without them
+    data would fall back to a seed of their own. Here they are kept too.
     """
 
     @staticmethod
     def apply_config(parser: ArgumentParser, cfg: Namespace, dest: str, value: str) -> None:
         """Merge one config file into what was read so far."""
         before = _as_list(cfg.get("trainer.callbacks"))
+        linked = _interpolations(cfg.get("data"))
         jsonargparse.ActionConfigFile.apply_config(  # type: ignore[attr-defined]
             parser, cfg, dest, value
         )
+        lost = linked.keys() - (cfg.get("data.init_args") or {}).keys()
+        for name in sorted(lost & _parameters(cfg["data.class_path"]) if lost else ()):
+            cfg[f"data.init_args.{name}"] = linked[name]
         if before:
             after = _as_list(cfg.get("trainer.callbacks"))
             # What the file itself appended by `callbacks+` already begins with the earlier list.
             classes = {_class_name(callback) for callback in after}
             kept = [callback for callback in before if _class_name(callback) not in classes]
             cfg["trainer.callbacks"] = [*kept, *after]
+
+
+def _interpolations(data: Namespace | None) -> dict[str, str]:
+    arguments = (data and data.get("init_args")) or {}
+    return {k: v for k, v in arguments.items() if isinstance(v, str) and v.startswith("${")}
+
+
+def _parameters(class_path: str) -> set[str]:
+    parser = ArgumentParser()
+    return set(parser.add_class_arguments(locate(class_path)))
 
 
 def _as_list(callbacks: Any) -> list[Any]:

@@ -55,10 +55,20 @@ def test_every_experiment_reads_with_every_overlay_of_its_own(
 ) -> None:
     files = [experiment] if overlay is None else [experiment, overlay]
     with pytest.raises(SystemExit) as exit_:
-        main(["fit", *(f"--config={path}" for path in files), "--print_config"])
+        main(
+            [
+                "fit",
+                *(f"--config={path}" for path in files),
+                "--seed_everything=3",
+                "--print_config",
+            ]
+        )
     assert exit_.value.code == 0
     resolved = yaml.safe_load(capfd.readouterr().out)
     assert resolved["checkpoint"]["monitor"].startswith("val/")
+    # What the experiment ties together stays so where an overlay brings other data.
+    data, model = resolved["data"]["init_args"], resolved["model"]["init_args"]
+    assert (data["seed"], data["size"]) == (3, model["size"])
     for path in files:
         assert contains(resolved, yaml.safe_load(path.read_text()), path == files[-1])
 
