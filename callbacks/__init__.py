@@ -15,7 +15,9 @@ from callbacks.occlusion_pictures import OcclusionPictures
 from callbacks.occlusion_table import OcclusionTable
 from callbacks.predictions import Predictions
 from callbacks.reliability_diagram import ReliabilityDiagram
+from callbacks.roc_curves import ROCCurves
 from callbacks.run_record import RunRecord
+from callbacks.score_table import ScoreTable
 from callbacks.step_seed import StepSeed
 from callbacks.unit_predictions import UnitPredictions
 from callbacks.weight_average import WeightAverage
@@ -33,8 +35,10 @@ __all__ = [
     "OcclusionPictures",
     "OcclusionTable",
     "Predictions",
+    "ROCCurves",
     "ReliabilityDiagram",
     "RunRecord",
+    "ScoreTable",
     "StepSeed",
     "UnitPredictions",
     "WeightAverage",

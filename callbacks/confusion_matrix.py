@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -19,11 +20,26 @@ class ConfusionMatrix(SampleFigure):
     The row is the true class and the column the answer. The picture shows shares of the row, so
     that rare classes are seen, and the counts below them; the CSV holds counts.
 
+    Action units are no classes of one kind: a test of them has no matrix.
+
     Reference:
-        PCNN, Figure 11.
+        PCNN, Figure 11; DCGAN + SVM, Figure 6.
     """
 
     keys = ("logits", "label")
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the answers of a batch."""
+        if "unit_margins" not in outputs:
+            super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
 
     def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
         """Count and draw."""

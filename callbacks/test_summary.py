@@ -19,7 +19,8 @@ class TestSummary(pl.Callback, ABC):
     """Writes ``summary.json`` and prints it; a subclass says what it holds.
 
     Beside that it holds ``data`` (``synthetic`` for the embedded faces), ``seed, fold, n_test,
-    n_test_subjects, checkpoint``. The file appears whole or not at all.
+    n_test_subjects`` (null where nobody knows the people) and ``checkpoint``. The file appears
+    whole or not at all.
     """
 
     __test__ = False  # pytest: not a test
@@ -52,7 +53,8 @@ class TestSummary(pl.Callback, ABC):
     ) -> None:
         """Count samples and people, so that the table says what it stands on."""
         self._samples.update(outputs["sample_id"].tolist())
-        self._subjects.update(batch["subject"].tolist())
+        if "subject" in batch:
+            self._subjects.update(batch["subject"].tolist())
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write and print the summary."""
@@ -67,7 +69,8 @@ class TestSummary(pl.Callback, ABC):
             "seed": data.seed,
             "fold": data.fold,
             "n_test": len(samples),
-            "n_test_subjects": len(subjects),
+            # Batches of stills do not name people; their data module may.
+            "n_test_subjects": len(subjects or data.test_subjects) or None,
             "checkpoint": None if trainer.ckpt_path is None else str(trainer.ckpt_path),
         }
         folder = Path(trainer.default_root_dir)

@@ -127,6 +127,8 @@ class FaceData(pl.LightningDataModule):
 
     class_names = NAMES
     source = "synthetic"
+    seed, fold = 7, 0
+    test_subjects: tuple[str, ...] = ()
 
     def __init__(
         self, input: Path | None = None, batches: list[dict[str, Any]] | None = None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,3 +33,13 @@ def test_picture_and_numbers_of_a_test(tmp_path: Path) -> None:
     picture = cv2.imread(str(tmp_path / "figures" / "confusion_matrix.png"))
     assert min(picture.shape[:2]) > 400
     assert picture.std() > 10
+
+
+class UnitModule(FaceModule):
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        return {"unit_margins": self(batch["image"]), "sample_id": batch["sample_id"]}
+
+
+def test_action_units_have_no_matrix(tmp_path: Path) -> None:
+    trainer(tmp_path, ConfusionMatrix()).test(UnitModule(), datamodule=FaceData(), verbose=False)
+    assert not (tmp_path / "figures").exists()
