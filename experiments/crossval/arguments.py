@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -77,16 +77,44 @@ def parse(args: Sequence[str]) -> Options:
         CommandError: If it cannot be read.
     """
     own, fit = make_parser().parse_known_args(list(args))
-    for argument in fit:
-        name = argument.split("=", 1)[0]
-        if name in _DECIDED:
-            raise usage_error(f"crossval takes no {name}: {_DECIDED[name]}.")
+    refuse_decided("crossval", fit, _DECIDED)
     if own.folds is not None:
         fit.append(f"--data.folds={own.folds}")
-    devices = tuple(part.strip() for part in (own.devices or "").split(",") if part.strip())
-    if own.devices is not None and not devices:
-        raise usage_error("crossval: --devices names no device; give e.g. --devices 0,1.")
+    devices = split_devices("crossval", own.devices)
     return Options(own.fold, own.jobs, devices, own.summarize, tuple(fit))
+
+
+def refuse_decided(command: str, fit: Sequence[str], decided: Mapping[str, str]) -> None:
+    """Refuse options of `lightning fit` that a command decides itself.
+
+    Args:
+        command: Its name.
+        fit: What it was given for `lightning fit`.
+        decided: Why it takes no option of these names.
+
+    Raises:
+        CommandError: If there is one.
+    """
+    for argument in fit:
+        name = argument.split("=", 1)[0]
+        if name in decided:
+            raise usage_error(f"{command} takes no {name}: {decided[name]}.")
+
+
+def split_devices(command: str, devices: str | None) -> tuple[str, ...]:
+    """Read the names of devices between commas; none where the option was not given.
+
+    Args:
+        command: The name of the command.
+        devices: What was given, such as `0,1`.
+
+    Raises:
+        CommandError: If it names none.
+    """
+    names = tuple(part.strip() for part in (devices or "").split(",") if part.strip())
+    if devices is not None and not names:
+        raise usage_error(f"{command}: --devices names no device; give e.g. --devices 0,1.")
+    return names
 
 
 def positive(text: str) -> int:

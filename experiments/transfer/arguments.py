@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.crossval.arguments import CommandParser, positive
+from experiments.crossval.arguments import (
+    CommandParser,
+    positive,
+    refuse_decided,
+    split_devices,
+)
 from experiments.errors import close_match, usage_error
 
 DESCRIPTION = "Pretrain, train and test on every combination of some data sets."
@@ -81,10 +86,7 @@ def parse(args: Sequence[str]) -> Options:
         CommandError: If it cannot be read.
     """
     own, fit = make_parser().parse_known_args(list(args))
-    for argument in fit:
-        name = argument.split("=", 1)[0]
-        if name in _DECIDED:
-            raise usage_error(f"transfer takes no {name}: {_DECIDED[name]}.")
+    refuse_decided("transfer", fit, _DECIDED)
     data = tuple(_data_config(text) for text in own.data_configs)
     names = [one.name for one in data]
     for name in names:
@@ -96,7 +98,7 @@ def parse(args: Sequence[str]) -> Options:
     for name in own.pretrain or ():
         if name not in names:
             raise usage_error(f"transfer: --pretrain names {name}{close_match(name, names)}.")
-    devices = tuple(part.strip() for part in (own.devices or "").split(",") if part.strip())
+    devices = split_devices("transfer", own.devices)
     return Options(data, tuple(own.pretrain or names), own.jobs, devices, tuple(fit))
 
 

@@ -30,6 +30,7 @@ def test_the_data_come_behind_the_configs_and_before_what_is_given_by_hand() -> 
         (["--data_configs", "x.yaml", "--ckpt_path=a"], "takes no --ckpt_path: every step"),
         (["--data_configs", "x.yaml", "--data.root", "a"], "as FILE=ROOT"),
         (["--data_configs", "x.yaml", "--jobs", "0"], "must be at least 1"),
+        (["--data_configs", "x.yaml", "--devices", ","], "names no device"),
     ],
 )
 def test_what_is_refused(args: list[str], said: str) -> None:
