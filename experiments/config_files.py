@@ -33,7 +33,7 @@ class AddingConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defi
             parser, cfg, dest, value
         )
         lost = linked.keys() - (cfg.get("data.init_args") or {}).keys()
-        for name in sorted(lost & _parameters(cfg["data.class_path"]) if lost else ()):
+        for name in sorted(lost & class_parameters(cfg["data.class_path"]) if lost else ()):
             cfg[f"data.init_args.{name}"] = linked[name]
         if before:
             after = _as_list(cfg.get("trainer.callbacks"))
@@ -48,11 +48,6 @@ def _interpolations(data: Namespace | None) -> dict[str, str]:
     return {k: v for k, v in arguments.items() if isinstance(v, str) and v.startswith("${")}
 
 
-def _parameters(class_path: str) -> set[str]:
-    parser = ArgumentParser()
-    return set(parser.add_class_arguments(locate(class_path)))
-
-
 def _as_list(callbacks: Any) -> list[Any]:
     return callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
 
@@ -60,6 +55,19 @@ def _as_list(callbacks: Any) -> list[Any]:
 def _class_name(callback: Any) -> str:
     path = callback if isinstance(callback, str) else callback["class_path"]
     return str(path).rsplit(".", 1)[-1]
+
+
+def class_parameters(class_path: str) -> set[str]:
+    """List the parameters of a class, those that it hands on to its bases among them.
+
+    Args:
+        class_path: Such as `datamodules.RAFDBDataModule`.
+
+    Returns:
+        Their names; none where there is no such class.
+    """
+    found = locate(class_path)
+    return set(ArgumentParser().add_class_arguments(found)) if isinstance(found, type) else set()
 
 
 def translate(args: Sequence[str]) -> list[str]:

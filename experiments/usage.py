@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import yaml
 
+from experiments.config_files import class_parameters
 from experiments.errors import CommandError, close_match, usage_error
 
 _BASES = (pl.Callback, pl.LightningModule, pl.LightningDataModule)
@@ -58,15 +58,7 @@ def _unknown_key(found: re.Match[str], keys: Sequence[str]) -> str:
 def _option(found: re.Match[str], keys: Sequence[str]) -> str:
     path, option = found.groups()
     name = path.rsplit(".", 1)[-1]
-    return f"{name} takes no {option}{close_match(option.split('.')[0], _parameters(path))}"
-
-
-def _parameters(class_path: str) -> list[str]:
-    module, _, name = class_path.rpartition(".")
-    try:
-        return list(inspect.signature(getattr(importlib.import_module(module), name)).parameters)
-    except (ImportError, AttributeError, ValueError, TypeError):
-        return []
+    return f"{name} takes no {option}{close_match(option.split('.')[0], class_parameters(path))}"
 
 
 def _no_config(found: re.Match[str], keys: Sequence[str]) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.config_files import PACKAGE, given_by_hand, translate
+from experiments.config_files import PACKAGE, class_parameters, given_by_hand, translate
 
 
 def test_none_is_null_and_nothing_else_changes() -> None:
@@ -34,3 +34,10 @@ def test_what_is_given_by_hand() -> None:
     ]
     assert given_by_hand(args, "model") == {"width", "lr", "opt", "names"}
     assert given_by_hand(args, "data") == {"fold"}
+
+
+def test_parameters_of_a_class_are_those_of_its_bases_too() -> None:
+    assert {"lists", "root", "seed"} <= class_parameters("datamodules.RAFDBDataModule")
+    assert (
+        class_parameters("datamodules.NoSuch") == class_parameters("datamodules.synthetic") == set()
+    )
