@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import wandb
 from wandb.proto import wandb_internal_pb2
 
 _BLOCK, _HEADER = 32768, 7
@@ -29,6 +30,7 @@ class OfflineRun:
 
 def read_offline_runs(folder: Path) -> list[OfflineRun]:
     """Read every offline run below a folder, in the order in which they were begun."""
+    wandb.teardown()  # on a busy machine W&B's own process still writes after a run's end
     return [_read(path) for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +242,15 @@ def test_data_that_changed_are_noticed_before_training(folder: CrossvalFolder) -
     assert folder.started() == [0]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell makes what it starts in the background deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_the_children(folder: CrossvalFolder) -> None:
     behave(folder, fold_0={"fit step 2": "wait"})
 
