@@ -55,6 +55,15 @@ def test_a_large_picture_gives_the_same_face_in_its_own_pixels() -> None:
     assert large == pytest.approx([4 * value for value in small], abs=60)
 
 
+@pytest.mark.parametrize("side", [18, 24, 30, 36, 42, 50, 60, 72])
+def test_the_box_is_that_of_one_search_over_all_sizes(side: int) -> None:
+    image = scene((160, 120, side))
+    path = cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
+    equal = cv2.equalizeHist(image)
+    found = cv2.CascadeClassifier(path).detectMultiScale(equal, 1.1, 3, minSize=(29, 29))
+    assert detect_face(image) == Box(*max(found.tolist(), key=lambda box: box[2] * box[3]))
+
+
 def test_no_face_is_none() -> None:
     assert detect_face(scene()) is None
 
