@@ -160,7 +160,7 @@ def test_a_killed_fold_is_named_and_taken_up_again(
     behave(folder, fold_1={moment: "kill"})
     notes = run(folder, slots=(None, None))
     assert "failed 1: killed by SIGKILL (out of memory?)" in notes.told
-    assert [t for t in notes.told if t.startswith("done")] == ["done 0", "done 2", "done 3"]
+    assert sorted(t for t in notes.told if "done" in t) == ["done 0", "done 2", "done 3"]
     assert collect(folder)[1] == {
         1: "failed, see fold_01/log.txt: killed by SIGKILL (out of memory?)"
     }
@@ -279,7 +279,7 @@ def test_the_parent_killed_takes_its_folds_along(
     )
     try:
         for fold in (1, 2):
-            wait_for(folder.fold(fold).path / "waits", seconds=120)
+            wait_for(folder.fold(fold).path / "waits")
         children = children_of(parent.pid)
         assert len(children) == 2
         parent.kill()
@@ -294,11 +294,11 @@ def test_the_parent_killed_takes_its_folds_along(
     assert files(folder) == uninterrupted
 
 
-def wait_for(path: Path, seconds: float = 30) -> None:
+def wait_for(path: Path, seconds: float = 120) -> None:
     wait_until(path.exists, seconds)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
