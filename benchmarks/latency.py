@@ -23,7 +23,9 @@ def measure(*, quick: bool = False, model: SSIMVAE | None = None) -> Result:
 
     Face crop, optical flow at full resolution, reduction, reconstruction and classification. The
     frames are those of embedded CK+, decoded before. Neither what is hidden nor the weights change
-    how long it takes, so nothing is hidden and nothing was trained.
+    how long it takes, so nothing is hidden and nothing was trained. PyTorch takes one thread: after
+    its networks a second one would spin on the core that OpenCV's next call wants, and the whole
+    path would take a fifth longer.
 
     Args:
         quick: Whether to time a few samples only.
@@ -38,9 +40,12 @@ def measure(*, quick: bool = False, model: SSIMVAE | None = None) -> Result:
     model = (model or SSIMVAE()).eval()
     pairs = _frames(1 if quick else 4)
     medians = {}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     for flow in _MOST_MS:
         times = [_path(pair, flow, model) for pair in pairs * (1 if quick else 4)]
         medians[flow] = 1000 * statistics.median(times[1:])
+    torch.set_num_threads(threads)
     return {
         "what": "frames to expression: ms / (60 ms Farneback, 25 ms DIS), the larger",
         "ratio": max(medians[flow] / most for flow, most in _MOST_MS.items()),
