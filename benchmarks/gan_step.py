@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmarks import step_time
 from benchmarks.report import Clock, Result, Seconds
+from benchmarks.training import endless
 from lightning_modules.networks.dcgan import keeping_statistics
 from losses.adversarial import discriminator_loss, generator_loss
 
@@ -62,13 +63,13 @@ class BareGAN:
 
     def __init__(self, module: Any, data: Any) -> None:
         self._device, self._latent = module.device, module.latent
-        self._channels, self._data = module.channels, data
+        self._channels = module.channels
         self._generator = copy.deepcopy(module.generator).train()
         self._discriminator = copy.deepcopy(module.discriminator).train()
         build_d, build_g = module.optimizer_callables
         self._d_optimizer = build_d(self._discriminator.parameters())
         self._g_optimizer = build_g(self._generator.parameters())
-        self._batches = self._endless()
+        self._batches: Iterator[dict[str, Tensor]] = endless(data, module.device)
 
     def run(self, steps: int) -> None:
         """Train for some steps.
@@ -78,15 +79,6 @@ class BareGAN:
         """
         for _ in range(steps):
             self._step(next(self._batches)["image"])
-
-    def _endless(self) -> Iterator[dict[str, Tensor]]:
-        while True:
-            for stored in self._data.train_dataloader():
-                moved = {
-                    key: value.to(self._device) if isinstance(value, Tensor) else value
-                    for key, value in stored.items()
-                }
-                yield self._data.on_after_batch_transfer(moved, 0)
 
     def _step(self, image: Tensor) -> None:
         real = 2 * (image if self._channels == 3 else image.mean(dim=1, keepdim=True)) - 1

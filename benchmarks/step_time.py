@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.report import Clock, Result, Seconds
-from benchmarks.training import LAPTOP, fit
+from benchmarks.training import LAPTOP, endless, fit
 from datamodules.batch import PosedFlowBatch
 from lightning_modules.emotion_gan import EMotionGAN
 from losses.adversarial import discriminator_loss
@@ -116,15 +116,13 @@ class BareLoop:
     """
 
     def __init__(self, module: EMotionGAN, data: pl.LightningDataModule) -> None:
-        self._device = module.device
         # The trainer stays behind, and what makes the optimizers is shared: neither can be copied.
         shared = [module.optimizer_callables, module.lr_scheduler]
         trainer, module._trainer = module._trainer, None
         self._module = copy.deepcopy(module, {id(thing): thing for thing in shared}).train()
         module._trainer = trainer
         self._optimizers, _ = self._module.configure_optimizers()
-        self._data = data
-        self._batches = self._endless()
+        self._batches: Iterator[PosedFlowBatch] = endless(data, module.device)
 
     def run(self, steps: int) -> None:
         """Train for some steps.
@@ -134,15 +132,6 @@ class BareLoop:
         """
         for _ in range(steps):
             self._step(next(self._batches))
-
-    def _endless(self) -> Iterator[PosedFlowBatch]:
-        while True:
-            for stored in self._data.train_dataloader():
-                moved = {
-                    key: value.to(self._device) if isinstance(value, Tensor) else value
-                    for key, value in stored.items()
-                }
-                yield self._data.on_after_batch_transfer(moved, 0)
 
     def _step(self, batch: PosedFlowBatch) -> None:
         module = self._module

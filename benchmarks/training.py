@@ -1,9 +1,13 @@
-"""The `lightning fit` that the benchmarks of training look into."""
+"""What the benchmarks of training share: the `lightning fit` they look into, and its batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
 
 from experiments.cli import main
 
@@ -35,3 +39,22 @@ def fit(steps: int, *arguments: str, experiment: Sequence[str] = LAPTOP) -> None
                 *arguments,
             ]
         )
+
+
+def endless(data: pl.LightningDataModule, device: torch.device) -> Iterator[Any]:
+    """Read training batches for ever, as a bare loop would.
+
+    Args:
+        data: A data module that was set up.
+        device: Where batches are taken to.
+
+    Yields:
+        Batches as a training step gets them.
+    """
+    while True:
+        for stored in data.train_dataloader():
+            moved = {
+                key: value.to(device) if isinstance(value, torch.Tensor) else value
+                for key, value in stored.items()
+            }
+            yield data.on_after_batch_transfer(moved, 0)

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import lightning.pytorch as pl
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from datamodules.face_base import FaceDataModule
@@ -82,30 +80,3 @@ class FakeFaces(FaceDataModule):
                 **self.extra,
             }
         )
-
-
-class FaceRecorder(pl.LightningModule):
-    """Writes down which images it saw, and with which values."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen: list[tuple[int, ...]] = []
-        self.sums: list[float] = []
-
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
-        self.seen.append((self.current_epoch, *batch["sample_id"].tolist()))
-        self.sums.append(float(batch["image"].sum()))
-        return (self.weight - batch["image"].mean()) ** 2
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        self.log("val/x", batch["image"].mean())
-
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        self.seen.append(tuple(batch["sample_id"].tolist()))
-
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Any:
-        return batch
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)

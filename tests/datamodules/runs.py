@@ -19,19 +19,20 @@ def make(root: Path, cache: Path, **kwargs: Any) -> SNaP2DFeDataModule:
 class Recorder(pl.LightningModule):
     """Writes down which samples it saw, and with which values."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "posed_flow") -> None:
         super().__init__()
+        self.kind = kind
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.seen: list[tuple[int, ...]] = []
         self.sums: list[float] = []
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
         self.seen.append((self.current_epoch, *batch["sample_id"].tolist()))
-        self.sums.append(float(batch["posed_flow"].sum()))
-        return (self.weight - batch["posed_flow"].mean()) ** 2
+        self.sums.append(float(batch[self.kind].sum()))
+        return (self.weight - batch[self.kind].mean()) ** 2
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        self.log("val/x", batch["flow"].mean())
+        self.log("val/x", batch[self.kind].mean())
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         self.seen.append(tuple(batch["sample_id"].tolist()))

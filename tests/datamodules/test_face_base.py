@@ -12,8 +12,8 @@ import torch
 from datamodules.augmentation import Augmentation
 from datamodules.errors import BadSamples, DatasetError
 from datamodules.labels import ACTION_UNITS
-from tests.datamodules.fake_faces import FaceRecorder, FakeFaces, face, write_faces
-from tests.datamodules.runs import Saver, trainer
+from tests.datamodules.fake_faces import FakeFaces, face, write_faces
+from tests.datamodules.runs import Recorder, Saver, trainer
 
 CLASSES = ("neutral", "happiness", "anger")
 
@@ -185,11 +185,11 @@ def test_a_data_set_without_any_label_trains_without_validation(
 ) -> None:
     root = write_faces(tmp_path / "faces", {"train": 4}, classes=("nothing",))
     kwargs = {"official": False, "known": False}
-    recorder = FaceRecorder()
+    recorder = Recorder("image")
     trainer(tmp_path).fit(recorder, datamodule=make(root, cache, unlabelled=True, **kwargs))
     assert sorted(i for seen in recorder.seen for i in seen[1:]) == [0, 1, 2, 3]
     with pytest.raises(DatasetError, match="There is no usable image of the classes neutral"):
-        trainer(tmp_path).fit(FaceRecorder(), datamodule=make(root, cache, **kwargs))
+        trainer(tmp_path).fit(Recorder("image"), datamodule=make(root, cache, **kwargs))
 
 
 def test_a_missing_test_part_stops_only_the_test(tmp_path: Path, cache: Path) -> None:
@@ -269,12 +269,12 @@ def test_a_resumed_run_sees_what_the_uninterrupted_one_would(
     def data() -> FakeFaces:
         return make(tree, cache, class_balance=balance, batch_size=10)
 
-    whole = FaceRecorder()
+    whole = Recorder("image")
     fit = trainer(tmp_path, max_epochs=2, callbacks=[Saver(tmp_path)])
     fit.fit(whole, datamodule=data())
     assert [len(seen) - 1 for seen in whole.seen] == [10, 10, 4] * 2
     for name, done in (("step=1", 1), ("step=3", 3), ("step=5", 5), ("epoch=0", 3)):
-        rest = FaceRecorder()
+        rest = Recorder("image")
         file = tmp_path / f"{name}.ckpt"
         trainer(tmp_path, max_epochs=2).fit(rest, datamodule=data(), ckpt_path=str(file))
         assert rest.seen == whole.seen[done:]
@@ -309,11 +309,11 @@ def test_a_checkpoint_trained_on_who_is_held_out_is_refused(
 ) -> None:
     def save(**kwargs: Any) -> str:
         callbacks = [Saver(tmp_path)]
-        trainer(tmp_path, callbacks=callbacks).fit(FaceRecorder(), datamodule=make(**kwargs))
+        trainer(tmp_path, callbacks=callbacks).fit(Recorder("image"), datamodule=make(**kwargs))
         return str(tmp_path / "epoch=0.ckpt")
 
     def test(file: str, **kwargs: Any) -> None:
-        trainer(tmp_path).test(FaceRecorder(), datamodule=make(**kwargs), ckpt_path=file)
+        trainer(tmp_path).test(Recorder("image"), datamodule=make(**kwargs), ckpt_path=file)
 
     where = {"tree": tree, "cache": cache, "official": False, "folds": 4}
     file = save(**where)
@@ -330,7 +330,7 @@ def test_a_checkpoint_trained_on_who_is_held_out_is_refused(
 
 def test_augmentation_is_for_training_only(tmp_path: Path, tree: Path, cache: Path) -> None:
     def sums(augmentation: Augmentation | None, state: int = 3) -> tuple[list[float], float]:
-        recorder = FaceRecorder()
+        recorder = Recorder("image")
         data = make(tree, cache, augmentation=augmentation)
         torch.manual_seed(state)
         fit = trainer(tmp_path)
@@ -379,7 +379,7 @@ def test_prediction_needs_no_data_set(tmp_path: Path) -> None:
         input=str(tmp_path / "a.png"),
         input_crop="none",
     )
-    (batch,) = trainer(tmp_path).predict(FaceRecorder(), datamodule=data)
+    (batch,) = trainer(tmp_path).predict(Recorder("image"), datamodule=data)
     assert not (tmp_path / "cache").exists()
     assert batch["image"].shape == (1, 3, 16, 16)
     assert 0 < batch["image"].max() <= 1
@@ -387,7 +387,7 @@ def test_prediction_needs_no_data_set(tmp_path: Path) -> None:
     assert data.sample_name(int(batch["sample_id"][0])) == "a.png#1"
     assert data.source == "a.png"
     with pytest.raises(ValueError, match=r"Prediction needs data\.input"):
-        trainer(tmp_path).predict(FaceRecorder(), datamodule=FakeFaces())
+        trainer(tmp_path).predict(Recorder("image"), datamodule=FakeFaces())
 
 
 @pytest.mark.parametrize(
