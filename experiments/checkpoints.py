@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +14,9 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
-from experiments.errors import CommandError, close_match
+from experiments.errors import close_match
 from experiments.requeue import Requeue
+from lightning_modules.networks.weights_file import read_checkpoint
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -73,9 +73,9 @@ class AtomicCheckpointIO(CheckpointIO):
             What was saved.
 
         Raises:
-            CommandError: If the file is missing, damaged or holds more than plain values.
+            ValueError: If the file is missing, damaged or holds more than plain values.
         """
-        return load_checkpoint(Path(path), map_location or "cpu")
+        return read_checkpoint(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Remove a checkpoint.
@@ -84,39 +84,6 @@ class AtomicCheckpointIO(CheckpointIO):
             path: Where it is.
         """
         Path(path).unlink(missing_ok=True)
-
-
-def load_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a checkpoint of plain values.
-
-    Args:
-        path: Where it is.
-        map_location: Device to load to.
-
-    Returns:
-        What was saved.
-
-    Raises:
-        CommandError: If the file is missing, damaged or holds more than plain values.
-    """
-    if not path.is_file():
-        raise CommandError(f"The checkpoint {path} does not exist.")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except (OSError, torch.OutOfMemoryError):
-        raise
-    # A damaged file shows itself as almost any exception of zipfile, pickle or torch.
-    except Exception as error:
-        foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
-        reason = (
-            f"holds a {foreign.group(1)}, and only tensors and plain values are loaded"
-            if foreign
-            else "is damaged, or no checkpoint"
-        )
-        raise CommandError(f"The checkpoint {path} {reason}.") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise CommandError(f"{path} holds no state_dict, so it is no checkpoint of this project.")
-    return checkpoint
 
 
 class RunCheckpoints(Checkpoint):

@@ -20,7 +20,7 @@ from callbacks.nan_guard import NaNGuard
 from callbacks.run_record import RunRecord
 from callbacks.step_seed import StepSeed
 from experiments.checkpoint_config import CommandedOptimizers, reconcile
-from experiments.checkpoints import AtomicCheckpointIO, RunCheckpoints, load_checkpoint
+from experiments.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from experiments.config_files import DEFAULTS, AddingConfigFile, given_by_hand, translate
 from experiments.console import quiet, say
 from experiments.errors import usage_error
@@ -33,6 +33,7 @@ from experiments.progress import ProgressLines
 from experiments.requeue import slurm_plugins
 from experiments.session import Session, report
 from experiments.usage import config_files, explain_usage
+from lightning_modules.networks.weights_file import read_checkpoint
 
 # What changes where a run is kept or shown, and not what it computes.
 _OUTSIDE = ("config", "runs_dir", "wandb", "fresh")
@@ -268,7 +269,7 @@ class ExperimentCLI(LightningCLI):
         return config
 
     def _reconcile(self, checkpoint: Path, config: dict[str, Any]) -> None:
-        saved = load_checkpoint(checkpoint).get("config")
+        saved = read_checkpoint(checkpoint).get("config")
         if saved is None:
             say(f"{checkpoint} says nothing of its config, so nothing was compared.")
             return

@@ -75,9 +75,13 @@ def explain(error: BaseException) -> CommandError | None:
         return CommandError(_state_dict_sentence(str(error)))
     if isinstance(error, OSError):
         return _explain_os_error(error)
-    if isinstance(error, ValueError) and _raised_by_us(error):
-        # A data set's list of bad files keeps its lines.
-        return CommandError(str(error))
+    # jsonargparse wraps what a class says of its arguments into what each type would have wanted.
+    cause: BaseException | None = error
+    while isinstance(cause, ValueError):
+        if _raised_by_us(cause):
+            # A data set's list of bad files keeps its lines.
+            return CommandError(str(cause))
+        cause = cause.__cause__
     return None
 
 

@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from callbacks.atomic import replacing
 from datamodules.errors import DatasetError
-from experiments.checkpoints import load_checkpoint
 from experiments.console import say
 from experiments.crossval.arguments import CommandParser
 from experiments.errors import CommandError, usage_error
 from experiments.onnx_file import INSTALL, largest_difference, save_onnx
+from lightning_modules.networks.weights_file import read_checkpoint
 
 DESCRIPTION = "Write a trained method as an ONNX file, checked against PyTorch."
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -51,7 +51,7 @@ def export(args: Sequence[str]) -> None:
     _check_paths(checkpoint_path, output)
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise CommandError(INSTALL)
-    checkpoint = load_checkpoint(checkpoint_path)
+    checkpoint = read_checkpoint(checkpoint_path)
     if "config" not in checkpoint:
         raise CommandError(
             f"The checkpoint {checkpoint_path} says nothing of its config, so its method is not "

@@ -130,6 +130,8 @@ def _wrong_value(message: str) -> str:
 
 def _type_name(text: str) -> str:
     names = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+    if choices := re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", text.strip()):
+        return " or ".join(choice.strip(" '") for choice in choices.group(1).split(","))
     found = re.fullmatch(r"<class '([\w.]+)'>", text.strip())
     name = found.group(1) if found else text.strip()
     return names.get(name, name)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm  # type: ignore[import-untyped]
+
+from lightning_modules.networks.weights_file import read_checkpoint
 
 Faces = Iterable[tuple[Tensor, Tensor]]
 _PREFIX = "e_fer."
@@ -143,16 +144,9 @@ def load_image_classifier(model: ImageClassifier, checkpoint: str) -> None:
         ValueError: If there is no such file, if it holds no e_FER, one that was never fitted, or
             one of another architecture.
     """
-    if not Path(checkpoint).is_file():
-        raise ValueError(f"There is no checkpoint at {checkpoint}; e_fer_checkpoint names one.")
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        weights = content["state_dict"]
-    except Exception as error:  # torch raises whatever the damaged part raises
-        raise ValueError(f"{checkpoint} cannot be read as a checkpoint ({error}).") from error
     weights = {
         name.removeprefix(_PREFIX): tensor
-        for name, tensor in weights.items()
+        for name, tensor in read_checkpoint(checkpoint)["state_dict"].items()
         if name.startswith(_PREFIX)
     }
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlparse
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.networks.weights_file import read_weights
+
 # What a file of ResNet weights calls its trunk; all else is somebody's classifier.
 _TRUNK = re.compile(r"(conv1|bn1|layer\d+)\.")
 # The counters of old files; no output depends on them.
@@ -101,26 +103,12 @@ def _backbone_names(content: Mapping[str, object]) -> dict[str, Tensor]:
 
 def _read(source: str, sha256: str | None) -> Mapping[str, object]:
     path = _fetch(source, sha256) if urlparse(source).scheme in ("http", "https") else Path(source)
-    if not path.is_file():
-        raise ValueError(f"There is no file of weights at {source}.")
-    if sha256 is not None and (found := _sha256(path)) != sha256.lower():
+    if sha256 is not None and path.is_file() and (found := _sha256(path)) != sha256.lower():
         raise ValueError(
             f"{source} is not the file that was asked for: its SHA-256 is {found}, expected "
             f"{sha256.lower()}. It was not loaded."
         )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the damaged part raises
-        foreign = re.search(r"GLOBAL (\S+)", str(error))
-        reason = (
-            f"holds a {foreign.group(1)}, and only tensors and plain values are loaded"
-            if foreign
-            else "cannot be read as a state dict; it is damaged or something else"
-        )
-        raise ValueError(f"{source} {reason}.") from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{source} holds a {type(content).__name__}, not a state dict.")
-    return content
+    return read_weights(path)
 
 
 def _fetch(address: str, sha256: str | None) -> Path:

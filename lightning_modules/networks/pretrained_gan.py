@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
 from torch import nn
+
+from lightning_modules.networks.weights_file import read_checkpoint
 
 
 def load_gan(generator: nn.Module, discriminator: nn.Module, path: str) -> None:
@@ -20,12 +19,7 @@ def load_gan(generator: nn.Module, discriminator: nn.Module, path: str) -> None:
         ValueError: If there is no such file, it holds no GAN, or one of another size. Neither
             network is changed then.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"There is no checkpoint at {path}; model.pretrained names one.")
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:  # torch raises whatever the damaged part raises
-        raise ValueError(f"{path} cannot be read as a checkpoint ({error}).") from error
+    weights = read_checkpoint(path)["state_dict"]
     networks = {"generator": generator, "discriminator": discriminator}
     given = {
         player: {

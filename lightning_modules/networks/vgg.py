@@ -10,6 +10,8 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.networks.weights_file import read_weights
+
 VGG16_ADDRESS = "https://download.pytorch.org/models/vgg16-397923af.pth"
 
 # Channels of the convolutions of configuration D; "M" is a max pooling.
@@ -118,31 +120,23 @@ def _some(names: list[str]) -> str:
 
 
 def _read(source: str) -> Mapping[str, Tensor]:
-    if urlparse(source).scheme in ("http", "https"):
-        stem = Path(urlparse(source).path).stem
-        if not (
-            len(digest := stem.rpartition("-")[2]) >= 8 and set(digest) <= set("0123456789abcdef")
-        ):
-            raise ValueError(
-                f"{source} does not end in -<first digits of its SHA-256>.pth, so what arrives "
-                "could not be checked; download it and give its path."
-            )
-        try:
-            weights = torch.hub.load_state_dict_from_url(
-                source, map_location="cpu", check_hash=True, weights_only=True
-            )
-        except (OSError, RuntimeError) as error:
-            raise ValueError(
-                f"{source} could not be fetched ({error}); download it elsewhere and give its "
-                "path, or take the features of e_FER."
-            ) from error
-    else:
-        if not Path(source).is_file():
-            raise ValueError(f"There is no file of VGG-16 weights at {source}.")
-        try:
-            weights = torch.load(source, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises whatever the damaged part raises
-            raise ValueError(f"{source} cannot be read as a state dict ({error}).") from error
+    if urlparse(source).scheme not in ("http", "https"):
+        return read_weights(source)
+    digest = Path(urlparse(source).path).stem.rpartition("-")[2]
+    if len(digest) < 8 or not set(digest) <= set("0123456789abcdef"):
+        raise ValueError(
+            f"{source} does not end in -<first digits of its SHA-256>.pth, so what arrives "
+            "could not be checked; download it and give its path."
+        )
+    try:
+        weights = torch.hub.load_state_dict_from_url(
+            source, map_location="cpu", check_hash=True, weights_only=True
+        )
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"{source} could not be fetched ({error}); download it elsewhere and give its "
+            "path, or take the features of e_FER."
+        ) from error
     if not isinstance(weights, Mapping):
         raise ValueError(f"{source} holds a {type(weights).__name__}, not a state dict.")
     return weights

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from experiments.cli import main
+from experiments.config_files import PACKAGE
 from experiments.run_folder import RunFolder, runs
 
 Refused = Callable[..., tuple[int, str]]
@@ -162,6 +163,12 @@ def test_defaults(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         (["fit", "--config", "tiny.yaml", "--trainer.max_epoch", "4"], 2, "trainer.max_epochs?"),
         (["fit", "--config", "tiny.yaml", "--trainer.max_epochs", "two"], 2, "whole number"),
         (["fit", "--config", "tiny.yaml", "--model.width", "two"], 2, "model.width must be a"),
+        (["fit", "--config", str(PACKAGE / "dcgan_svm.yaml"), "--model.size=50"], 1, "is 50."),
+        (
+            ["fit", "--config", str(PACKAGE / "dcgan_svm.yaml"), "--model.task=units"],
+            2,
+            "model.task must be emotions or action_units, but units was given",
+        ),
         (["fit", "--config", "tony.yaml"], 2, "tony.yaml does not exist; did you mean"),
         (["fit", "--config", "wrong.yaml"], 2, "trainer.max_epohs; did you mean"),
         (["fit", "--config", "broken.yaml"], 2, "broken.yaml, line 2 is not valid YAML"),
@@ -173,7 +180,7 @@ def test_defaults(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         (["test", "--config", "tiny.yaml"], 2, "test needs trained weights: add --ckpt_path best"),
         (["predict", "--config", "tiny.yaml", "--ckpt_path=best"], 1, "No run in runs/tiny has a"),
         (["test", "--config", "tiny.yaml", "--ckpt_path", "no.ckpt"], 1, "no.ckpt does not exist"),
-        (["test", "--config", "tiny.yaml", "--ckpt_path", "tiny.yaml"], 1, "damaged, or no check"),
+        (["test", "--config", "tiny.yaml", "--ckpt_path", "tiny.yaml"], 1, "damaged, or no file"),
         (["fit", "--config", "tiny.yaml", "--data.root", "nowhere"], 1, "nowhere does not exist"),
         (["fit", "--config", "tiny.yaml", "--checkpoint.every_minutes=-1"], 1, "0 or more"),
         (["fit", "--config", "tiny.yaml", "--trainer.accelerator", "gpu"], 1, "gpu"),

@@ -107,11 +107,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
     torch.save({"state_dict": {"g_f.weight": torch.zeros(1)}}, tmp_path / "none.ckpt")
     with pytest.raises(ValueError, match="another architecture"):
         load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "none.ckpt"))
-    with pytest.raises(ValueError, match="There is no checkpoint at"):
+    with pytest.raises(ValueError, match="does not exist"):
         load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "absent.ckpt"))
     (tmp_path / "torn.ckpt").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+    with pytest.raises(ValueError, match="is damaged"):
         load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "torn.ckpt"))
     torch.save({"state_dict": {"e_fer.x": Path("pickled")}}, tmp_path / "pickle.ckpt")
-    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+    with pytest.raises(ValueError, match=r"holds a pathlib"):
         load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "pickle.ckpt"))

@@ -116,7 +116,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"no weights", "cannot be read"), (None, "no file of weights")]
+    ("content", "reason"), [(b"no weights", "is damaged"), (None, "does not exist")]
 )
 def test_no_file_and_no_weights(tmp_path, content, reason):
     if content is not None:
