@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 
 from datamodules.errors import OnBadSample
-from datamodules.folds import FoldMode
+from datamodules.folds import FoldMode, check_folds
 from datamodules.labels import class_names
 from datamodules.loading import BatchLoader, CacheDataset, batch_loader
 from datamodules.samplers import ShardSampler
@@ -74,6 +74,7 @@ class FERDataModule(LightningDataModule):
         for argument, count in (("size", size), ("batch_size", batch_size)):
             if count < 1:
                 raise ValueError(f"data.{argument} must be at least 1, but is {count}.")
+        check_folds(fold, None if fold_mode == "loso" else folds)
         self.root = None if root is None else Path(root).expanduser()
         self.cache_dir = Path(cache_dir).expanduser()
         self.size = size

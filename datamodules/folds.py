@@ -58,6 +58,26 @@ def _natural(subject: str | int) -> tuple[tuple[int, str], ...]:
     )
 
 
+def check_folds(fold: int, folds: int | None) -> None:
+    """Refuse at once what no data could be split into.
+
+    Args:
+        fold: The fold to test.
+        folds: Number of folds; None where the data decide.
+
+    Raises:
+        ValueError: If there are too few folds, or no such fold.
+    """
+    if folds is not None and folds < 3:
+        raise ValueError(
+            f"folds must be at least 3 (one to test, one to validate, the rest to train), "
+            f"but is {folds}."
+        )
+    if fold < 0 or (folds is not None and fold >= folds):
+        last = "the number of folds less 1" if folds is None else folds - 1
+        raise ValueError(f"fold must be from 0 to {last}, but is {fold}.")
+
+
 def subject_folds(
     subjects: Sequence[str | int],
     labels: Sequence[int],
@@ -94,11 +114,7 @@ def subject_folds(
             f"Folds that share no subject need at least 3 subjects (one to test, one to validate, "
             f"one to train), but got {len(people)}."
         )
-    if folds < 3:
-        raise ValueError(
-            f"folds must be at least 3 (one to test, one to validate, the rest to train), "
-            f"but is {folds}."
-        )
+    check_folds(0, folds)
     if folds > len(people):
         raise ValueError(
             f"Got {folds} folds but only {len(people)} subjects; set folds to at most "

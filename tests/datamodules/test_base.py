@@ -263,6 +263,9 @@ def test_embedded_faces_are_drawn_in_the_cache_and_called_synthetic(
     ("arguments", "message"),
     [
         ({"size": 0}, "data.size must be at least 1, but is 0"),
+        ({"folds": 2}, "folds must be at least 3"),
+        ({"folds": 10, "fold": 10}, "fold must be from 0 to 9, but is 10"),
+        ({"fold": -1}, "fold must be from 0 to the number of folds less 1, but is -1"),
         ({"steps": (1, -2)}, "data.steps must be at least 1, but is -2"),
         ({"flow": "raft"}, "data.flow must be one of farneback, .* but is 'raft'"),
         ({"strategies": ()}, "data.strategies must name"),

@@ -409,7 +409,7 @@ def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
     [
         ({"fold": 1}, "data.fold is 1, but this data set has official parts"),
         ({"folds": 13}, "Got 13 folds but only 12 subjects"),
-        ({"folds": 2, "known": False}, "48 images make 3 to 48 folds .* got 2 folds"),
+        ({"folds": 49, "known": False}, "48 images make 3 to 48 folds .* got 49 folds"),
     ],
 )
 def test_folds_are_checked_before_the_cache_is_built(
