@@ -56,7 +56,8 @@ class Predictions(pl.Callback):
         """Write the samples of a batch."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         samples = (data.sample_name(number) for number in outputs[_ID].tolist())
-        labels = (data.class_names[label] for label in outputs["label"].tolist())
+        # -1, no label, picks the last.
+        labels = ((*data.class_names, "")[label] for label in outputs["label"].tolist())
         ids = outputs[_ID].tolist()
         own = zip([data.source] * len(ids), ids, samples, labels, strict=True)
         self._add(trainer, outputs, ("source", _ID, "sample", "label"), own)

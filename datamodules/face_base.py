@@ -28,6 +28,7 @@ from datamodules.loading import Batch, BatchLoader, faces_to_float
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.state import refuse_rows
 
+Annotation = Literal["expressions", "action_units"]
 ClassBalance = Literal["none", "loss", "sampler"]
 
 
@@ -47,6 +48,9 @@ class FaceDataModule(FERDataModule):
             finds; an image without one is a bad sample). What is cut out is stretched to a square.
         expressions: Classes: basic7, basic6, all8 or ck7. Images of other expressions are left
             out and counted.
+        annotated: Which images make the parts: those with an expression of the classes, or all, for
+            a data set that knows the action units of each; those without an expression have the
+            label -1 then.
         batch_size: Images a batch, on each device.
         val_share: Part of the training images that validates where the data set has no official
             validation part: class by class, whole people where they are known.
@@ -93,6 +97,7 @@ class FaceDataModule(FERDataModule):
         colour: bool = True,
         crop: FaceCrop = "none",
         expressions: str = "basic7",
+        annotated: Annotation = "expressions",
         batch_size: int = 64,
         val_share: float = 0.1,
         fold: int = 0,
@@ -127,6 +132,7 @@ class FaceDataModule(FERDataModule):
         if train_limit is not None and train_limit < 1:
             raise ValueError(f"data.train_limit must be at least 1, but is {train_limit}.")
         self.crop: FaceCrop = crop
+        self.annotated: Annotation = annotated
         self.val_share = val_share
         self.augmentation = augmentation
         self.class_balance: ClassBalance = class_balance
@@ -320,7 +326,7 @@ class FaceDataModule(FERDataModule):
             classes = index.classes(self.expressions)
             split = split_faces(
                 index,
-                classes,
+                self._strata(index, classes),
                 val_share=self.val_share,
                 fold=self.fold,
                 folds=self.folds,
@@ -342,6 +348,16 @@ class FaceDataModule(FERDataModule):
             if index.is_synthetic(root):
                 self.source = "synthetic"
         return self._opened
+
+    def _strata(self, index: FaceIndex, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Say what is dealt out to the parts, class by class; -1 for what is in none of them."""
+        if self.annotated == "expressions":
+            return classes
+        if index.action_units is None:
+            raise DatasetError(
+                f"{self.name} has no action units of its own: leave data.annotated at expressions."
+            )
+        return np.where(classes < 0, len(self.class_names), classes)
 
     def _open_cache(self, index: FaceIndex, root: Path) -> Cache:
         return open_face_cache(

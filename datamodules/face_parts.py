@@ -75,8 +75,8 @@ class FaceParts:
         return self.split.protocol(self.index, self.class_names, self._expressions)
 
     def has_labels(self) -> bool:
-        """Tell whether any image has a class; a data set to pretrain on may have none."""
-        return bool((self.classes >= 0).any())
+        """Tell whether any image is in a part; a data set to pretrain on may have no label."""
+        return bool((self.split.fold_of >= 0).any())
 
     def check(self, stage: str | None) -> None:
         """Make sure that a stage has what it needs.

@@ -47,7 +47,7 @@ def _describe_part(parts: FaceParts, name: str) -> str:
 
 
 def _describe_limit(parts: FaceParts) -> str:
-    labelled = sum(parts.class_counts("train"))
+    labelled = int((parts.split.fold_of[parts.rows["train"]] >= 0).sum())
     if labelled == parts.usable_for_training:
         return ""
     return (

@@ -50,7 +50,7 @@ class FaceSplit:
         return Protocol(
             subjects=tuple(index.subjects[i] if index.subjects else "" for i in used),
             sequences=tuple(index.names[i] for i in used),
-            labels=tuple(class_names[labels[i]] for i in used),
+            labels=tuple((*class_names, "none")[labels[i]] for i in used),  # -1 picks the last
             fold_of=self.fold_of[used],
         )
 
@@ -69,7 +69,7 @@ def split_faces(
 
     Args:
         index: The data set.
-        classes: int64 [N], class of each image, -1 for none.
+        classes: int64 [N], class of each image, -1 for what is in no part.
         val_share: Part of the training images that validates where no official part does.
         fold: The fold to test, where there are folds.
         folds: Number of folds; None takes the official parts where there are some, else 10, or

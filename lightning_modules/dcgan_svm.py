@@ -168,7 +168,8 @@ class DCGANSVM(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse data that do not fit; take over a GAN; add the epoch of the machines."""
-        check_data(getattr(self.trainer, "datamodule", None), self.num_classes, self.size)
+        data = getattr(self.trainer, "datamodule", None)
+        check_data(data, self.num_classes, self.size, self.task)
         if stage != "fit" or self._gan_epochs is not None:
             return
         if self.pretrained is not None:
@@ -299,12 +300,14 @@ class DCGANSVM(LightningModule):
 
     def part_features(self, part: str) -> tuple[LabelledPart, Tensor]:
         """Return the labelled faces of a part and their features [N, F], on the CPU."""
-        faces = labelled_part(self.trainer.datamodule, part)  # type: ignore[attr-defined]
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        faces = labelled_part(data, part, self.task)
         chunks = [self.extract(image).cpu() for image in faces.chunks(self.device)]
         return faces, torch.cat(chunks) if chunks else torch.empty(0, 0)
 
     def _fit_machines(self) -> None:
-        faces = labelled_part(self.trainer.datamodule, "train")  # type: ignore[attr-defined]
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        faces = labelled_part(data, "train", self.task)
         if len(faces.rows) == 0:
             return
         if self.feature_source == "untrained":

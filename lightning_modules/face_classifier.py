@@ -109,7 +109,8 @@ class FaceClassifier(LightningModule):
         """Take from the data module what depends on it.
 
         Raises:
-            ValueError: If the data are of other classes, or a class to be balanced has no sample.
+            ValueError: If the data are of other classes or have faces without one, or a class to
+                be balanced has no sample.
         """
         data = getattr(self.trainer, "datamodule", None)
         names = getattr(data, "class_names", None)
@@ -117,6 +118,11 @@ class FaceClassifier(LightningModule):
             raise ValueError(
                 f"The model tells {self.num_classes} classes apart and the data has {len(names)} "
                 f"({', '.join(names)}): give both the same set."
+            )
+        if getattr(data, "annotated", "expressions") != "expressions":
+            raise ValueError(
+                "data.annotated is action_units, which takes faces without an expression in: "
+                f"{type(self).__name__} learns expressions, so leave it at expressions."
             )
         self.subset_accuracy = SubsetAccuracy(getattr(data, "subset_names", ()))
         if stage == "fit" and data is not None and getattr(data, "class_balance", "") == "loss":

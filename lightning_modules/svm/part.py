@@ -23,7 +23,7 @@ class LabelledPart(NamedTuple):
     Attributes:
         images: Memory map of all cached images, uint8 [*, H, W] or [*, H, W, 3].
         rows: int64 [N], where the part's images are in it; also their sample ids.
-        label: int64 [N], class indices.
+        label: int64 [N], class indices; -1 for faces of which only action units are known.
         subject: int64 [N], number of the person; None where nobody knows.
         action_units: int64 [N, A], 0 or 1, in the order of ``ACTION_UNITS``; None where the data
             set has none of its own.
@@ -46,16 +46,18 @@ class LabelledPart(NamedTuple):
                 yield image.permute(0, 3, 1, 2)
 
 
-def check_data(datamodule: Any, num_classes: int, size: int) -> None:
+def check_data(datamodule: Any, num_classes: int, size: int, task: str) -> None:
     """Refuse data that do not fit a model.
 
     Args:
-        datamodule: Perhaps with ``class_names`` and ``size``.
+        datamodule: Perhaps with ``class_names``, ``size`` and ``annotated``.
         num_classes: Number of the model's classes.
         size: Side of the model's images in pixels.
+        task: emotions or action_units.
 
     Raises:
-        ValueError: If the data has other classes or images of another size.
+        ValueError: If the data has other classes, images of another size, or faces without an
+            expression to be recognised.
     """
     names: tuple[str, ...] | None = getattr(datamodule, "class_names", None)
     if names is not None and len(names) != num_classes:
@@ -66,17 +68,24 @@ def check_data(datamodule: Any, num_classes: int, size: int) -> None:
     side = getattr(datamodule, "size", size)
     if side != size:
         raise ValueError(f"model.size is {size}, but data.size is {side}: set one to the other.")
+    if task == "emotions" and getattr(datamodule, "annotated", "expressions") != "expressions":
+        raise ValueError(
+            "data.annotated is action_units, which takes faces without an expression in, but "
+            "model.task is emotions: set it to action_units too."
+        )
 
 
-def labelled_part(datamodule: Any, part: str) -> LabelledPart:
+def labelled_part(datamodule: Any, part: str, task: str) -> LabelledPart:
     """Take the labelled faces of a part.
 
     Args:
         datamodule: With ``faces(part)`` and ``annotations(part)``, as a ``FaceDataModule``.
         part: train, val or test.
+        task: emotions, or action_units, for which a face needs no expression where the data set
+            knows its units.
 
     Returns:
-        The part, without images that have no label.
+        The part, without images of which nothing is known.
 
     Raises:
         ValueError: If the data module is of another kind.
@@ -89,8 +98,10 @@ def labelled_part(datamodule: Any, part: str) -> LabelledPart:
     images, rows = datamodule.faces(part)
     columns = datamodule.annotations(part)
     label = np.asarray(columns["label"], np.int64)
-    labelled = label >= 0
     units, subject = columns.get("action_units"), columns.get("subject")
+    labelled = label >= 0
+    if task == "action_units" and units is not None:
+        labelled[:] = True
     return LabelledPart(
         images,
         np.asarray(rows)[labelled],

@@ -151,3 +151,37 @@ def test_the_small_copy(tmp_path: Path) -> None:
 def test_missing_data(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)is empty.*cohn-kanade-images.*CK\+48.*jeffcohn"):
         read_ckplus_faces(tmp_path)
+
+
+def test_action_units_need_no_expression(tmp_path: Path) -> None:
+    root = coded_tree(tmp_path / "ck")
+    arguments = {"root": str(root), "cache_dir": str(tmp_path / "cache"), "size": 8}
+    data = CKPlusFacesDataModule(**arguments, annotated="action_units")
+    data.setup("fit")
+    assert data.split_sizes == {"train": 11, "val": 11, "test": 11}
+    assert sum(data.class_counts) == 8
+    assert not set(data.train_subjects) & set(data.test_subjects)
+    columns = data.annotations("test")
+    coded = columns["action_units"][columns["label"] == -1]
+    assert coded.tolist() == [vector(9)] * 3
+    (protocol,) = (tmp_path / "cache").rglob("protocol_*.csv")
+    assert protocol.read_text().count("none") == 9
+
+
+def test_expressions_that_only_some_coded_faces_have_are_not_needed(tmp_path: Path) -> None:
+    root = coded_tree(tmp_path / "ck", codes=(None, None, None))
+    arguments = {"root": str(root), "cache_dir": str(tmp_path / "cache"), "size": 8}
+    data = CKPlusFacesDataModule(**arguments, annotated="action_units")
+    data.setup("fit")
+    assert data.split_sizes == {"train": 9, "val": 9, "test": 9}
+    assert sum(len(batch["label"]) for batch in data.val_dataloader()) == 9
+
+
+def test_action_units_that_are_not_there_are_not_invented(tmp_path: Path) -> None:
+    root = coded_tree(tmp_path / "ck")
+    shutil.rmtree(root / "FACS")
+    data = CKPlusFacesDataModule(
+        root=str(root), cache_dir=str(tmp_path / "cache"), size=8, annotated="action_units"
+    )
+    with pytest.raises(DatasetError, match="no action units of its own: leave data"):
+        data.setup("fit")

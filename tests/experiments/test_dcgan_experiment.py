@@ -16,6 +16,7 @@ from experiments.cli import main
 from experiments.config_files import PACKAGE
 from experiments.run_folder import RunFolder, runs
 from lightning_modules.svm.classification import KernelSearch
+from tests.datamodules.test_ckplus_faces import coded_tree
 
 SMALL = [
     f"--config={PACKAGE / 'dcgan_svm.yaml'}",
@@ -121,3 +122,18 @@ def test_action_units_are_one_option_away(faces: Path) -> None:
     logged = (run.path / "metrics.csv").read_text()
     for quantity in ("auc_au12", "f1_au12", "base_rate_au12", "support_au12"):
         assert f"test/{quantity}" in logged
+
+
+def test_action_units_of_faces_without_an_expression(folder: Path) -> None:
+    coded_tree(folder / "tree", subjects=6)
+    command = [
+        *(SMALL[0], f"--config={PACKAGE / 'data' / 'ckplus_faces.yaml'}", *SMALL[1:]),
+        *("--model.task=action_units", "--model.features=pixels", "--data.crop=none"),
+        *("--model.search_trials=1", "--data.folds=3"),
+    ]
+    main(["fit", *command, "--data.annotated=action_units"])
+    main(["test", *command, "--data.annotated=action_units", "--ckpt_path=best"])
+    run = only_run(folder / "runs")
+    tested = list(csv.DictReader((run.path / "predictions.csv").read_text().splitlines()))
+    assert len(tested) == 22
+    assert [row["shown"] for row in tested if not row["label"]] == ["9"] * 6

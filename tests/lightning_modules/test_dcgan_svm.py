@@ -16,6 +16,7 @@ from datamodules.labels import ACTION_UNITS
 from lightning_modules.dcgan_svm import DCGANSVM
 from lightning_modules.players import descend
 from lightning_modules.svm import fitting
+from lightning_modules.svm.part import labelled_part
 from tests.lightning_modules.dcgan_fakes import SIZE, BarFaces
 from tests.lightning_modules.fakes import SeededSteps
 
@@ -333,6 +334,26 @@ def test_action_units_of_the_data_set_come_first(model, runner):
     empty = BarFaces(units=np.zeros_like(units))
     with pytest.raises(ValueError, match="None of the 14 Action Units is both present and absent"):
         runner().fit(model(task="action_units"), datamodule=empty)
+
+
+def test_action_units_are_learnt_of_faces_without_an_expression(model, runner):
+    units = np.zeros((36, len(ACTION_UNITS)), np.int64)
+    units[:, 3] = np.arange(36) % 3 == 0
+    data = BarFaces(units=units)
+    data.labels = np.where(np.arange(36) % 2 == 0, data.labels, -1)
+    assert len(labelled_part(data, "train", "emotions").rows) == 12
+    part = labelled_part(data, "train", "action_units")
+    assert part.rows.tolist() == data.parts["train"].tolist()
+    assert (part.label == -1).sum() == 12
+    outputs, module = Outputs(), model(task="action_units", features="pixels")
+    trainer = runner(callbacks=[outputs])
+    trainer.fit(module, datamodule=data)
+    [logged] = trainer.test(module, datamodule=data, verbose=False)
+    assert logged["test/support_au5"] == units[data.parts["test"], 3].sum()
+    assert -1 in outputs.whole("label")
+    data.annotated = "action_units"
+    with pytest.raises(ValueError, match=r"model.task is emotions: set it to action_units too"):
+        runner().fit(model(), datamodule=data)
 
 
 # ---- what must be said

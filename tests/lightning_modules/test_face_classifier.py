@@ -141,6 +141,13 @@ def test_data_of_other_classes_are_named(trainer):
         trainer().fit(build(PCNN, num_classes=5), datamodule=FaceFakes())
 
 
+def test_faces_without_an_expression_are_refused(trainer):
+    data = FaceFakes()
+    data.annotated = "action_units"
+    with pytest.raises(ValueError, match="PCNN learns expressions, so leave it at expressions"):
+        trainer().fit(build(PCNN), datamodule=data)
+
+
 def test_training_starts_from_weights_and_a_resumed_one_needs_them_no_more(trainer, tmp_path):
     other = build(ResNet18Classifier).network
     torch.save(other.state_dict(), tmp_path / "weights.pth")
