@@ -214,7 +214,7 @@ def test_without_faces_and_without_checkpoint_nothing_is_judged(model, trainer, 
 
 def test_vgg_is_never_silently_random(model, trainer, datamodule, tmp_path):
     module = model(perceptual="vgg16", perceptual_weights=str(tmp_path / "absent.pth"))
-    with pytest.raises(ValueError, match="no file of VGG-16 weights"):
+    with pytest.raises(ValueError, match="does not exist"):
         trainer().fit(module, datamodule=datamodule)
 
 
