@@ -19,9 +19,8 @@ head, and room for it to move in.
 """
 
 _SMALLEST = 0.12  # of the picture's shorter side; what is smaller is no subject of a recording
-_LARGE = (
-    0.25  # of the same; faces of recordings mostly are, and small windows take most of the time
-)
+# Of the same: faces of recordings mostly are larger, and small windows take most of the time.
+_LARGE = 0.25
 _DETECTION_SIDE = 480  # longer side at which is searched; more finds no more faces and takes longer
 
 # A cascade keeps its buffers between calls, so each thread has its own.
@@ -62,10 +61,10 @@ def detect_face(image: NDArray[np.uint8]) -> Box | None:
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     picture = cv2.equalizeHist(small)
     # The detector merges windows whose sides differ by a fifth, in chains: of a face near to the
-    # limit it would not see all.
+    # limit it would not see all, and its box would move by a pixel.
     large = round(_LARGE * min(small.shape))
     found = _largest(picture, large)
-    if found is None or found.width < 1.4 * large:
+    if found is None or found.width < 1.8 * large:
         found = _largest(picture, round(_SMALLEST * min(small.shape)))
     return found and Box(*(round(float(value) / scale) for value in found))
 
