@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import cv2
 
 from benchmarks.report import Clock, Result
-from datamodules.ferplus import FERPlusDataModule
+from datamodules.sets.ferplus import FERPlusDataModule
 from datamodules.synthetic import write_ferplus
 
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.report import Result
-from datamodules.ckplus_occluded import OccludedCKPlusDataModule
-from datamodules.pairs import Extraction
+from datamodules.motion.pairs import Extraction
+from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
 from lightning_modules.ssim_vae import SSIMVAE
 
 _MOST_MS = {"farneback": 60, "dis": 25}

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import Result
-from datamodules.cache import Cache, build_cache
-from datamodules.loading import PairDataset, batch_loader, to_float
-from datamodules.row_store import ArraySpec
+from datamodules.loaders import PairDataset, batch_loader, to_float
 from datamodules.samplers import TrainSampler
+from datamodules.store.cache import Cache, build_cache
+from datamodules.store.rows import ArraySpec
 
 _SIZE = 128
 _ARRAYS = {

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from callbacks.atomic import replacing
+from datamodules.store.replacing import replacing
 
 
 class Result(TypedDict):

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from callbacks.acceleration import Acceleration
-from callbacks.confusion_matrix import ConfusionMatrix
-from callbacks.face_pictures import FacePictures
-from callbacks.feature_export import FeatureExport
-from callbacks.feature_map import FeatureMap
-from callbacks.flow_pictures import FlowPictures
-from callbacks.frontalization_table import FrontalizationTable
-from callbacks.generated_samples import GeneratedSamples
-from callbacks.nan_guard import NaNGuard
-from callbacks.occlusion_pictures import OcclusionPictures
-from callbacks.occlusion_table import OcclusionTable
-from callbacks.predictions import Predictions
-from callbacks.reliability_diagram import ReliabilityDiagram
-from callbacks.roc_curves import ROCCurves
-from callbacks.run_record import RunRecord
-from callbacks.score_table import ScoreTable
-from callbacks.step_seed import StepSeed
-from callbacks.unit_predictions import UnitPredictions
-from callbacks.weight_average import WeightAverage
+from callbacks.figures.confusion_matrix import ConfusionMatrix
+from callbacks.figures.face_pictures import FacePictures
+from callbacks.figures.feature_map import FeatureMap
+from callbacks.figures.flow_pictures import FlowPictures
+from callbacks.figures.generated_samples import GeneratedSamples
+from callbacks.figures.occlusion_pictures import OcclusionPictures
+from callbacks.figures.reliability_diagram import ReliabilityDiagram
+from callbacks.figures.roc_curves import ROCCurves
+from callbacks.records.feature_export import FeatureExport
+from callbacks.records.predictions import Predictions
+from callbacks.records.run_record import RunRecord
+from callbacks.records.unit_predictions import UnitPredictions
+from callbacks.tables.frontalization import FrontalizationTable
+from callbacks.tables.occlusion import OcclusionTable
+from callbacks.tables.scores import ScoreTable
+from callbacks.training.acceleration import Acceleration
+from callbacks.training.nan_guard import NaNGuard
+from callbacks.training.step_seed import StepSeed
+from callbacks.training.weight_average import WeightAverage
 
 __all__ = [
     "Acceleration",

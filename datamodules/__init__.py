@@ -1,19 +1,19 @@
 """Data sets as Lightning DataModules: readers, flows, faces, folds and caches."""
 
-from datamodules.augmentation import Augmentation
-from datamodules.celeba import CelebADataModule
-from datamodules.ckplus import CKPlusDataModule
-from datamodules.ckplus_faces import CKPlusFacesDataModule
-from datamodules.ckplus_occluded import OccludedCKPlusDataModule
-from datamodules.face_folder import FaceFolderDataModule
-from datamodules.fer2013 import FER2013DataModule
-from datamodules.ferplus import FERPlusDataModule
-from datamodules.jaffe import JAFFEDataModule
-from datamodules.kdef import KDEFDataModule
-from datamodules.rafd import RaFDDataModule
-from datamodules.rafdb import RAFDBDataModule
-from datamodules.sfew import SFEWDataModule
-from datamodules.snap2dfe import SNaP2DFeDataModule
+from datamodules.sets.celeba import CelebADataModule
+from datamodules.sets.ckplus import CKPlusDataModule
+from datamodules.sets.ckplus_faces import CKPlusFacesDataModule
+from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
+from datamodules.sets.face_folder import FaceFolderDataModule
+from datamodules.sets.fer2013 import FER2013DataModule
+from datamodules.sets.ferplus import FERPlusDataModule
+from datamodules.sets.jaffe import JAFFEDataModule
+from datamodules.sets.kdef import KDEFDataModule
+from datamodules.sets.rafd import RaFDDataModule
+from datamodules.sets.rafdb import RAFDBDataModule
+from datamodules.sets.sfew import SFEWDataModule
+from datamodules.sets.snap2dfe import SNaP2DFeDataModule
+from datamodules.stills.augmentation import Augmentation
 
 __all__ = [
     "Augmentation",

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from datamodules.cache import Cache
-from datamodules.fingerprint import code_digest
-from datamodules.pairs import grey
-from datamodules.parallel import cores, for_each
+from datamodules.motion.pairs import grey
+from datamodules.store.cache import Cache
+from datamodules.store.fingerprint import code_digest
+from datamodules.store.threads import cores, for_each
 
 HASH_DISTANCE = 6
 """Bits of 64 in which the hashes of near duplicates may differ."""

@@ -14,26 +14,26 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from callbacks.acceleration import Acceleration
-from callbacks.fold_report import FoldReport
-from callbacks.nan_guard import NaNGuard
-from callbacks.run_record import RunRecord
-from callbacks.step_seed import StepSeed
-from experiments.checkpoint_config import CommandedOptimizers, reconcile
-from experiments.checkpoints import AtomicCheckpointIO, RunCheckpoints
-from experiments.config_files import DEFAULTS, AddingConfigFile, given_by_hand, translate
-from experiments.console import quiet, say
-from experiments.errors import usage_error
-from experiments.launch import is_first_process
-from experiments.lifeline import die_with_parent
-from experiments.loggers import MetricsCSV, wandb_logger, wandb_mode
-from experiments.membership import departures, fold_free_hash
-from experiments.model_size import describe_size
-from experiments.progress import ProgressLines
-from experiments.requeue import slurm_plugins
-from experiments.session import Session, report
-from experiments.usage import config_files, explain_usage
-from lightning_modules.networks.weights_file import read_checkpoint
+from callbacks.records.fold_report import FoldReport
+from callbacks.records.run_record import RunRecord
+from callbacks.training.acceleration import Acceleration
+from callbacks.training.nan_guard import NaNGuard
+from callbacks.training.step_seed import StepSeed
+from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
+from experiments.command.config_files import DEFAULTS, AddingConfigFile, given_by_hand, translate
+from experiments.command.console import quiet, say
+from experiments.command.errors import usage_error
+from experiments.command.usage import config_files, explain_usage
+from experiments.jobs.parent import die_with_parent
+from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
+from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
+from experiments.run.membership import departures, fold_free_hash
+from experiments.run.model_size import describe_size
+from experiments.run.processes import is_first_process
+from experiments.run.progress import ProgressLines
+from experiments.run.requeue import slurm_plugins
+from experiments.run.session import Session, report
+from lightning_modules.networks.weights import read_checkpoint
 
 # What changes where a run is kept or shown, and not what it computes.
 _OUTSIDE = ("config", "runs_dir", "wandb", "fresh")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.command.errors import CommandError, close_match, usage_error
 from experiments.crossval.arguments import CommandParser
-from experiments.crossval.place import About, CrossvalFolder
+from experiments.crossval.folder import About, CrossvalFolder
 from experiments.crossval.records import MAIN, FoldRecord
 from experiments.crossval.report import as_text, markdown_table, spread
-from experiments.crossval.statistics import PairedTest, corrected_resampled_t, estimate, mcnemar
 from experiments.crossval.summary import (
     Summary,
     collect,
@@ -19,9 +19,9 @@ from experiments.crossval.summary import (
     headline_conditions,
     summarize,
 )
-from experiments.errors import CommandError, close_match, usage_error
-from experiments.occlusion_tables import occlusion_tables
 from experiments.published import papers_dataset, published_figure
+from experiments.report.occlusion_tables import occlusion_tables
+from experiments.report.statistics import PairedTest, corrected_resampled_t, estimate, mcnemar
 
 HEADLINE = "accuracy"
 

@@ -15,13 +15,13 @@ from jsonargparse import ArgumentParser
 from torch import Tensor
 from torch.nn import functional
 
-from callbacks.atomic import replacing
 from datamodules.errors import DatasetError
-from experiments.console import say
+from datamodules.store.replacing import replacing
+from experiments.command.console import say
+from experiments.command.errors import CommandError, usage_error
 from experiments.crossval.arguments import CommandParser
-from experiments.errors import CommandError, usage_error
 from experiments.onnx_file import INSTALL, largest_difference, save_onnx
-from lightning_modules.networks.weights_file import read_checkpoint
+from lightning_modules.networks.weights import read_checkpoint
 
 DESCRIPTION = "Write a trained method as an ONNX file, checked against PyTorch."
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")

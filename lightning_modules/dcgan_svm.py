@@ -14,8 +14,8 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from datamodules.labels import ACTION_UNITS
-from lightning_modules.generation_quality import GenerationQuality
 from lightning_modules.judges import evaluating
+from lightning_modules.metrics.generation import GenerationQuality
 from lightning_modules.networks.dcgan import (
     DCGANDiscriminator,
     DCGANGenerator,
@@ -23,16 +23,16 @@ from lightning_modules.networks.dcgan import (
     keeping_statistics,
 )
 from lightning_modules.networks.pretrained_gan import load_gan
-from lightning_modules.players import descend, uncount
-from lightning_modules.svm.fitting import Protocol, fit_machines
-from lightning_modules.svm.machine import LinearMachines, SupportVectorClassifier
-from lightning_modules.svm.part import (
+from lightning_modules.optim import descend, uncount
+from lightning_modules.svm.data import (
     LabelledPart,
     check_data,
     labelled_part,
     shown_units,
     unit_table,
 )
+from lightning_modules.svm.fitting import Protocol, fit_machines
+from lightning_modules.svm.machine import LinearMachines, SupportVectorClassifier
 from lightning_modules.svm.scores import ExpressionScores, UnitScores
 from lightning_modules.svm.stages import Stages, fingerprint
 from losses.adversarial import discriminator_loss, generator_loss

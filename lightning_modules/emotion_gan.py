@@ -11,9 +11,9 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_modules.frontalization_quality import QualityTable
 from lightning_modules.judges import evaluating, prepare_e_fer, prepare_vgg
-from lightning_modules.metrics import classification_metrics, scalars
+from lightning_modules.metrics.classification import classification_metrics, scalars
+from lightning_modules.metrics.frontalization import QualityTable
 from lightning_modules.networks.blocks import check_size
 from lightning_modules.networks.codec import FlowCodec, Representation
 from lightning_modules.networks.flow_cnn import FlowCNN
@@ -23,7 +23,7 @@ from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGG16_ADDRESS, VGGFeatures
-from lightning_modules.players import advance, descend, uncount
+from lightning_modules.optim import advance, descend, uncount
 from lightning_modules.schedule import HalvingLR
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.flow import charbonnier_loss, endpoint_error

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
-from lightning_modules.metrics import classification_metrics, scalars
+from lightning_modules.metrics.classification import classification_metrics, scalars
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.flow_cnn import FlowCNN
 

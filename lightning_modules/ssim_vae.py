@@ -11,14 +11,14 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_modules.metrics.occlusion import OcclusionQuality, conditions
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.variational_autoencoder import (
     ReconstructionPrior,
     VariationalAutoencoder,
 )
-from lightning_modules.occlusion_quality import OcclusionQuality, conditions
-from lightning_modules.players import advance, descend, uncount
+from lightning_modules.optim import advance, descend, uncount
 from losses.variational import ReconstructionCost, kl_divergence, reconstruction_loss
 
 if TYPE_CHECKING:

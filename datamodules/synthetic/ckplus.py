@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.labels import CKPLUS_CODES, Expression
-from datamodules.parallel import cores, for_each
+from datamodules.store.threads import cores, for_each
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.geometry import Floats
 from datamodules.synthetic.people import cast

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.labels import LILLE_CODES, Expression
-from datamodules.parallel import cores, for_each
+from datamodules.store.threads import cores, for_each
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.head_pose import POSES
 from datamodules.synthetic.people import cast

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from datamodules.labels import Expression
-from datamodules.parallel import cores, for_each
+from datamodules.store.threads import cores, for_each
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.expressions import mix, sample_apex, sample_rest
 from datamodules.synthetic.face import FaceModel, MovedFace

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from experiments.errors import usage_error
+from experiments.command.errors import usage_error
 
 DESCRIPTION = "Cross-validate an experiment, every fold as processes of its own."
 # What a cross-validation decides for its folds, and what to say to a person who does.

@@ -6,23 +6,23 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from callbacks.fold_report import trained_with
-from callbacks.run_record import git_state
+from callbacks.records.fold_report import trained_with
+from callbacks.records.run_record import git_state
+from experiments.command.errors import CommandError, usage_error
+from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.arguments import Options, parse
-from experiments.crossval.children import LOG_FILE
-from experiments.crossval.claim import claim_all, claim_fold
-from experiments.crossval.ending import EndedError, ends_in_order, exit_code
-from experiments.crossval.place import About, CrossvalFolder, find_folder, open_folder
+from experiments.crossval.folder import About, CrossvalFolder, find_folder, open_folder
 from experiments.crossval.progress import FoldProgress
 from experiments.crossval.records import FoldRecord
 from experiments.crossval.report import headline_line, write_report
-from experiments.crossval.resolve import ResolvedExperiment
 from experiments.crossval.schedule import Schedule, Work, next_step
 from experiments.crossval.summary import check_together, collect, commit_of, summarize
 from experiments.crossval.tracking import ParentRun
 from experiments.crossval.work import make_slots, make_work
-from experiments.errors import CommandError, usage_error
-from experiments.loggers import wandb_mode
+from experiments.jobs.lock import claim_all, claim_fold
+from experiments.jobs.process import LOG_FILE
+from experiments.jobs.signals import EndedError, ends_in_order, exit_code
+from experiments.run.loggers import wandb_mode
 
 _SOURCE = Path(__file__).resolve().parent.parent.parent
 

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from experiments.crossval.children import Child, Step
 from experiments.crossval.records import FoldRecord
 from experiments.crossval.summary import headline_accuracy
+from experiments.jobs.process import Child, Step
 
 _LINES_EVERY = 60.0
 _BAR_EVERY = 1.0

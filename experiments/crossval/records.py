@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callbacks.fold_report import PREDICTIONS_FILE, RECORD_FILE, file_hash, seal
+from callbacks.records.fold_report import PREDICTIONS_FILE, RECORD_FILE, file_hash, seal
 
 MAIN = "predicted"
 """The condition under which a method answers, unless it has others: a column of predictions.csv."""

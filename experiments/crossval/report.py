@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from callbacks.atomic import replacing
+from datamodules.store.replacing import replacing
 from experiments.crossval.records import MAIN, FoldRecord
 from experiments.crossval.summary import Summary, headline_accuracy
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from callbacks.atomic import replacing
-from callbacks.fold_report import SPLIT_FILE
-from experiments.crossval.children import LOG_FILE, Child, Step, start_child, stop
-from experiments.crossval.place import CrossvalFolder
+from callbacks.records.fold_report import SPLIT_FILE
+from datamodules.store.replacing import replacing
+from experiments.command.errors import CommandError
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.records import DamagedRecordError, FoldRecord, read_record
-from experiments.errors import CommandError
-from experiments.run_folder import RunFolder
+from experiments.jobs.process import LOG_FILE, Child, Step, start_child, stop
+from experiments.run.folder import RunFolder
 
 _FAILURE = "failure.json"
 _LOOK_EVERY = 0.1

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.crossval.place import About, CrossvalFolder
+from experiments.command.errors import CommandError
+from experiments.crossval.folder import About, CrossvalFolder
 from experiments.crossval.records import MAIN, DamagedRecordError, FoldRecord, read_record
 from experiments.crossval.schedule import failure
-from experiments.crossval.statistics import confusion_matrix, estimate, scores
-from experiments.errors import CommandError
+from experiments.report.statistics import confusion_matrix, estimate, scores
 
 Summary = dict[str, Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import wandb
 
-from experiments.crossval.place import About
+from experiments.crossval.folder import About
 from experiments.crossval.records import FoldRecord
 from experiments.crossval.report import fold_table
 from experiments.crossval.summary import Summary
-from experiments.loggers import WandbMode, close_wandb, wandb_logger
+from experiments.run.loggers import WandbMode, close_wandb, wandb_logger
 
 
 class ParentRun:

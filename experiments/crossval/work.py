@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from datamodules.parallel import cores
-from experiments.crossval.children import Step, child_environment
-from experiments.crossval.place import CrossvalFolder
+from datamodules.store.threads import cores
+from experiments.command.errors import usage_error
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.schedule import Work, checkpoint
-from experiments.errors import usage_error
-from experiments.membership import Membership
+from experiments.jobs.process import Step, child_environment
+from experiments.run.membership import Membership
 
 
 def make_slots(devices: Sequence[str], jobs: int | None) -> list[str | None]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.command.errors import close_match, usage_error
 from experiments.crossval.arguments import (
     CommandParser,
     positive,
     refuse_decided,
     split_devices,
 )
-from experiments.errors import close_match, usage_error
 
 DESCRIPTION = "Pretrain, train and test on every combination of some data sets."
 # What the matrix decides for its steps, and what to say to a person who does.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.crossval.claim import claim_all
-from experiments.crossval.ending import EndedError, ends_in_order, exit_code
+from experiments.command.errors import CommandError, usage_error
 from experiments.crossval.work import make_slots
-from experiments.errors import CommandError, usage_error
+from experiments.jobs.lock import claim_all
+from experiments.jobs.signals import EndedError, ends_in_order, exit_code
 from experiments.transfer.arguments import parse
 from experiments.transfer.plan import Plan
 from experiments.transfer.report import as_markdown, write_report

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from callbacks.fold_report import SPLIT_FILE
-from experiments.crossval.resolve import ResolvedExperiment
+from callbacks.records.fold_report import SPLIT_FILE
+from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.schedule import checkpoint
-from experiments.membership import fold_free_hash
-from experiments.run_folder import RunFolder, config_hash
+from experiments.run.folder import RunFolder, config_hash
+from experiments.run.membership import fold_free_hash
 from experiments.transfer.arguments import Options
 from experiments.transfer.published import paper_name
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from callbacks.atomic import replacing
+from datamodules.store.replacing import replacing
 from experiments.crossval.report import markdown_table
 from experiments.transfer.published import AVERAGE, TABLES
 from experiments.transfer.summary import Summary

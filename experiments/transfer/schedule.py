@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from callbacks.atomic import replacing
-from datamodules.parallel import cores
-from experiments.crossval.children import LOG_FILE, Child, child_environment, start_child, stop
+from datamodules.store.replacing import replacing
+from datamodules.store.threads import cores
 from experiments.crossval.records import DamagedRecordError, read_record
 from experiments.crossval.schedule import checkpoint
 from experiments.crossval.work import importable
-from experiments.membership import Membership
+from experiments.jobs.process import LOG_FILE, Child, child_environment, start_child, stop
+from experiments.run.membership import Membership
 from experiments.transfer.plan import Plan, Step
 
 _ABOUT = "about.json"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from callbacks.fold_report import trained_with
+from callbacks.records.fold_report import trained_with
 from experiments.crossval.records import DamagedRecordError, FoldRecord, read_record
 from experiments.transfer.plan import Cell, Plan, Step
 from experiments.transfer.published import AVERAGE, published

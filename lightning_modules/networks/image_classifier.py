@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from lightning_modules.networks.weights_file import read_checkpoint
+from lightning_modules.networks.weights import read_checkpoint
 
 Faces = Iterable[tuple[Tensor, Tensor]]
 _PREFIX = "e_fer."

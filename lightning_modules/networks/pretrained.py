@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.weights_file import read_weights
+from lightning_modules.networks.weights import read_weights
 
 # What a file of ResNet weights calls its trunk; all else is somebody's classifier.
 _TRUNK = re.compile(r"(conv1|bn1|layer\d+)\.")

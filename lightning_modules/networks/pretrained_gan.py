@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from lightning_modules.networks.weights_file import read_checkpoint
+from lightning_modules.networks.weights import read_checkpoint
 
 
 def load_gan(generator: nn.Module, discriminator: nn.Module, path: str) -> None:

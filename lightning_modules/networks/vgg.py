@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.weights_file import read_weights
+from lightning_modules.networks.weights import read_weights
 
 VGG16_ADDRESS = "https://download.pytorch.org/models/vgg16-397923af.pth"
 

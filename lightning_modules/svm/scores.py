@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from torch import Tensor, nn
 from torchmetrics import CatMetric, Metric
 
-from lightning_modules.metrics import classification_metrics, scalars
+from lightning_modules.metrics.classification import classification_metrics, scalars
 
 
 class _Gathering(nn.Module):

@@ -12,8 +12,8 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import cache_building, data_wait, face_reading, latency, memory, step_time
 from benchmarks.report import Clock, Result
-from datamodules.catalog import Catalog
-from datamodules.snap2dfe import SNaP2DFeDataModule
+from datamodules.motion.catalog import Catalog
+from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from lightning_modules.ssim_vae import SSIMVAE
 from tests.datamodules.trees import snap_tree
 

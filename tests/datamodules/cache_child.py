@@ -21,8 +21,8 @@ if __name__ == "__main__":
     package.__path__ = [f"{sys.argv[1]}/datamodules"]
     sys.modules["datamodules"] = package
 
-from datamodules.cache import Cache, build_cache
-from datamodules.row_store import ArraySpec
+from datamodules.store.cache import Cache, build_cache
+from datamodules.store.rows import ArraySpec
 
 ROWS = 40
 ARRAYS = {"image": ArraySpec((3, 16, 16), "uint8"), "number": ArraySpec((), "int64")}

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.face_base import FaceDataModule
-from datamodules.face_index import PARTS, FaceIndex
+from datamodules.index import PARTS, FaceIndex
 from datamodules.labels import Expression
+from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic.tree import MARKER
 
 CODES = {e.name.lower(): e for e in Expression}

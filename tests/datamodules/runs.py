@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from datamodules.snap2dfe import SNaP2DFeDataModule
+from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 
 
 def make(root: Path, cache: Path, **kwargs: Any) -> SNaP2DFeDataModule:

@@ -8,9 +8,9 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 
 from datamodules import duplicates
-from datamodules.cache import Cache, build_cache
 from datamodules.duplicates import difference_hash, find_duplicates, open_duplicates
-from datamodules.row_store import ArraySpec
+from datamodules.store.cache import Cache, build_cache
+from datamodules.store.rows import ArraySpec
 from tests.datamodules.fake_faces import face
 
 

@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from experiments.cli import main
-from experiments.config_files import PACKAGE
-from experiments.run_folder import RunFolder, runs
+from experiments.command.config_files import PACKAGE
+from experiments.run.folder import RunFolder, runs
 
 Refused = Callable[..., tuple[int, str]]
 

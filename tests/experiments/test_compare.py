@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from callbacks.fold_report import seal
+from callbacks.records.fold_report import seal
+from experiments.command.errors import CommandError
 from experiments.compare import compare
-from experiments.errors import CommandError
 from tests.experiments.crossval import made
 
 # Wrong answers among six, in each of three folds.

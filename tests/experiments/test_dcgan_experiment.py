@@ -13,10 +13,10 @@ import yaml
 
 from datamodules.synthetic.rafdb import write_rafdb
 from experiments.cli import main
-from experiments.config_files import PACKAGE
-from experiments.run_folder import RunFolder, runs
+from experiments.command.config_files import PACKAGE
+from experiments.run.folder import RunFolder, runs
 from lightning_modules.svm.classification import KernelSearch
-from tests.datamodules.test_ckplus_faces import coded_tree
+from tests.datamodules.sets.test_ckplus_faces import coded_tree
 
 SMALL = [
     f"--config={PACKAGE / 'dcgan_svm.yaml'}",

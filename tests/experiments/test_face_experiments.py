@@ -13,8 +13,8 @@ import yaml
 from datamodules.synthetic.ferplus import write_ferplus
 from datamodules.synthetic.rafdb import write_rafdb
 from experiments.cli import main
-from experiments.config_files import PACKAGE
-from experiments.run_folder import RunFolder, runs
+from experiments.command.config_files import PACKAGE
+from experiments.run.folder import RunFolder, runs
 
 SMALL = [
     "--data.root=tree",

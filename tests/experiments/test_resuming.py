@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from experiments.cli import main
-from experiments.run_folder import RunFolder, runs
+from experiments.run.folder import RunFolder, runs
 
 
 def command(number: signal.Signals) -> list[str]:

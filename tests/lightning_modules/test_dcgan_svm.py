@@ -14,9 +14,9 @@ from sklearn.svm import SVC
 
 from datamodules.labels import ACTION_UNITS
 from lightning_modules.dcgan_svm import DCGANSVM
-from lightning_modules.players import descend
+from lightning_modules.optim import descend
 from lightning_modules.svm import fitting
-from lightning_modules.svm.part import labelled_part
+from lightning_modules.svm.data import labelled_part
 from tests.lightning_modules.dcgan_fakes import SIZE, BarFaces
 from tests.lightning_modules.fakes import SeededSteps
 

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lightning_modules import emotion_gan, players
+from lightning_modules import emotion_gan
+from lightning_modules import optim as players
 from lightning_modules.emotion_gan import EMotionGAN
 from tests.lightning_modules.fakes import FakeDataModule, SeededSteps, fake_batch
 

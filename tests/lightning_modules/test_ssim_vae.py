@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
-from lightning_modules.players import descend
+from lightning_modules.optim import descend
 from lightning_modules.ssim_vae import SSIMVAE
 from losses.variational import kl_divergence, reconstruction_loss
 from tests.lightning_modules.fakes import SeededSteps

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.ferplus import read_ferplus
+from datamodules.sets.ferplus import read_ferplus
+from datamodules.sets.lists.vote_rules import RULES
 from datamodules.synthetic import MARKER, write_ferplus
-from datamodules.vote_rules import RULES
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.rafdb import read_rafdb
+from datamodules.sets.rafdb import read_rafdb
 from datamodules.synthetic import MARKER, write_rafdb
 
 

@@ -17,7 +17,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 from made import split_of, write_fold  # noqa: E402  # found by the line above
 
-from experiments.lifeline import die_with_parent  # noqa: E402
+from experiments.jobs.parent import die_with_parent  # noqa: E402
 
 STEPS = 4
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from experiments.crossval.place import CrossvalFolder
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.schedule import Schedule
 from tests.experiments.crossval.test_schedule import Notes, work
 

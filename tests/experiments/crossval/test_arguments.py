@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from experiments.command.errors import CommandError
 from experiments.crossval.arguments import Options, parse
-from experiments.errors import CommandError
 
 
 def test_own_options_are_taken_and_the_rest_is_fits() -> None:

@@ -16,9 +16,9 @@ import torch
 import yaml
 
 from experiments.cli import main
-from experiments.console import quiet
-from experiments.crossval.place import CrossvalFolder
-from experiments.crossval.resolve import ResolvedExperiment
+from experiments.command.console import quiet
+from experiments.command.resolve import ResolvedExperiment
+from experiments.crossval.folder import CrossvalFolder
 from tests.experiments.crossval import made
 from tests.experiments.wandb_file import read_offline_runs
 

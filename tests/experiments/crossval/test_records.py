@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from callbacks.fold_report import seal
+from callbacks.records.fold_report import seal
 from experiments.crossval.records import MAIN, DamagedRecordError, read_record
 from tests.experiments.crossval import made
 

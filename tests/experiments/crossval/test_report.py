@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.crossval.place import CrossvalFolder
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.report import as_markdown, headline_line, write_report
 from experiments.crossval.summary import collect, summarize
 from tests.experiments.crossval import made

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from callbacks.fold_report import RECORD_FILE
-from experiments.crossval.children import Child, Step
-from experiments.crossval.place import CrossvalFolder
+from callbacks.records.fold_report import RECORD_FILE
+from experiments.command.errors import CommandError
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.records import FoldRecord
 from experiments.crossval.report import write_report
 from experiments.crossval.schedule import Schedule, Work, failure, next_step
 from experiments.crossval.summary import collect, summarize
-from experiments.errors import CommandError
+from experiments.jobs.process import Child, Step
 from tests.experiments.crossval import made
 
 HERE = Path(__file__).resolve().parent

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from sklearn import metrics
 
-from callbacks.fold_report import seal
-from experiments.crossval.place import CrossvalFolder
+from callbacks.records.fold_report import seal
+from experiments.command.errors import CommandError
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.records import FoldRecord
-from experiments.crossval.statistics import estimate
 from experiments.crossval.summary import (
     collect,
     headline_accuracy,
     headline_conditions,
     summarize,
 )
-from experiments.errors import CommandError
+from experiments.report.statistics import estimate
 from tests.experiments.crossval import made
 
 WRONG = [0, 1, 3]

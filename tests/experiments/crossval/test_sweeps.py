@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments.console import quiet
+from experiments.command.console import quiet
+from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.arguments import parse
-from experiments.crossval.resolve import ResolvedExperiment
 from experiments.crossval.tracking import cv_metrics
 
 SWEEPS = sorted((Path(__file__).resolve().parents[3] / "experiments" / "sweeps").glob("*.yaml"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import wandb
 
-from experiments.crossval.place import CrossvalFolder
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.summary import collect, summarize
 from experiments.crossval.tracking import ParentRun, cv_metrics
 from tests.experiments.crossval import made

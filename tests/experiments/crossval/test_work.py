@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.crossval.place import CrossvalFolder
+from experiments.command.errors import CommandError
+from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.work import make_slots, make_work
-from experiments.errors import CommandError
 from tests.experiments.crossval import made
 
 

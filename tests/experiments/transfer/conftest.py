@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.console import quiet
+from experiments.command.console import quiet
 from experiments.transfer.arguments import parse
 from experiments.transfer.plan import Plan
 

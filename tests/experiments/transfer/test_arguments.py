@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.errors import CommandError
+from experiments.command.errors import CommandError
 from experiments.transfer.arguments import DataConfig, parse
 
 

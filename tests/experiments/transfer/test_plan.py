@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from experiments.crossval.resolve import ResolvedExperiment
-from experiments.errors import CommandError
+from experiments.command.errors import CommandError
+from experiments.command.resolve import ResolvedExperiment
 from experiments.transfer.plan import Plan
 
 Make = Callable[..., Plan]

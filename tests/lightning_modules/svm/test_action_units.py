@@ -8,8 +8,8 @@ from sklearn.svm import LinearSVC
 
 from datamodules.labels import ACTION_UNITS
 from lightning_modules.svm.action_units import LinearSearch
+from lightning_modules.svm.data import unit_table
 from lightning_modules.svm.machine import LinearMachines
-from lightning_modules.svm.part import unit_table
 from lightning_modules.svm.scores import ExpressionScores, UnitScores, area_under_roc
 
 

@@ -1,0 +1,101 @@
+"""How the features of test samples lie, on a plane."""
+
+from __future__ import annotations
+
+import zlib
+
+import lightning.pytorch as pl
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from callbacks.figures.sample_figure import SampleFigure, Samples, new_figure, save_figure
+
+# t-SNE's own advice for features of many dimensions: fewer first, which also takes away noise.
+_DIMENSIONS = 50
+
+
+class FeatureMap(SampleFigure):
+    """Draws test features by t-SNE into ``figures/features.png``, coloured by the true class.
+
+    Args:
+        max_samples: At most so many; chosen by a checksum of their ``sample_id``, the same ones in
+            every run.
+        perplexity: Of t-SNE: about how many neighbours a sample keeps; fewer where there are few
+            samples.
+        seed: Of t-SNE.
+
+    Reference:
+        van der Maaten and Hinton, Visualizing Data using t-SNE (JMLR 2008).
+    """
+
+    keys = ("features", "label")
+
+    def __init__(self, max_samples: int = 2000, perplexity: float = 30.0, seed: int = 0) -> None:
+        super().__init__()
+        if max_samples < 4 or not perplexity > 0:
+            raise ValueError(
+                "FeatureMap needs max_samples of 4 or more and a perplexity above 0; got "
+                f"{max_samples} and {perplexity}."
+            )
+        self.max_samples = max_samples
+        self.perplexity = perplexity
+        self.seed = seed
+
+    def trim(self, samples: Samples) -> Samples:
+        """Keep the samples with the lowest checksums."""
+        ids = samples["sample_id"]
+        if len(ids) <= self.max_samples:
+            return samples
+        places = [zlib.crc32(str(number).encode()) for number in ids.tolist()]
+        kept = np.sort(np.argsort(places, kind="stable")[: self.max_samples])
+        return {key: value[kept] for key, value in samples.items()}
+
+    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+        """Lay out and draw."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        labels = samples["label"]
+        if len(labels) < 4:
+            return  # nothing has neighbours
+        points = lay_out(samples["features"], self.perplexity, self.seed)
+        figure = new_figure(6.4, 5.2)
+        axes = figure.add_subplot()
+        for number, name in enumerate(data.class_names):
+            mine = points[labels == number]
+            # An unused class keeps its colour, so that figures can be compared.
+            axes.scatter(
+                mine[:, 0],
+                mine[:, 1],
+                s=9,
+                alpha=0.8,
+                linewidths=0,
+                color=f"C{number}",
+                label=f"{name}",
+            )
+        axes.set(xticks=[], yticks=[])
+        axes.set_aspect("equal", "datalim")
+        title = f"t-SNE of {len(labels)} test samples by true class, data: {data.source}"
+        axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
+        axes.legend(
+            loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False, markerscale=2.5
+        )
+        save_figure(trainer, figure, "features")
+
+
+def lay_out(features: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:
+    """Lay features out on a plane so that neighbours stay neighbours.
+
+    Args:
+        features: [N, D], N of 4 or more and D of 2 or more.
+        perplexity: About how many neighbours count; at most a third of the others are taken.
+        seed: Of the layout.
+
+    Returns:
+        [N, 2].
+    """
+    few = min(_DIMENSIONS, *features.shape)
+    reduced = PCA(few, random_state=seed).fit_transform(features)
+    tsne = TSNE(perplexity=min(perplexity, (len(features) - 1) / 3), init="pca", random_state=seed)
+    points: NDArray[np.float32] = tsne.fit_transform(reduced)
+    return points

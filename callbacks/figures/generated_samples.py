@@ -1,0 +1,152 @@
+"""What a generator draws from the same noise, epoch after epoch, and the losses of both players."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch.loggers import WandbLogger
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from torch import Tensor
+
+from datamodules.store.replacing import replacing
+
+_SEED = 0
+_GAP = 2  # pixels
+_LOSSES = {"train/d": "discriminator", "train/g": "generator"}
+
+
+class GeneratedSamples(pl.Callback):
+    """Draws ``figures/samples_epoch_<n>.png`` and ``figures/loss_curves.png``.
+
+    The noise is fixed, so that each place of the grid shows one face growing. The curves are the
+    means of ``train/d`` and ``train/g`` over each epoch; they are kept in the checkpoint, so that a
+    resumed run draws all of them. Pictures go to W&B as well where its logger is active.
+
+    It needs of a module ``generate(noise)``, from [B, Z] to faces [B, 3, H, W] in [0, 1], and
+    ``latent``, the number Z.
+
+    Args:
+        every_n_epochs: Pictures are drawn after every n-th epoch and after the last.
+        side: Faces along each side of the grid.
+    """
+
+    def __init__(self, every_n_epochs: int = 10, side: int = 8) -> None:
+        if every_n_epochs < 1 or side < 1:
+            raise ValueError(
+                "GeneratedSamples needs every_n_epochs and side of 1 or more; got "
+                f"{every_n_epochs} and {side}."
+            )
+        self.every_n_epochs = every_n_epochs
+        self.side = side
+        self._curves: list[list[float]] = []
+        self._sum: Tensor | None = None
+        self._count = 0
+        self._step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See where the steps have come."""
+        self._step = trainer.global_step
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Add the losses of a step, on the device; an epoch in which nothing moves has none."""
+        if trainer.global_step == self._step:
+            return
+        self._step = trainer.global_step
+        losses = torch.stack([trainer.callback_metrics[name].detach() for name in _LOSSES]).float()
+        self._sum = losses if self._sum is None else self._sum.to(losses.device) + losses
+        self._count += 1
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the means of the epoch, and draw when it is time."""
+        if self._sum is not None:
+            self._curves.append((self._sum / self._count).tolist())
+            self._sum, self._count = None, 0
+        done = trainer.current_epoch + 1
+        due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
+        if due and trainer.is_global_zero:
+            folder = Path(trainer.default_root_dir) / "figures"
+            samples = folder / f"samples_epoch_{done:03d}.png"
+            draw_samples(samples, self._generate(pl_module))
+            pictures = {"samples": samples}
+            if self._curves:
+                pictures["loss_curves"] = folder / "loss_curves.png"
+                draw_curves(pictures["loss_curves"], self._curves)
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    for name, path in pictures.items():
+                        logger.log_image(f"train/{name}", [str(path)], step=trainer.global_step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the curves and the sums of the epoch, as plain values."""
+        total = None if self._sum is None else self._sum.tolist()
+        return {"curves": self._curves, "sum": total, "count": self._count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the curves of the run.
+
+        Args:
+            state_dict: What ``state_dict`` returned.
+        """
+        self._curves = [list(epoch) for epoch in state_dict["curves"]]
+        self._sum = None if state_dict["sum"] is None else torch.tensor(state_dict["sum"])
+        self._count = state_dict["count"]
+
+    def _generate(self, pl_module: pl.LightningModule) -> Tensor:
+        module: Any = pl_module
+        # A generator of its own: training must not see that a picture was drawn.
+        noise = torch.randn(
+            self.side**2, module.latent, generator=torch.Generator().manual_seed(_SEED)
+        )
+        images: Tensor = module.generate(noise.to(pl_module.device))
+        return images.cpu()
+
+
+def draw_samples(path: Path, image: Tensor) -> None:
+    """Draw faces side by side, in a square.
+
+    Args:
+        path: PNG file to write; it appears whole or not at all.
+        image: Faces [S * S, 3, H, W] in [0, 1].
+    """
+    side = round(len(image) ** 0.5)
+    pixels = image.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+    framed = np.pad(pixels, ((0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=255)
+    height, width = framed.shape[1:3]
+    grid = framed.reshape(side, side, height, width, 3).swapaxes(1, 2)
+    whole: npt.NDArray[np.uint8] = grid.reshape(side * height, side * width, 3)
+    with replacing(path) as aside:
+        imsave(aside, whole[:-_GAP, :-_GAP])
+
+
+def draw_curves(path: Path, curves: list[list[float]]) -> None:
+    """Draw the losses of both players over the epochs.
+
+    Args:
+        path: PNG file to write; it appears whole or not at all.
+        curves: For each epoch the mean losses of discriminator and generator.
+    """
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    epochs = range(1, len(curves) + 1)
+    for name, losses in zip(_LOSSES.values(), zip(*curves, strict=True), strict=True):
+        axes.plot(epochs, losses, label=name, marker="." if len(curves) < 20 else None)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss (sigmoid cross-entropy)")
+    axes.legend()
+    with replacing(path) as aside:
+        figure.savefig(aside, dpi=150)

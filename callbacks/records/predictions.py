@@ -1,0 +1,187 @@
+"""One line of predictions.csv for each sample that was tested or predicted."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.utilities import rank_zero_info
+
+from callbacks.figures.sequence_pictures import file_name
+from callbacks.records.distributed import gather
+from datamodules.store.replacing import replacing
+
+_ID = "sample_id"
+
+
+class Predictions(pl.Callback):
+    """Writes the predicted class and the probability of every class into ``predictions.csv``.
+
+    The file of a test lies in the run folder; that of a prediction in ``predict/<source>/`` below
+    it, since it must not replace the test's. Test: ``source, sample_id, sample, label, predicted``
+    and one column of probabilities for each class, named after it; prediction: ``source,
+    sample_id, sequence, frame, predicted`` and the same; prediction on faces in pictures and films:
+    ``source`` (the picture or film), ``frame, x, y, width, height`` (the box in its pixels),
+    ``predicted`` and the same. Labels are names, because the order of
+    classes differs from set to set. ``source`` says which data the samples are from
+    (``synthetic`` for the embedded faces). A method that answers under further conditions, as
+    ``logits_<condition>``, has a column ``predicted_<condition>`` for each.
+
+    Every process writes its samples beside the file as they come; in the end rank zero takes them
+    in turn, each ``sample_id`` once (a distributed sampler may repeat some), and puts the file in
+    place when the count is that of the data set. Nothing but the ids is held in memory.
+
+    It needs of a module only ``logits`` [B, K] and ``sample_id`` [B], in test ``label`` [B], in
+    prediction ``sequence`` and ``frame``, or ``source``, ``frame`` and ``box`` [B, 4]; so it
+    serves any classifier.
+    """
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin an empty file."""
+        self._begin(trainer)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the samples of a batch."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        samples = (data.sample_name(number) for number in outputs[_ID].tolist())
+        # -1, no label, picks the last.
+        labels = ((*data.class_names, "")[label] for label in outputs["label"].tolist())
+        ids = outputs[_ID].tolist()
+        own = zip([data.source] * len(ids), ids, samples, labels, strict=True)
+        self._add(trainer, outputs, ("source", _ID, "sample", "label"), own)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the file in place."""
+        # The whole number 1 is one batch, the fraction 1.0 all of them.
+        whole = trainer.limit_test_batches == 1.0 and isinstance(trainer.limit_test_batches, float)
+        loader: Any = trainer.test_dataloaders
+        self._finish(trainer, expected=len(loader.dataset) if whole else None)
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin an empty file."""
+        self._begin(trainer)
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the frames or faces of a batch."""
+        frames = outputs["frame"].tolist()
+        if "box" in outputs:
+            boxes = outputs["box"].T.tolist()
+            names = ("source", "frame", "x", "y", "width", "height")
+            self._add(trainer, outputs, names, zip(outputs["source"], frames, *boxes, strict=True))
+            return
+        sources = [trainer.datamodule.source] * len(frames)  # type: ignore[attr-defined]
+        own = zip(sources, outputs[_ID].tolist(), outputs["sequence"], frames, strict=True)
+        self._add(trainer, outputs, ("source", _ID, "sequence", "frame"), own)
+
+    def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the file in place."""
+        self._finish(trainer, expected=None)
+
+    def _begin(self, trainer: pl.Trainer) -> None:
+        part = _part(trainer, trainer.global_rank)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"")
+
+    def _add(
+        self,
+        trainer: pl.Trainer,
+        outputs: Mapping[str, Any],
+        names: tuple[str, ...],
+        columns: Iterable[tuple[Any, ...]],
+    ) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        classes = data.class_names
+        logits = outputs["logits"].detach().double().cpu()
+        if logits.shape[1] != len(classes):
+            raise ValueError(
+                f"The model tells {logits.shape[1]} classes apart and the data has "
+                f"{len(classes)} ({', '.join(classes)}): give both the same set."
+            )
+        probabilities = logits.softmax(dim=1)
+        others = {
+            key.replace("logits", "predicted", 1): value.argmax(dim=1).tolist()
+            for key, value in outputs.items()
+            if key.startswith("logits_")
+        }
+        # Opened for each batch: no handle to lose when the run is stopped.
+        with _part(trainer, trainer.global_rank).open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if file.tell() == 0:
+                writer.writerow([*names, "predicted", *classes, *others])
+            for row, own, *answers in zip(probabilities, columns, *others.values(), strict=True):
+                predicted = classes[int(row.argmax())]
+                shares = [f"{share:.6f}" for share in row.tolist()]
+                elsewhere = [classes[answer] for answer in answers]
+                writer.writerow([*own, predicted, *shares, *elsewhere])
+
+    def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
+        processes = len(gather(trainer.global_rank))  # all have written when this returns
+        if not trainer.is_global_zero:
+            return
+        parts = [_part(trainer, rank) for rank in range(processes)]
+        path = _folder(trainer) / "predictions.csv"
+        with replacing(path) as aside:
+            count = _merge(parts, aside)
+            if expected is not None and count != expected:
+                raise ValueError(
+                    f"{count} samples were predicted and the data set holds {expected}: "
+                    f"{path.name} was not written, because a score from it would be wrong."
+                )
+        for part in parts:
+            part.unlink()
+        rank_zero_info(f"Predictions of {count} samples: {path}")
+
+
+def _folder(trainer: pl.Trainer) -> Path:
+    run = Path(trainer.default_root_dir)
+    if not trainer.predicting:
+        return run
+    source = trainer.datamodule.source  # type: ignore[attr-defined]
+    return run / "predict" / file_name(source)
+
+
+def _part(trainer: pl.Trainer, rank: int) -> Path:
+    return _folder(trainer) / f".predictions.rank{rank}.csv"
+
+
+def _merge(parts: list[Path], into: Path) -> int:
+    """Take the lines of all parts in turn, which restores the order of the data set."""
+    seen: set[tuple[str, ...]] = set()
+    files = [part.open(newline="", encoding="utf-8") for part in parts]
+    try:
+        readers = [csv.reader(file) for file in files]
+        # A process that was dealt no sample wrote no header.
+        headers = [header for reader in readers if (header := next(reader, None))]
+        with into.open("w", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out)
+            writer.writerows(headers[:1])
+            # What stands before the answer says which sample it is of.
+            own = slice(headers[0].index("predicted") if headers else 0)
+            for row in itertools.chain.from_iterable(itertools.zip_longest(*readers)):
+                if row is not None and tuple(row[own]) not in seen:
+                    seen.add(tuple(row[own]))
+                    writer.writerow(row)
+    finally:
+        for file in files:
+            file.close()
+    return len(seen)

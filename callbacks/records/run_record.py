@@ -1,0 +1,143 @@
+"""What a result can be traced back to: config.yaml and environment.json in the run folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import yaml
+
+from datamodules.store.replacing import replacing
+
+_SOURCE = Path(__file__).resolve().parents[2]
+_PACKAGES = (
+    "fer-lightning",
+    "torch",
+    "lightning",
+    "torchmetrics",
+    "kornia",
+    "numpy",
+    "opencv-contrib-python",
+    "scikit-learn",
+    "optuna",
+    "jsonargparse",
+    "omegaconf",
+    "wandb",
+)
+
+
+class RunRecord(pl.Callback):
+    """Writes the resolved config and the environment of a command, and sends both to the loggers.
+
+    A training writes `config.yaml` and `environment.json`; what is done later in the same folder
+    (`test`, ...) leaves them alone and writes `config.<command>.yaml`.
+
+    Args:
+        config: The resolved config, plain values.
+        command: The command line, as given.
+        subcommand: `fit`, `validate`, `test` or `predict`.
+    """
+
+    def __init__(self, config: Mapping[str, Any], command: Sequence[str], subcommand: str) -> None:
+        self.config = dict(config)
+        self.command = list(command)
+        self.subcommand = subcommand
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write both files, once the data is known."""
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir)
+        fitting = self.subcommand == "fit"
+        whole = fitting or not (folder / "config.yaml").exists()
+        name = "config.yaml" if whole else f"config.{self.subcommand}.yaml"
+        with replacing(folder / name) as aside:
+            aside.write_text(yaml.safe_dump(self.config, sort_keys=False), "utf-8")
+        if whole:
+            environment = describe_environment(trainer, self.command)
+            with replacing(folder / "environment.json") as aside:
+                aside.write_text(json.dumps(environment, indent=2) + "\n", "utf-8")
+            for logger in trainer.loggers:
+                logger.log_hyperparams({**self.config, "environment": environment})
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put the config into the checkpoint, which may be moved away from its run folder."""
+        checkpoint["config"] = self.config
+
+
+def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[str, Any]:
+    """Describe what a run depends on besides its config.
+
+    Args:
+        trainer: The trainer, with its data set up.
+        command: The command line.
+
+    Returns:
+        Plain values; nothing that names the machine or the person.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    home = str(Path.home())
+    return {
+        "command": [argument.replace(home, "~") for argument in command],
+        "data": {
+            "source": getattr(data, "source", None),
+            "manifest_hash": getattr(data, "manifest_hash", None),
+        },
+        "git": git_state(_SOURCE),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": _device(trainer.strategy.root_device),
+        "devices": trainer.world_size,
+        "threads": torch.get_num_threads(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def git_state(source: Path) -> dict[str, Any] | None:
+    """Ask git for the state of the source.
+
+    Args:
+        source: Top folder of the source.
+
+    Returns:
+        `commit` and `dirty` (whether tracked files differ from it); None outside a repository.
+    """
+    if not (source / ".git").exists():
+        return None
+    commit = _git(source, "rev-parse", "HEAD")
+    changes = _git(source, "status", "--porcelain", "--untracked-files=no")
+    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
+
+
+def _git(source: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,1 @@
+"""What changes how a training runs."""

@@ -1,0 +1,190 @@
+"""Batches read straight from the memory maps of a cache."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.store.cache import Cache
+
+Batch = dict[str, Any]
+
+
+class CacheDataset(Dataset[Batch]):
+    """Samples as a cache holds them.
+
+    A batch is one indexed read of each array: no loop over samples, nothing decoded, and no more
+    memory than the batch, however large the data set.
+
+    Args:
+        cache: Cache with a row for each sample.
+        rows: int64 [N], the rows of this part; a row's number is its `sample_id`.
+        columns: Further values of each row of the cache, by the name that they have in a batch.
+    """
+
+    def __init__(
+        self, cache: Cache, rows: NDArray[np.int64], columns: dict[str, NDArray[Any]]
+    ) -> None:
+        self._cache = cache
+        self.rows = rows
+        self._columns = {name: values[rows] for name, values in columns.items()}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Read a batch.
+
+        Args:
+            indices: Positions in this part.
+
+        Returns:
+            The arrays of the cache, the columns and `sample_id`, as tensors.
+        """
+        rows = self.rows[indices]
+        batch = {name: _read(array, rows) for name, array in self._cache.arrays.items()}
+        batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
+        batch["sample_id"] = torch.from_numpy(rows)
+        return batch
+
+
+class PairDataset(CacheDataset):
+    """Pairs of frames: uint8 faces and float16 flows.
+
+    Args:
+        cache: Cache with a row for each pair.
+        rows: int64 [N], the rows of this part; a row's number is its `sample_id`.
+        columns: Further values of each row of the cache, by the name that they have in a batch.
+        registered: Cache of the flows after registration, with a row for each of `rows`.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        rows: NDArray[np.int64],
+        columns: dict[str, NDArray[Any]],
+        registered: Cache | None = None,
+    ) -> None:
+        self._registered = registered
+        self._registered_rows = np.arange(len(rows))
+        if registered is not None:
+            self._registered_rows = np.flatnonzero(registered.valid)
+            rows = rows[registered.valid]
+        super().__init__(cache, rows, columns)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Read a batch.
+
+        Args:
+            indices: Positions in this part.
+
+        Returns:
+            The arrays of the caches, the columns and `sample_id`, as tensors.
+        """
+        batch = super().__getitems__(indices)
+        if self._registered is not None:
+            array = self._registered.arrays["registered_flow"]
+            batch["registered_flow"] = _read(array, self._registered_rows[indices])
+        return batch
+
+
+class BatchLoader(DataLoader[Batch]):
+    """A loader whose order can be picked up in the middle of an epoch.
+
+    The position is in the state of the DataModule, which names it to the sampler before workers
+    fetch ahead. These methods only tell Lightning so, which would otherwise warn that a resumed
+    run may see samples twice.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: see the class."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take nothing: see the class."""
+
+
+def batch_loader(
+    samples: CacheDataset, *, workers: int, pin_memory: bool, **sampling: Any
+) -> BatchLoader:
+    """Make a loader of the batches that a data set returns.
+
+    Args:
+        samples: The data set.
+        workers: Processes that read; they live as long as the loader.
+        pin_memory: Whether batches go to a GPU.
+        **sampling: `batch_sampler`, or `sampler` and `batch_size`.
+
+    Returns:
+        The loader.
+    """
+    # Lightning advises more workers wherever there are fewer than two; these only copy from
+    # memory maps, for which a second process is no help.
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    return BatchLoader(
+        samples,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+        collate_fn=_as_is,
+        **sampling,
+    )
+
+
+def _as_is(batch: Any) -> Any:
+    """Collate nothing: the data set returns whole batches."""
+    return batch
+
+
+def to_float(batch: Batch) -> Batch:
+    """Turn stored types into those that methods take, on the device where the batch is.
+
+    Args:
+        batch: uint8 faces [B, C, H, W] of 1 or 3 channels and float16 flows; is changed.
+
+    Returns:
+        The batch with float32 RGB faces in [0, 1] (grey is one channel seen three times, not
+        copied) and float32 flows.
+    """
+    for name, value in batch.items():
+        if not isinstance(value, Tensor):
+            continue
+        if value.dtype == torch.uint8:
+            batch[name] = value.float().div_(255.0).expand(-1, 3, -1, -1)
+        elif value.dtype == torch.float16:
+            batch[name] = value.float()
+    return batch
+
+
+def faces_to_float(batch: Batch, augment: Callable[[Tensor], Tensor] | None = None) -> Batch:
+    """Turn still images into what methods take, on the device where the batch is.
+
+    Args:
+        batch: Its `image` is uint8 [B, H, W] grey or [B, H, W, 3] RGB; is changed.
+        augment: Changes images float32 [B, C, H, W] in [0, 1], where they are to be changed; it
+            sees a grey image as one channel.
+
+    Returns:
+        The batch with `image` float32 [B, 3, H, W] in [0, 1]; grey is one channel seen three
+        times, not copied.
+    """
+    stored: Tensor = batch["image"]
+    channels = stored[:, None] if stored.ndim == 3 else stored.permute(0, 3, 1, 2)
+    # The copy is needed for the type anyway; it puts channels first on the way.
+    image = channels.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
+    if augment is not None:
+        image = augment(image)
+    batch["image"] = image.expand(-1, 3, -1, -1)
+    return batch
+
+
+def _read(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
+    # Indexing a memory map gives a memory map type over a copy; torch wants the plain array.
+    return torch.from_numpy(np.asarray(array)[rows])

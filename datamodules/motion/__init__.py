@@ -1,0 +1,1 @@
+"""Optical flow between frames: pairs, flows, poses, occlusions, and their DataModule."""

@@ -1,0 +1,178 @@
+"""Recordings to predict on: a video, a folder of frames, or a folder of such things."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
+
+from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
+from datamodules.faces import Box, crop
+from datamodules.motion.pairs import Extraction
+from datamodules.recordings import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Recording,
+    folders,
+    frame_folder,
+    open_video,
+    visible,
+)
+
+_EXPECTED = (
+    "expected a video (.avi, .mp4, .mov, .mkv), a folder of frames, or a folder of such videos or "
+    "folders"
+)
+
+IDS_PER_CLIP = 1_000_000
+"""`sample_id` is the number of the clip times this, plus the index of the frame."""
+
+_log = logging.getLogger(__name__)
+
+
+class Clip(NamedTuple):
+    """A recording in which a face was found.
+
+    Attributes:
+        name: Its name below the input.
+        recording: The recording.
+        box: What to cut out of each frame.
+    """
+
+    name: str
+    recording: Recording
+    box: Box
+
+
+def find_clips(path: Path, extraction: Extraction, on_bad_sample: OnBadSample) -> list[Clip]:
+    """Find all recordings of an input, and the face in the first frame of each.
+
+    Args:
+        path: The input.
+        extraction: How faces are cut out.
+        on_bad_sample: raise: name all unusable recordings in one error; skip: leave them out.
+
+    Returns:
+        The recordings, in natural order of their names.
+
+    Raises:
+        DatasetError: If there is no such input, or it holds neither frames nor videos.
+        BadSamples: If recordings are unusable and may not be skipped, or none is usable.
+    """
+    if not path.exists():
+        raise DatasetError(f"There is no input {path}; {_EXPECTED}.")
+    if path.suffix.lower() in IMAGE_SUFFIXES:  # OpenCV would read on with its neighbours
+        raise DatasetError(f"The input {path} is one image; {_EXPECTED}.")
+    clips: list[Clip] = []
+    bad: list[tuple[str, str]] = []
+    for found in _find(path):
+        try:
+            recording = open_video(found) if found.is_file() else frame_folder(found)
+            frames = list(islice(recording.frames(colour=extraction.colour), 2))
+            if len(frames) < 2:
+                raise BadSample(found, f"has {len(frames)} frame(s), but a flow needs two")
+            box = extraction.box(frames[0], recording.frame_name(0))
+        except BadSample as error:
+            bad.append((error.path, error.reason))
+            continue
+        inside = found.relative_to(path).as_posix()
+        clips.append(Clip(path.resolve().name if inside == "." else inside, recording, box))
+    if bad and (on_bad_sample == "raise" or not clips):
+        raise BadSamples(bad)
+    for name, reason in bad:
+        _log.warning("Skipped %s: %s.", name, reason)
+    if not clips:
+        raise DatasetError(f"The input {path} has neither frames nor videos; {_EXPECTED}.")
+    return clips
+
+
+def _find(path: Path) -> Iterator[Path]:
+    """Walk an input and yield each video and each folder that holds frames."""
+    if path.is_file():
+        yield path
+        return
+    if len(frame_folder(path)):
+        yield path
+        return
+    for inside in visible(path):
+        if inside.suffix.lower() in VIDEO_SUFFIXES and inside.is_file():
+            yield inside
+    for inside in folders(path):
+        yield from _find(inside)
+
+
+class ClipStream(IterableDataset[dict[str, Any]]):
+    """Pairs (first frame, frame t) of recordings, a batch at a time.
+
+    Frames are decoded as they are needed and forgotten with their batch, so a film of any length
+    takes the memory of one batch.
+
+    Args:
+        clips: The recordings.
+        extraction: How a pair becomes arrays.
+        batch_size: Pairs a batch; a batch never mixes recordings.
+        on_bad_sample: raise at a frame that cannot be read, or skip the rest of its recording.
+        rank: Number of this process, which takes every `world`-th recording.
+        world: Number of processes.
+    """
+
+    def __init__(
+        self,
+        clips: list[Clip],
+        extraction: Extraction,
+        batch_size: int,
+        on_bad_sample: OnBadSample = "raise",
+        *,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._clips = clips
+        self._extraction = extraction
+        self._batch_size = batch_size
+        self._on_bad_sample = on_bad_sample
+        self._numbers = range(rank, len(clips), world)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for number in self._numbers:
+            clip = self._clips[number]
+            first = next(clip.recording.frames(colour=self._extraction.colour))
+            neutral = torch.from_numpy(self._extraction.image(crop(first, clip.box)))[None]
+            pairs = self._pairs(clip)
+            while batch := list(islice(pairs, self._batch_size)):
+                frame = torch.tensor([index for index, _ in batch])
+                yield {
+                    "posed_flow": torch.from_numpy(np.stack([flow for _, flow in batch])),
+                    "neutral": neutral.repeat(len(batch), 1, 1, 1),
+                    "frame": frame,
+                    "sequence": [clip.name] * len(batch),
+                    "sample_id": frame + number * IDS_PER_CLIP,
+                }
+
+    def _pairs(self, clip: Clip) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the index of each later frame with the flow that leads there."""
+        extraction = self._extraction
+        frames = enumerate(clip.recording.frames(colour=extraction.colour))
+        try:
+            _, first = next(frames)
+            neutral = crop(first, clip.box)
+            for index, frame in frames:
+                name = clip.recording.frame_name(index)
+                face = extraction.cut(frame, first, clip.box, name)
+                yield index, extraction.estimate(neutral, face, name)
+        except BadSample as error:
+            if self._on_bad_sample == "raise":
+                raise
+            _log.warning("Skipped the rest of %s: %s.", clip.name, error)
+
+
+def clip_sample_name(clips: list[Clip], sample_id: int) -> str:
+    """Name a pair: its recording, and its second frame from 1."""
+    number, frame = divmod(sample_id, IDS_PER_CLIP)
+    return f"{clips[number].name}:{frame + 1}"

@@ -1,0 +1,362 @@
+"""Pairs of frames, and the arrays that one pair gives: flows, and the faces between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.errors import BadSample
+from datamodules.faces import (
+    LOOSE_MARGIN,
+    Box,
+    crop,
+    detect_face,
+    face_of_landmarks,
+    loose_box,
+)
+from datamodules.motion.flow import estimate_flow, resize_flow
+from datamodules.motion.posing import PoseRange, draw_poses
+from datamodules.motion.registration import register
+from datamodules.recordings import FrameReader, Recording, Sequence
+from datamodules.store.rows import ArraySpec
+
+Frame = NDArray[np.uint8]
+Landmarks = NDArray[np.float64]
+
+
+class Pairs(NamedTuple):
+    """A table of pairs of frames; a row's number is its `sample_id`.
+
+    The neutral-apex pairs come first, one a sequence and in their order, so that the number of
+    one depends neither on the strategies nor on the steps.
+
+    Attributes:
+        sequence: int64 [N], index of the sequence.
+        first: int64 [N], index of the frame at which the flow starts.
+        second: int64 [N], index of the frame at which it ends.
+        is_neutral_apex: bool [N].
+    """
+
+    sequence: NDArray[np.int64]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    is_neutral_apex: NDArray[np.bool_]
+
+
+def make_pairs(lengths: Items[int], steps: Items[int]) -> Pairs:
+    """List the pairs of all sequences.
+
+    Args:
+        lengths: Frames of each sequence, at least 2.
+        steps: Distances of the frame-to-frame pairs; none gives neutral-apex pairs only. A
+            distance that spans a whole sequence gives no second copy of its neutral-apex pair.
+
+    Returns:
+        The table.
+
+    Reference:
+        eMotion-GAN, IV.B: the neutral-apex and the frame-to-frame strategy.
+
+    Deviation:
+        The paper takes consecutive frames, the authors' code steps 1 to 10: here a parameter.
+    """
+    apex = [(sequence, 0, length - 1) for sequence, length in enumerate(lengths)]
+    between = [
+        (sequence, first, first + step)
+        for sequence, length in enumerate(lengths)
+        for first in range(length - 1)
+        for step in sorted(set(steps))
+        if first + step < length and step < length - 1
+    ]
+    table = np.array(apex + between, np.int64).reshape(-1, 3)
+    sequence, first, second = table.T
+    return Pairs(sequence, first, second, np.arange(len(table)) < len(apex))
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How a pair becomes arrays.
+
+    Args:
+        size: Side of the grid.
+        flow: Name of the flow algorithm.
+        crop: loose: cut out the face found in the first frame, with room around it, by one box
+            for the whole recording, so that head motion is seen; none: take whole frames, for
+            data that is cropped already.
+        colour: Whether faces are kept in RGB rather than grey.
+    """
+
+    size: int
+    flow: str
+    crop: str
+    colour: bool
+
+    def image(self, face: Frame) -> Frame:
+        """Resize a face to [C, size, size]."""
+        shrinks = self.size <= min(face.shape[:2])
+        resized = cv2.resize(
+            face,
+            (self.size, self.size),
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+        )
+        return np.ascontiguousarray(np.atleast_3d(resized).transpose(2, 0, 1), np.uint8)
+
+    def estimate(self, first: Frame, second: Frame, name: str) -> NDArray[np.float32]:
+        """Estimate the flow at full resolution and resize it: [2, size, size] in grid pixels."""
+        flow = estimate_flow(grey(first), grey(second), self.flow, name=name)
+        return np.ascontiguousarray(resize_flow(flow, self.size).transpose(2, 0, 1))
+
+    def face(self, neutral: Frame, name: str, landmarks: Landmarks | None = None) -> Box:
+        """Find the face in the first frame of a recording; a frame that is not cut is a face.
+
+        Landmarks stand in where no face is detected; not before, so that faces with and without
+        landmarks are cut out alike.
+
+        Raises:
+            BadSample: If no face is found.
+        """
+        if self.crop == "none":
+            return Box(0, 0, neutral.shape[1], neutral.shape[0])
+        face = detect_face(grey(neutral))
+        if face is None and landmarks is not None:
+            return face_of_landmarks(landmarks)
+        if face is None:
+            raise BadSample(name, "no face was found in this first frame")
+        return face
+
+    def box(self, neutral: Frame, name: str, landmarks: Landmarks | None = None) -> Box:
+        """Find what to cut out of each frame of a recording, by its first frame.
+
+        Raises:
+            BadSample: If no face is found.
+        """
+        face = self.face(neutral, name, landmarks)
+        return face if self.crop == "none" else loose_box(face, LOOSE_MARGIN, neutral.shape)
+
+    def cut(self, frame: Frame, neutral: Frame, box: Box, name: str) -> Frame:
+        """Cut the face out of a later frame of a recording.
+
+        Raises:
+            BadSample: If the frame is of another size than the first.
+        """
+        if frame.shape != neutral.shape:
+            raise BadSample(
+                name,
+                f"is {frame.shape[1]}x{frame.shape[0]}, but the first frame of its recording is "
+                f"{neutral.shape[1]}x{neutral.shape[0]}",
+            )
+        return crop(frame, box)
+
+
+class CropReader:
+    """Reads the faces of one recording, each frame once as long as pairs come in order.
+
+    Args:
+        recording: The recording.
+        extraction: How faces are cut out.
+        box: What to cut out; found in the first frame where None.
+        landmarks: [68, 2] of the first frame, for where no face is detected there.
+
+    Attributes:
+        neutral: The first frame, whole.
+        box: What is cut out.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        extraction: Extraction,
+        box: Box | None,
+        landmarks: Landmarks | None = None,
+    ) -> None:
+        self.recording = recording
+        self._reader: FrameReader = recording.reader(colour=extraction.colour)
+        self._faces: dict[int, Frame] = {}
+        self._extraction = extraction
+        self.neutral = self._reader.read(0)
+        self.box = box or extraction.box(self.neutral, recording.frame_name(0), landmarks)
+        self._faces[0] = crop(self.neutral, self.box)
+
+    def pair(self, first: int, second: int) -> tuple[Frame, Frame]:
+        """Return the faces of two frames.
+
+        Raises:
+            BadSample: If a frame cannot be read, or is of another size than the first.
+        """
+        for index in [index for index in self._faces if index < first]:
+            del self._faces[index]  # pairs are sorted: nothing before comes again
+        return self._face(first), self._face(second)
+
+    def _face(self, index: int) -> Frame:
+        if index not in self._faces:
+            name = self.recording.frame_name(index)
+            frame = self._reader.read(index)
+            self._faces[index] = self._extraction.cut(frame, self.neutral, self.box, name)
+        return self._faces[index]
+
+
+class PairReader:
+    """Computes the rows of a cache; many threads may call it at once.
+
+    Args:
+        sequences: The sequences.
+        pairs: The table of pairs.
+        extraction: How a pair becomes arrays.
+
+    Attributes:
+        modules: What a subclass computes its rows with, beyond what all readers use.
+    """
+
+    modules: tuple[ModuleType, ...] = ()
+
+    def __init__(self, sequences: Items[Sequence], pairs: Pairs, extraction: Extraction) -> None:
+        self._sequences = sequences
+        self._pairs = pairs
+        self._extraction = extraction
+        self._local = threading.local()
+        # The neutral-apex rows come first, so the boxes are there when the other rows need them.
+        self._boxes: dict[tuple[int, int], Box] = {}
+
+    def row(self, row: int) -> Mapping[str, NDArray[Any]]:
+        """Compute flows and faces of a pair.
+
+        Args:
+            row: Its number.
+
+        Returns:
+            The arrays of `specs`.
+
+        Raises:
+            BadSample: If a frame cannot be used.
+        """
+        first, second = self._faces(row, camera=0)
+        arrays: dict[str, NDArray[Any]] = {
+            "flow": self._flow(row, 0, first, second),
+            "neutral": self._extraction.image(first),
+            "apex": self._extraction.image(second),
+        }
+        if self._sequence(row).posed is not None:
+            arrays["posed_flow"] = self._flow(row, 1, *self._faces(row, camera=1))
+        return arrays
+
+    def specs(self) -> dict[str, ArraySpec]:
+        """Describe the arrays: flows [2, size, size] float16, faces [C, size, size] uint8."""
+        size = self._extraction.size
+        flow = ArraySpec((2, size, size), "float16")
+        face = ArraySpec((3 if self._extraction.colour else 1, size, size), "uint8")
+        specs = {"flow": flow, "neutral": face, "apex": face}
+        if self._sequences[0].posed is not None:
+            specs["posed_flow"] = flow
+        return specs
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the rows of a subclass depend on beyond those of all readers."""
+        return {}
+
+    def landmarks(self, sequence: int) -> Landmarks | None:
+        """Return the landmarks [68, 2] of the first frame of a sequence; None for none."""
+        return None
+
+    def registered(self, row: int) -> dict[str, NDArray[Any]]:
+        """Estimate the posed flow after a classical registration of the posed frames.
+
+        Args:
+            row: Number of a pair with a second camera.
+
+        Returns:
+            The arrays of `registered_specs`.
+        """
+        first, second = (grey(face) for face in self._faces(row, camera=1))
+        return self._register(row, 1, first, second)
+
+    def registered_after_turn(
+        self, row: int, seed: int, limits: PoseRange
+    ) -> dict[str, NDArray[Any]]:
+        """Estimate the flow after the registration of frames of which the second was turned.
+
+        Args:
+            row: Number of a pair; the turn is the one that `draw_poses` gives its sample.
+            seed: Seed of the turn.
+            limits: The largest turns.
+
+        Returns:
+            The arrays of `registered_specs`.
+        """
+        first, second = (grey(face) for face in self._faces(row, camera=0))
+        motion = draw_poses(torch.tensor([row]), seed=seed, epoch=0, limits=limits)[0].numpy()
+        return self._register(row, 0, first, turn(second, motion, self._extraction.size))
+
+    def registered_specs(self) -> dict[str, ArraySpec]:
+        """Describe the arrays: the flow, and whether the registration converged."""
+        size = self._extraction.size
+        return {
+            "registered_flow": ArraySpec((2, size, size), "float16"),
+            "converged": ArraySpec((), "bool"),
+        }
+
+    def _register(self, row: int, camera: int, first: Frame, second: Frame) -> dict[str, Any]:
+        found = register(first, second)
+        return {
+            "registered_flow": self._flow(row, camera, first, found),
+            "converged": np.array(found is not second),
+        }
+
+    def _sequence(self, row: int) -> Sequence:
+        return self._sequences[int(self._pairs.sequence[row])]
+
+    def _faces(self, row: int, camera: int) -> tuple[Frame, Frame]:
+        first, second = int(self._pairs.first[row]), int(self._pairs.second[row])
+        return self._crops(row, camera).pair(first, second)
+
+    def _crops(self, row: int, camera: int) -> CropReader:
+        recording = self._sequence(row).recordings()[camera]
+        readers: dict[int, CropReader] = self._local.__dict__.setdefault("readers", {})
+        if camera not in readers or readers[camera].recording is not recording:
+            key = (int(self._pairs.sequence[row]), camera)
+            readers[camera] = CropReader(
+                recording, self._extraction, self._boxes.get(key), self.landmarks(key[0])
+            )
+            self._boxes[key] = readers[camera].box
+        return readers[camera]
+
+    def _flow(self, row: int, camera: int, first: Frame, second: Frame) -> NDArray[np.float16]:
+        recording = self._sequence(row).recordings()[camera]
+        name = recording.frame_name(int(self._pairs.second[row]))
+        return self._extraction.estimate(first, second, name).astype(np.float16)
+
+
+def grey(image: Frame) -> Frame:
+    """Turn RGB [H, W, 3] into grey [H, W]; grey stays as it is."""
+    if image.ndim == 2:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def turn(image: Frame, motion: NDArray[np.float32], size: int) -> Frame:
+    """Apply an in-plane motion to an image.
+
+    Args:
+        image: [H, W] grey.
+        motion: [2, 3] about the centre, in pixels of a grid that spans the image.
+        size: Side of that grid.
+
+    Returns:
+        [H, W], its border repeated where the image was left.
+    """
+    height, width = image.shape
+    scale = np.array([width / size, height / size])
+    linear = motion[:, :2] * scale[:, None] / scale
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    offset = centre + motion[:, 2] * scale - linear @ centre
+    affine = np.column_stack([linear, offset])
+    turned = cv2.warpAffine(image, affine, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.uint8)

@@ -1,0 +1,1 @@
+"""The data sets, one a file; `lists` reads the formats of their lists."""

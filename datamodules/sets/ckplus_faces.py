@@ -1,0 +1,262 @@
+"""CK+ as still faces: the last frames of each sequence, and its neutral first one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence as Items
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.errors import BadSample, missing_root
+from datamodules.index import FaceIndex
+from datamodules.labels import ACTION_UNITS, Expression
+from datamodules.recordings import Sequence, find_folder, folders, frame_folder, visible
+from datamodules.sets.ckplus import read_ckplus
+from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.lists.facs import present, read_facs
+from datamodules.sets.lists.lille import expression_codes
+from datamodules.stills.module import FaceDataModule
+from datamodules.synthetic import write_ckplus
+
+_TREE = """
+cohn-kanade-images/S005/001/S005_001_00000001.png ...
+Emotion/S005/001/S005_001_00000011_emotion.txt
+FACS/S005/001/S005_001_00000011_facs.txt (for action units)
+  or CK+48/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png
+"""
+_ORIGIN = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
+_FRAME = re.compile(r"S\d{3}_\d{3}_\d{8}\.png", re.IGNORECASE)
+_FACS = re.compile(r"(S\d{3})_(\d{3})_\d{8}_facs\.txt", re.IGNORECASE)
+_COPY = re.compile(r"(S\d{3})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
+_COPY_CODES = {
+    "anger": Expression.ANGER,
+    "contempt": Expression.CONTEMPT,
+    "disgust": Expression.DISGUST,
+    "fear": Expression.FEAR,
+    "happy": Expression.HAPPINESS,
+    "sadness": Expression.SADNESS,
+    "surprise": Expression.SURPRISE,
+}
+_COPY_PUBLISHED = dict(zip(_COPY_CODES, (135, 54, 177, 75, 207, 84, 249), strict=True))
+_NO_EXPRESSION = -1
+
+
+class CKPlusFacesDataModule(FaceDataModule):
+    """Still faces of CK+ with their action units, in folds that share nobody.
+
+    327 of the 593 sequences have an expression; all have the units of their last frame::
+
+        cohn-kanade-images/S005/001/S005_001_00000001.png ...
+        Emotion/S005/001/S005_001_00000011_emotion.txt
+        FACS/S005/001/S005_001_00000011_facs.txt
+
+    The copy CK+48, `CK+48/{anger,...}/S010_004_00000017.png`, is read as well; it has neither
+    neutral faces nor units.
+
+    Args:
+        last_k: How many of the last frames of a sequence show its expression.
+        first_as_neutral: Whether the first frame of a labelled sequence is a neutral face.
+        labels_csv: List `subject;file;emotion` that replaces the Emotion folder, in the codes of
+            the Lille group.
+        synthetic_subjects: Number of embedded people, where there is no root.
+        **kwargs: See `FaceDataModule`.
+
+    Reference:
+        Lucey et al., The extended Cohn-Kanade dataset (CK+), CVPR workshops 2010.
+
+    Deviation:
+        FACS codes describe the last frame; the `last_k` frames share them, and a neutral face has
+        no unit. Sequences with units but no expression are kept with label -1.
+    """
+
+    name = "CK-plus-faces"
+
+    def __init__(
+        self,
+        last_k: int = 3,
+        first_as_neutral: bool = True,
+        labels_csv: str | None = None,
+        synthetic_subjects: int = 20,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if last_k < 1:
+            raise ValueError(f"data.last_k must be at least 1, but is {last_k}.")
+        self._last_k = last_k
+        self._first_as_neutral = first_as_neutral
+        self._labels_csv = None if labels_csv is None else Path(labels_csv).expanduser()
+        self._synthetic_subjects = synthetic_subjects
+
+    def write_embedded(self, folder: Path) -> Path:
+        """Draw the embedded faces, once; those of the sequences of CK+."""
+        root = folder / f"ckplus-{self._synthetic_subjects}"
+        write_ckplus(root, subjects=self._synthetic_subjects)
+        return root
+
+    def read_index(self, root: Path) -> FaceIndex:
+        """Find the faces, see `read_ckplus_faces`."""
+        return read_ckplus_faces(
+            root,
+            self._labels_csv,
+            last_k=self._last_k,
+            first_as_neutral=self._first_as_neutral,
+        )
+
+
+@dataclass
+class _Rows:
+    """The columns of the index while they grow."""
+
+    names: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    expressions: list[int] = field(default_factory=list)
+    subjects: list[str] = field(default_factory=list)
+    units: list[NDArray[np.int8]] = field(default_factory=list)
+    problems: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(
+        self, name: str, file: Path, expression: int, subject: str, units: Items[int] = ()
+    ) -> None:
+        self.names.append(name)
+        self.files.append(file)
+        self.expressions.append(expression)
+        self.subjects.append(subject)
+        self.units.append(present(units, ACTION_UNITS))
+
+    def index(self, *, with_units: bool) -> FaceIndex:
+        return FaceIndex(
+            names=self.names,
+            files=self.files,
+            pixels=None,
+            expressions=np.array(self.expressions, np.int8),
+            subjects=self.subjects,
+            action_units=np.stack(self.units) if with_units and self.units else None,
+            problems=self.problems,
+            notes=self.notes,
+        )
+
+
+def read_ckplus_faces(
+    root: Path,
+    labels_csv: Path | None = None,
+    *,
+    last_k: int = 3,
+    first_as_neutral: bool = True,
+) -> FaceIndex:
+    """Find the faces of CK+.
+
+    Args:
+        root: Folder of the data set, or one or two levels above it.
+        labels_csv: List of labels that replaces the Emotion folder.
+        last_k: How many of the last frames of a sequence show its expression.
+        first_as_neutral: Whether the first frame of a labelled sequence is a neutral face.
+
+    Returns:
+        The faces, sequence by sequence, each with its person, and with action units where there
+        is a folder FACS.
+
+    Raises:
+        DatasetError: If the data set is not there, or the list cannot be read.
+    """
+    images = find_folder(root, ("cohn-kanade-images",))
+    if images is None:
+        copy = _find_copy(root)
+        if copy is None:
+            raise missing_root("CK+", root, _TREE, _ORIGIN)
+        return _read_copy(root, copy)
+    codes = expression_codes(None)
+    del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
+    sequences = read_ckplus(root, labels_csv, codes)
+    rows = _Rows(notes=list(sequences.notes))
+    rows.problems = [(Path(path), reason) for path, reason in sequences.problems]
+    facs = find_folder(root, ("FACS", "FACS_labels"))
+    coded = {} if facs is None else _find_facs(facs)
+    labelled = {sequence.frontal.path: sequence for sequence in sequences.sequences}
+    for sequence in sequences.sequences:
+        file = coded.get((sequence.frontal.path.parent.name, sequence.frontal.path.name))
+        units = _units(file, rows) if file is not None else []
+        if facs is not None and file is None:
+            rows.problems.append((sequence.frontal.path, "has no file of action units in FACS"))
+        elif units is not None:
+            _add_sequence(rows, sequence, units, last_k, first_as_neutral)
+    unlabelled = {key: file for key, file in coded.items() if images.joinpath(*key) not in labelled}
+    for (subject, number), file in unlabelled.items():
+        _add_unlabelled(rows, images / subject / number, file, last_k)
+    rows.notes.append(
+        f"{len(rows.names)} faces: the last {last_k} frames of each sequence"
+        + (", the first as neutral" if first_as_neutral else "")
+        + f"; {rows.expressions.count(_NO_EXPRESSION)} have action units but no expression"
+    )
+    return rows.index(with_units=facs is not None)
+
+
+def _add_sequence(
+    rows: _Rows, sequence: Sequence, units: Items[int], last_k: int, first_as_neutral: bool
+) -> None:
+    files = sequence.frontal.files()
+    if first_as_neutral:
+        rows.add(f"{sequence.name}:1", files[0], Expression.NEUTRAL, sequence.subject)
+    for number in range(max(len(files) - last_k, 1), len(files)):  # the first is never the peak
+        name = f"{sequence.name}:{number + 1}"
+        rows.add(name, files[number], sequence.expression, sequence.subject, units)
+
+
+def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:
+    """Add the last frames of a sequence that has action units but no expression."""
+    files = frame_folder(folder, _FRAME).files() if folder.is_dir() else []
+    units = _units(facs, rows)
+    if len(files) < 2:
+        rows.problems.append((facs, f"codes a sequence with {len(files)} frame(s) in {folder}"))
+    elif units is not None:
+        subject = folder.parent.name
+        for number in range(max(len(files) - last_k, 1), len(files)):
+            name = f"{subject}/{folder.name}:{number + 1}"
+            rows.add(name, files[number], _NO_EXPRESSION, subject, units)
+
+
+def _find_facs(facs: Path) -> dict[tuple[str, str], Path]:
+    """List the files of action units by person and sequence."""
+    inside = [path for path in folders(facs) if path.name.lower() == "facs"]
+    return {
+        (subject.name, sequence.name): path
+        for subject in folders(inside[0] if inside else facs)
+        for sequence in folders(subject)
+        for path in visible(sequence)
+        if _FACS.fullmatch(path.name)
+    }
+
+
+def _units(path: Path, rows: _Rows) -> list[int] | None:
+    """Read the units of a face; None where the file is a problem."""
+    try:
+        return list(read_facs(path))
+    except BadSample as error:
+        rows.problems.append((path, error.reason))
+        return None
+
+
+def _find_copy(root: Path) -> Path | None:
+    """Find the folder of CK+48 that holds those of the expressions."""
+    anger = find_folder(root, ("anger",))
+    return None if anger is None else anger.parent
+
+
+def _read_copy(root: Path, copy: Path) -> FaceIndex:
+    """Read CK+48: the last three frames of each labelled sequence, 48 x 48 and grey."""
+    rows = _Rows()
+    counts = dict.fromkeys(_COPY_CODES, 0)
+    for folder in folders(copy):
+        expression = folder.name.lower()
+        for path in visible(folder) if expression in _COPY_CODES else ():
+            name = _COPY.fullmatch(path.name)
+            if name is not None:
+                counts[expression] += 1
+                stem = f"{name[1]}/{name[2]}:{int(name[3])}"
+                rows.add(stem, path, _COPY_CODES[expression], name[1])
+    rows.notes.append(compare_counts("CK+48", root, counts, _COPY_PUBLISHED))
+    return rows.index(with_units=False)

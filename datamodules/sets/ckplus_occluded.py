@@ -1,0 +1,136 @@
+"""CK+ behind black boxes over parts of the face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.loaders import Batch
+from datamodules.motion.catalog import Catalog
+from datamodules.motion.occluded_pairs import OccludedPairReader
+from datamodules.motion.occlusion import REGIONS
+from datamodules.motion.pairs import Extraction, PairReader
+from datamodules.motion.posing import draw_share, mirrored
+from datamodules.recordings import Sequence, find_folder, folders
+from datamodules.sets.ckplus import FrontalCKPlus
+from datamodules.store.cache import Cache
+
+_LANDMARKS = ("Landmarks",)
+
+
+class OccludedCKPlusDataModule(FrontalCKPlus):
+    """CK+ from neutral to apex: flows of whole faces beside those of the same faces occluded.
+
+    Gives batches like `batch.OccludedFlowBatch`. A box is placed by the landmarks of the first
+    frame where the data set has them, else by the detected face, and drawn on the frames before
+    the flow is estimated. A batch to predict on holds the flows of its recordings as they are.
+
+    Args:
+        regions: What is occluded, by names from `occlusion.REGIONS`; a sample comes with all.
+        share: Of the area of the face that the regions ``random`` and ``moving`` cover, in (0, 1].
+        expressions: Classes: basic7, basic6, all8 or ck7.
+        size: Side of the grid to which flows are resized, in pixels.
+        clip: Magnitude at which the method clips, in pixels of a 128x128 grid.
+        mirror: Share of the training samples that are shown mirrored, anew in each epoch.
+        **kwargs: See `FrontalCKPlus`.
+
+    Attributes:
+        regions: As given.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Reference:
+        SSIM-VAE, 3.1.
+
+    Deviation:
+        The paper does not say that it mirrors; 0 is the paper.
+    """
+
+    def __init__(
+        self,
+        regions: tuple[str, ...] = ("eyes", "mouth"),
+        share: float = 0.25,
+        expressions: str = "ck7",
+        size: int = 64,
+        clip: float = 5.0,
+        mirror: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            expressions=expressions,
+            size=size,
+            clip=clip,
+            strategies=("neutral_apex",),
+            steps=(),
+            **kwargs,
+        )
+        if not regions or len(set(regions)) < len(regions) or set(regions) - set(REGIONS):
+            raise ValueError(
+                f"data.regions must name one or more of {', '.join(REGIONS)}, each once, "
+                f"but is {', '.join(regions) or 'empty'}."
+            )
+        if not 0 < share <= 1:
+            raise ValueError(f"data.share must lie above 0 and up to 1, but is {share}.")
+        if not 0 <= mirror <= 1:
+            raise ValueError(f"data.mirror must lie from 0 to 1, but is {mirror}.")
+        self.regions = tuple(regions)
+        self._share = share
+        self._mirror = mirror
+
+    def pair_reader(self, catalog: Catalog, extraction: Extraction) -> PairReader:
+        """Make what computes clean and occluded flows of a pair."""
+        return OccludedPairReader(
+            catalog.sequences,
+            catalog.pairs,
+            extraction,
+            regions=self.regions,
+            share=self._share,
+            landmarks=find_landmarks(catalog.root, catalog.sequences),
+            root=catalog.root,
+        )
+
+    def posed_flows(self, cache: Cache, rows: NDArray[np.int64]) -> None:
+        """Return None: these faces are not posed."""
+        return
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Turn stored types into float32 and mirror a share of the training samples."""
+        batch = super().on_after_batch_transfer(batch, dataloader_idx)
+        if self._mirror and self.trainer is not None and self.trainer.training:
+            epoch = self.trainer.current_epoch
+            chosen = draw_share(batch["sample_id"], seed=self.seed, epoch=epoch, share=self._mirror)
+            for key in ("flow", "occluded_flow"):
+                batch[key] = mirrored(batch[key], chosen)
+        return batch
+
+    def _open_registered(self) -> None:
+        """Open nothing: a frontal face needs no registration."""
+        return
+
+
+def find_landmarks(root: Path, sequences: tuple[Sequence, ...]) -> list[Path | None]:
+    """Find the landmarks of the first frame of each sequence of CK+.
+
+    Args:
+        root: Folder of the data set, or one or two levels above it.
+        sequences: The sequences.
+
+    Returns:
+        A file for each sequence, None where there is none.
+    """
+    folder = find_folder(root, _LANDMARKS)
+    if folder is None:
+        return [None] * len(sequences)
+    # An archive unpacked into a folder of its own name.
+    folder = next((path for path in folders(folder) if path.name.lower() == "landmarks"), folder)
+    files = []
+    for sequence in sequences:
+        frame = sequence.frontal.files()[0]
+        place = folder / frame.parent.parent.name / frame.parent.name
+        file = place / f"{frame.stem}_landmarks.txt"
+        files.append(file if file.exists() else None)
+    return files

@@ -1,0 +1,76 @@
+"""A plain folder of faces without labels, to learn features from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.errors import DatasetError
+from datamodules.files import walk
+from datamodules.index import FaceIndex
+from datamodules.recordings import IMAGE_SUFFIXES
+from datamodules.sets.official import OfficialFaceDataModule
+
+_TREE = """
+any/folder/any name.jpg ...
+"""
+_ORIGIN = "wherever you have faces that you may use"
+
+
+class FaceFolderDataModule(OfficialFaceDataModule):
+    """All pictures below a folder, for training without labels.
+
+    Args:
+        **kwargs: See `FaceDataModule`; `crop: detect` cuts faces out of larger pictures.
+
+    Attributes:
+        labelled: Always false: there is nothing to classify.
+    """
+
+    name = "face-folder"
+    tree, origin = _TREE, _ORIGIN
+    labelled = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(unlabelled=True, **kwargs)
+
+    def read_index(self, root: Path) -> FaceIndex:
+        """Find the pictures, see `read_face_folder`."""
+        return read_face_folder(root)
+
+
+def read_face_folder(root: Path) -> FaceIndex:
+    """Find all pictures at any depth.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        One row a picture, in the order of its path; all train.
+
+    Raises:
+        DatasetError: If the folder does not exist or holds no picture.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"The folder of faces {root} does not exist; give it as data.root.")
+    files = sorted(
+        folder / name
+        for folder, names in walk(root)
+        for name in names
+        if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
+    )
+    if not files:
+        raise DatasetError(
+            f"The folder of faces {root} holds no picture "
+            f"({', '.join(sorted(IMAGE_SUFFIXES))}), nor does any folder in it."
+        )
+    return FaceIndex(
+        names=[file.relative_to(root).as_posix() for file in files],
+        files=files,
+        pixels=None,
+        expressions=np.full(len(files), -1, np.int8),
+        splits=["train"] * len(files),
+        notes=[f"{len(files)} pictures, whatever they show"],
+    )

@@ -1,0 +1,236 @@
+"""FERPlus, the faces of FER2013 with the votes of ten raters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.errors import missing_root
+from datamodules.index import FaceIndex
+from datamodules.recordings import find_folder, natural_key, visible
+from datamodules.sets.lists.challenge_lists import embedded_lists, ferplus_lists
+from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.lists.ferplus_votes import COLUMNS, VoteRow, read_labels, read_table
+from datamodules.sets.lists.vote_rules import Rule, vote_labels
+from datamodules.stills.module import FaceDataModule
+from datamodules.synthetic import write_ferplus
+
+VotesFile = Literal["label.csv", "fer2013new.csv"]
+"""Which file the votes are from."""
+
+Validation = Literal["official", "train"]
+"""What validates: the official Valid part, or a share of Train while Valid is tested on."""
+
+_TREE = """
+data/FER2013Train/label.csv, fer0000000.png ...
+data/FER2013Valid/label.csv, fer0028638.png ...
+data/FER2013Test/label.csv, fer0032220.png ...
+fer2013new.csv (only for data.votes_file=fer2013new.csv)
+"""
+_ORIGIN = (
+    "github.com/microsoft/FERPlus; its generate_training_data.py makes the images from "
+    "fer2013.csv of the Kaggle challenge on facial expression recognition"
+)
+_FOLDERS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
+_USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+KNOWN_BAD = frozenset({"fer0033120"})
+"""Images that are no faces and have a label all the same: a warning sign that counts as neutral."""
+# Kept rows of label.csv in train, val and test; the majority is that of the publication.
+_PUBLISHED = {
+    "majority": (25_045, 3_191, 3_137),
+    "argmax": (28_385, 3_555, 3_545),
+    "argmax8": (28_556, 3_579, 3_573),
+    "soft": (28_556, 3_579, 3_573),
+    "multi": (27_667, 3_472, 3_466),
+}
+
+
+class FERPlusDataModule(FaceDataModule):
+    """FERPlus: 28,558 faces to train on, 3,579 to validate and 3,573 to test, 48 x 48 and grey.
+
+    Its files::
+
+        data/FER2013Train/label.csv, fer0000000.png ...
+        data/FER2013Valid/label.csv, fer0028638.png ...
+        data/FER2013Test/label.csv, fer0032220.png ...
+
+    Args:
+        rule: What makes a label of ten votes: majority (the official rule, which drops images
+            without one), argmax, argmax8, soft or multi; see `vote_rules`.
+        votes_file: label.csv, which lies with the images, or fer2013new.csv. They disagree on
+            1,602 images, all of them copies of others; published counts follow label.csv.
+        validation: official validates on the part Valid. train cuts `val_share` of the part Train
+            for that and tests on Valid, so that nothing is chosen on the images of the result.
+        drop_known_bad: Whether images that are known to be no faces are left out.
+        lists: Folder with lists of occluded and turned test faces, see `challenge_lists`; null
+            looks for a folder `lists` in the root.
+        strict_counts: Whether other counts than those of the rule are an error.
+        **kwargs: See `FaceDataModule`.
+
+    Reference:
+        Barsoum et al., Training deep networks for facial expression recognition with
+        crowd-sourced label distribution, ICMI 2016.
+    """
+
+    name = "FERPlus"
+
+    def __init__(
+        self,
+        rule: Rule = "majority",
+        votes_file: VotesFile = "label.csv",
+        validation: Validation = "official",
+        drop_known_bad: bool = False,
+        lists: str | None = None,
+        strict_counts: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._choices: dict[str, Any] = {
+            "rule": rule,
+            "votes_file": votes_file,
+            "validation": validation,
+            "drop_known_bad": drop_known_bad,
+            "lists": None if lists is None else Path(lists).expanduser(),
+            "strict_counts": strict_counts,
+        }
+
+    def write_embedded(self, folder: Path) -> Path:
+        """Draw the embedded faces, once."""
+        root = folder / "ferplus"
+        write_ferplus(root)
+        return root
+
+    def read_index(self, root: Path) -> FaceIndex:
+        """Find the labelled faces, see `read_ferplus`."""
+        return read_ferplus(root, **self._choices)
+
+
+def read_ferplus(
+    root: Path,
+    rule: Rule = "majority",
+    *,
+    votes_file: VotesFile = "label.csv",
+    validation: Validation = "official",
+    drop_known_bad: bool = False,
+    lists: Path | None = None,
+    strict_counts: bool = False,
+) -> FaceIndex:
+    """Find the faces of FERPlus to which a rule gives a label.
+
+    Args:
+        root: Folder of the data set, or one or two levels above it; the folder `data` does, too.
+        rule: Name of the rule, see `vote_rules`.
+        votes_file: Where the votes are from.
+        validation: What validates.
+        drop_known_bad: Whether images that are known to be no faces are left out.
+        lists: Folder with lists of hard test faces; None looks for `lists` in the root.
+        strict_counts: Whether other counts than those of the rule are an error.
+
+    Returns:
+        The faces in the order of parts and names. A part whose folder is missing has none.
+
+    Raises:
+        DatasetError: If the data set is not there, or a list cannot be read.
+        ValueError: If there is no such rule.
+
+    Deviation:
+        Some names occur twice in fer2013new.csv. The official script writes the later image over
+        the earlier, so the later row counts.
+    """
+    place = find_folder(root, tuple(_FOLDERS.values()), depth=3)
+    if place is None:
+        raise missing_root("FERPlus", root, _TREE, _ORIGIN)
+    table = None if votes_file == "label.csv" else read_table(place.parent)
+    problems: list[tuple[Path, str]] = []
+    notes: list[str] = []
+    files, splits, votes = [], [], []
+    for split, folder_name in _FOLDERS.items():
+        folder = place.parent / folder_name
+        if not folder.is_dir():
+            notes.append(f"{folder_name} is not there, so the part {split} is empty")
+            continue
+        rows = read_labels(folder, problems) if table is None else table[_USAGES[split]]
+        kept = _with_images(rows, folder, problems, notes, KNOWN_BAD if drop_known_bad else ())
+        files += [folder / f"{row.name}.png" for row in kept]
+        votes += [row.votes for row in kept]
+        splits += [split] * len(kept)
+    labels = vote_labels(np.array(votes, np.int64).reshape(-1, len(COLUMNS)), rule)
+    chosen = np.flatnonzero(labels.expressions >= 0)
+    parts = np.array(splits, np.str_)
+    for split in dict.fromkeys(splits):
+        part = parts == split
+        found = int((labels.expressions[part] >= 0).sum())
+        notes.append(
+            f"{split}, {rule} of {votes_file}: {found} kept, {int(part.sum()) - found} dropped, "
+            f"{int(labels.tied[part].sum())} tied"
+        )
+    if votes_file == "label.csv":
+        counts = {split: int((parts[chosen] == split).sum()) for split in dict.fromkeys(splits)}
+        every = dict(zip(_FOLDERS, _PUBLISHED[rule], strict=True))
+        published = {split: every[split] for split in counts}
+        notes.append(compare_counts("FERPlus", root, counts, published, strict=strict_counts))
+    if validation == "train":
+        chosen, parts = _tested_on_valid(chosen, parts, notes)
+    names = [files[row].stem for row in chosen]
+    expressions = labels.expressions[chosen]
+    lists, subsets = lists or embedded_lists(root), {}
+    if lists is not None:
+        hard = ferplus_lists(lists, names, expressions)
+        subsets, notes = hard.subsets, notes + hard.notes
+    return FaceIndex(
+        names=names,
+        files=[files[row] for row in chosen],
+        pixels=None,
+        expressions=expressions,
+        splits=[str(part) for part in parts[chosen]],
+        votes=labels.shares[chosen],
+        subsets=subsets,
+        problems=problems,
+        notes=notes,
+    )
+
+
+def _tested_on_valid(
+    chosen: NDArray[np.int64], parts: NDArray[np.str_], notes: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Make Valid the part to test on, and leave the official test images out."""
+    outside = int((parts[chosen] == "test").sum())
+    chosen = chosen[parts[chosen] != "test"]
+    parts = np.where(parts == "val", "test", parts)
+    notes.append(
+        f"tested on the official Valid images, validated on a part of Train; {outside} official "
+        "Test images are not used"
+    )
+    return chosen, parts
+
+
+def _with_images(
+    rows: Iterable[VoteRow],
+    folder: Path,
+    problems: list[tuple[Path, str]],
+    notes: list[str],
+    bad: Iterable[str],
+) -> list[VoteRow]:
+    """Keep the rows that have a name and an image, the last of each name, in natural order."""
+    rows = list(rows)
+    named = [row for row in rows if row.name]
+    by_name = {row.name: row for row in named}
+    images = {path.stem for path in visible(folder) if path.suffix.lower() == ".png"}
+    for name in sorted(by_name.keys() - images, key=natural_key):
+        problems.append((folder / f"{name}.png", "has votes but is not there"))
+    for name in sorted(images - by_name.keys(), key=natural_key):
+        problems.append((folder / f"{name}.png", "has no votes"))
+    dropped = by_name.keys() & set(bad)
+    kept = sorted((by_name.keys() & images) - dropped, key=natural_key)
+    oddities = {
+        "rows without a name": len(rows) - len(named),
+        "rows of a name that comes again later": len(named) - len(by_name),
+        "rows with other than 10 votes": sum(sum(row.votes) != 10 for row in named),
+        "images known to be no faces left out": len(dropped),
+    }
+    notes += [f"{folder.name}: {count} {what}" for what, count in oddities.items() if count]
+    return [by_name[name] for name in kept]

@@ -1,0 +1,86 @@
+"""JAFFE, posed expressions of ten Japanese women."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.errors import missing_root
+from datamodules.files import matching_files
+from datamodules.index import FaceIndex
+from datamodules.labels import JAFFE_CODES
+from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.official import OfficialFaceDataModule
+
+_TREE = """
+jaffe/KA.AN1.39.tiff ...
+"""
+_ORIGIN = "zenodo.org/records/14974867, on request, for non-commercial research"
+# The fields are parted by dots: NA and SU are people as well as expressions.
+_NAME = re.compile(
+    r"(?P<subject>[A-Z]{2})\.(?P<code>AN|DI|FE|HA|NE|SA|SU)\d\.\d+\.tiff?", re.IGNORECASE
+)
+_PUBLISHED = {"NE": 30, "HA": 31, "SU": 30, "SA": 31, "AN": 30, "DI": 29, "FE": 32}
+
+
+class JAFFEDataModule(OfficialFaceDataModule):
+    """JAFFE: 213 grey pictures of 256 x 256 pixels, 10 people, in folds that share nobody.
+
+    Its files::
+
+        jaffe/KA.AN1.39.tiff ...
+
+    Args:
+        strict_counts: Whether other counts than the published ones are an error.
+        **kwargs: See `FaceDataModule`.
+
+    Reference:
+        Lyons et al., Coding facial expressions with Gabor wavelets, FG 1998.
+
+    Deviation:
+        Labels are what the people were asked to pose; the ratings of observers are not used.
+    """
+
+    name = "JAFFE"
+    tree, origin = _TREE, _ORIGIN
+
+    def __init__(self, strict_counts: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._strict_counts = strict_counts
+
+    def read_index(self, root: Path) -> FaceIndex:
+        """Find the pictures, see `read_jaffe`."""
+        return read_jaffe(root, strict_counts=self._strict_counts)
+
+
+def read_jaffe(root: Path, *, strict_counts: bool = False) -> FaceIndex:
+    """Find the pictures of JAFFE.
+
+    Args:
+        root: Folder of the data set, or one or two levels above it.
+        strict_counts: Whether other counts than the published ones are an error.
+
+    Returns:
+        The pictures in the order of their names, each with its person.
+
+    Raises:
+        DatasetError: If the data set is not there.
+    """
+    found = matching_files(root, _NAME)
+    if not found:
+        raise missing_root("JAFFE", root, _TREE, _ORIGIN)
+    codes = [match["code"].upper() for _, match in found]
+    counts = Counter(codes)
+    note = compare_counts("JAFFE", root, counts, _PUBLISHED, strict=strict_counts)
+    return FaceIndex(
+        names=[path.name for path, _ in found],
+        files=[path for path, _ in found],
+        pixels=None,
+        expressions=np.array([JAFFE_CODES[code] for code in codes], np.int8),
+        subjects=[match["subject"].upper() for _, match in found],
+        notes=[note],
+    )

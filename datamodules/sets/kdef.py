@@ -1,0 +1,147 @@
+"""KDEF, the Karolinska Directed Emotional Faces: 70 people, photographed twice from five sides."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.errors import missing_root
+from datamodules.files import matching_files
+from datamodules.index import FaceIndex
+from datamodules.labels import KDEF_CODES
+from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.official import OfficialFaceDataModule
+
+VIEWS = ("FL", "HL", "S", "HR", "FR")
+"""Full left, half left, straight, half right and full right profile."""
+
+_TREE = """
+KDEF/AF01/AF01AFS.JPG ...
+"""
+_ORIGIN = "kdef.se, for non-commercial research"
+# Session, sex, number of the person, expression (AF is afraid), view. The averaged faces of the
+# archive (FAFFL.JPG) have neither session nor person and do not match.
+_CODE = re.compile(r"([AB])([FM])(\d{2})(AF|AN|DI|HA|NE|SA|SU)(FL|HL|HR|FR|S)")
+_NAME = re.compile(r"([AB][FM]\d{2}[A-Z]+)\.jpe?g", re.IGNORECASE)
+_MISNAMED = {"AF31V": "AF31SAHL", "AM31H": "AM31SUHR"}
+# fmt: off
+_UNUSABLE = frozenset((
+    "AF01SUFR", "AF10AFFR", "AF11NEHL", "AF20DIHL", "AM25DIFL",
+    "AM34DIFR", "BF13NEHR", "BM21DIFL", "BM22DIHL", "BM24DIFL",
+))
+# fmt: on
+_PEOPLE, _SESSIONS = 70, 2
+
+
+class KDEFDataModule(OfficialFaceDataModule):
+    """KDEF: 70 people, 7 expressions, 2 sessions and 5 views, 4,900 pictures.
+
+    A person has a folder for each session (AF01 and BF01 are one woman), so folds go by sex and
+    number. The data set has no split of its own.
+
+    Args:
+        views: Views to take: S (straight), HL and HR (half profile), FL and FR (full profile).
+        unusable: Whether to take the ten pictures that are known to be spoilt; all are profiles.
+        strict_counts: Whether another number of pictures than published is an error.
+        **kwargs: See `FaceDataModule`.
+
+    Reference:
+        Lundqvist, Flykt and Oehman, The Karolinska Directed Emotional Faces, 1998.
+
+    Deviation:
+        Two files of the archive are misnamed (AF31V, AM31H); they are read as AF31SAHL and
+        AM31SUHR.
+    """
+
+    name = "KDEF"
+    tree, origin = _TREE, _ORIGIN
+
+    def __init__(
+        self,
+        views: Sequence[str] = ("S",),
+        unusable: bool = False,
+        strict_counts: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._views, self._unusable, self._strict = tuple(views), unusable, strict_counts
+
+    def read_index(self, root: Path) -> FaceIndex:
+        """Find the chosen pictures, see `read_kdef`."""
+        return read_kdef(root, self._views, unusable=self._unusable, strict_counts=self._strict)
+
+
+def read_kdef(
+    root: Path,
+    views: Sequence[str] = ("S",),
+    *,
+    unusable: bool = False,
+    strict_counts: bool = False,
+) -> FaceIndex:
+    """Find the pictures of KDEF.
+
+    Args:
+        root: The folder KDEF, or one or two levels above it.
+        views: Views to take.
+        unusable: Whether to take the ten pictures that are known to be spoilt.
+        strict_counts: Whether another number of pictures than published is an error.
+
+    Returns:
+        One row a picture, in natural order of the names.
+
+    Raises:
+        DatasetError: If there is no picture.
+        ValueError: If a view does not exist.
+    """
+    if not views or not set(views) <= set(VIEWS):
+        raise ValueError(f"data.views must name some of {', '.join(VIEWS)}, but is {list(views)}.")
+    everything = matching_files(root, _NAME, depth=3)
+    if not everything:
+        raise missing_root("KDEF", root, _TREE, _ORIGIN)
+    rows: dict[str, tuple[Path, re.Match[str]]] = {}
+    problems: list[tuple[Path, str]] = []
+    left_out = renamed = 0
+    for path, fields in everything:
+        stem = fields[1].upper()
+        name = _MISNAMED.get(stem, stem)
+        renamed += name != stem
+        code = _CODE.fullmatch(name)
+        if code is None:
+            problems.append((path, "its name is none of KDEF's, like AF01AFS.JPG"))
+        elif code[5] in views:
+            if name in _UNUSABLE and not unusable:
+                left_out += 1
+            elif name in rows:
+                problems.append((path, f"is a second picture {name}, beside {rows[name][0]}"))
+            else:
+                rows[name] = (path, code)
+    codes = [code for _, code in rows.values()]
+    subjects = [code[2] + code[3] for code in codes]
+    counts = Counter(code[5] for code in codes)
+    each = _PEOPLE * len(KDEF_CODES) * _SESSIONS
+    spoilt = Counter() if unusable else Counter(name[6:] for name in _UNUSABLE)
+    return FaceIndex(
+        names=list(rows),
+        files=[path for path, _ in rows.values()],
+        pixels=None,
+        expressions=np.array([KDEF_CODES[code[4]] for code in codes], np.int8),
+        subjects=subjects,
+        problems=problems,
+        notes=[
+            f"{len(everything)} pictures of KDEF, of which the views {', '.join(views)} are taken; "
+            f"{renamed} misnamed files read by their right names, {left_out} spoilt ones left out",
+            f"{len(set(subjects))} people (of {_PEOPLE})",
+            compare_counts(
+                "KDEF",
+                root,
+                counts,
+                {view: each - spoilt[view] for view in views},
+                strict=strict_counts,
+            ),
+        ],
+    )

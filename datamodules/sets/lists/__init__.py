@@ -1,0 +1,1 @@
+"""Formats of the lists that come with data sets."""

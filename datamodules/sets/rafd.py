@@ -1,0 +1,145 @@
+"""RaFD, the Radboud Faces Database: posed faces of 67 models under five cameras and three gazes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.errors import missing_root
+from datamodules.files import matching_files
+from datamodules.index import FaceIndex
+from datamodules.labels import RAFD_CODES
+from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.official import OfficialFaceDataModule
+
+ANGLES = (0, 45, 90, 135, 180)
+"""Angles of the cameras in degrees; 90 looks at the face from the front."""
+GAZES = ("frontal", "left", "right")
+
+_TREE = """
+Rafd090_01_Caucasian_female_angry_frontal.jpg ...
+"""
+_ORIGIN = "rafd.nl, for scientific use, with an account of an accredited university"
+# The last word is the gaze; the first number is the camera.
+_NAME = re.compile(
+    r"Rafd(000|045|090|135|180)_(\d{2})_([A-Za-z]+)_(male|female)_([a-z]+)_(frontal|left|right)"
+    r"\.jpe?g",
+    re.IGNORECASE,
+)
+_MODELS = 67
+
+
+class RaFDDataModule(OfficialFaceDataModule):
+    """RaFD: 67 models, 8 expressions, 3 gazes and 5 cameras, 8,040 pictures in one folder.
+
+    Subjects are the models, whose numbers have gaps. The data set has no split of its own.
+
+    Args:
+        angles: Cameras to take: 0, 45, 90 (from the front), 135, 180.
+        gazes: Gazes to take: frontal, left, right.
+        strict_counts: Whether another number of pictures than published is an error.
+        **kwargs: See `FaceDataModule`.
+
+    Reference:
+        Langner et al., Presentation and validation of the Radboud Faces Database, Cognition and
+        Emotion 2010. The DCGAN paper takes as frontal what the default takes (1,608 pictures), as
+        multi-view all cameras with the gaze frontal (2,680).
+    """
+
+    name = "RaFD"
+    tree, origin = _TREE, _ORIGIN
+
+    def __init__(
+        self,
+        angles: Sequence[int] = (90,),
+        gazes: Sequence[str] = GAZES,
+        strict_counts: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._angles, self._gazes, self._strict = tuple(angles), tuple(gazes), strict_counts
+
+    def read_index(self, root: Path) -> FaceIndex:
+        """Find the chosen pictures, see `read_rafd`."""
+        return read_rafd(root, self._angles, self._gazes, strict_counts=self._strict)
+
+
+def read_rafd(
+    root: Path,
+    angles: Sequence[int] = (90,),
+    gazes: Sequence[str] = GAZES,
+    *,
+    strict_counts: bool = False,
+) -> FaceIndex:
+    """Find the pictures of RaFD.
+
+    Args:
+        root: The folder of the pictures, or one or two levels above it.
+        angles: Cameras to take.
+        gazes: Gazes to take.
+        strict_counts: Whether another number of pictures than published is an error.
+
+    Returns:
+        One row a picture, in natural order of the names.
+
+    Raises:
+        DatasetError: If there is no picture.
+        ValueError: If a camera or a gaze does not exist.
+    """
+    for argument, chosen, known in (("angles", angles, ANGLES), ("gazes", gazes, GAZES)):
+        if not chosen or not set(chosen) <= set(known):
+            raise ValueError(
+                f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
+                f"{list(chosen)}."
+            )
+    everything = matching_files(root, _NAME)
+    if not everything:
+        raise missing_root("RaFD", root, _TREE, _ORIGIN)
+    names: list[str] = []
+    files: list[Path] = []
+    expressions: list[int] = []
+    subjects: list[str] = []
+    problems: list[tuple[Path, str]] = []
+    for path, fields in everything:
+        angle, model, _, _, word, gaze = fields.groups()
+        if int(angle) not in angles or gaze.lower() not in gazes:
+            continue
+        expression = RAFD_CODES.get(word.lower())
+        if expression is None:
+            problems.append((path, f"its name has {word!r}, which is no expression of RaFD"))
+            continue
+        names.append(path.stem)
+        files.append(path)
+        expressions.append(int(expression))
+        subjects.append(model)
+    counts = Counter(expressions)
+    each = _MODELS * len(set(angles)) * len(set(gazes))
+    return FaceIndex(
+        names=names,
+        files=files,
+        pixels=None,
+        expressions=np.array(expressions, np.int8),
+        subjects=subjects,
+        problems=problems,
+        notes=[
+            f"{len(everything)} pictures of RaFD, of which the cameras {_listed(angles)} and the "
+            f"gazes {_listed(gazes)} are taken",
+            f"{len(set(subjects))} models (of {_MODELS})",
+            compare_counts(
+                "RaFD",
+                root,
+                {word: counts[expression] for word, expression in RAFD_CODES.items()},
+                dict.fromkeys(RAFD_CODES, each),
+                strict=strict_counts,
+            ),
+        ],
+    )
+
+
+def _listed(items: Sequence[Any]) -> str:
+    return ", ".join(map(str, items))

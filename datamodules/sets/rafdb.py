@@ -1,0 +1,226 @@
+"""RAF-DB, faces from the web, the seven basic expressions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.errors import DatasetError, missing_root
+from datamodules.index import FaceIndex
+from datamodules.labels import RAFDB_CODES
+from datamodules.recordings import IMAGE_SUFFIXES, find_folder, folders, natural_key, visible
+from datamodules.sets.lists.challenge_lists import embedded_lists, rafdb_lists
+from datamodules.sets.lists.counts import compare_counts
+from datamodules.stills.module import FaceDataModule
+from datamodules.synthetic import write_rafdb
+
+_TREE = """
+basic/EmoLabel/list_patition_label.txt
+basic/Image/aligned/train_00001_aligned.jpg ...
+"""
+_ORIGIN = "whdeng.cn/RAF/model1.html, by e-mail, for non-commercial research"
+_LISTS = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the official one
+_ROW = re.compile(r"((?:train|test)_\d+)\.jpg\s+(\d+)")
+_NAME = re.compile(r"(train_\d{5}|test_\d{4})(?:_aligned)?")
+_PUBLISHED = {
+    "train": dict(zip(range(1, 8), (1290, 281, 717, 4772, 1982, 705, 2524), strict=True)),
+    "test": dict(zip(range(1, 8), (329, 74, 160, 1185, 478, 162, 680), strict=True)),
+}
+
+_Problems = list[tuple[Path, str]]
+
+
+class RAFDBDataModule(FaceDataModule):
+    """RAF-DB basic: 12,271 faces to train on and 3,068 to test, aligned, 100 x 100.
+
+    Its files::
+
+        basic/EmoLabel/list_patition_label.txt
+        basic/Image/aligned/train_00001_aligned.jpg ...
+
+    The copy with a folder for each label, `DATASET/{train,test}/{1..7}/`, is read as well. There
+    is no official validation set: `val_share` of train is cut for it.
+
+    Args:
+        lists: Folder with lists of occluded and turned test faces, see `challenge_lists`; null
+            looks for a folder `lists` in the root.
+        strict_counts: Whether other counts than the published ones are an error.
+        **kwargs: See `FaceDataModule`.
+
+    Reference:
+        Li, Deng and Du, Reliable crowdsourcing and deep locality-preserving learning for
+        expression recognition in the wild, CVPR 2017.
+    """
+
+    name = "RAF-DB"
+
+    def __init__(
+        self, lists: str | None = None, strict_counts: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._lists = None if lists is None else Path(lists).expanduser()
+        self._strict_counts = strict_counts
+
+    def write_embedded(self, folder: Path) -> Path:
+        """Draw the embedded faces, once."""
+        root = folder / "rafdb"
+        write_rafdb(root)
+        return root
+
+    def read_index(self, root: Path) -> FaceIndex:
+        """Find the labelled faces, see `read_rafdb`."""
+        return read_rafdb(root, self._lists, strict_counts=self._strict_counts)
+
+
+def read_rafdb(root: Path, lists: Path | None = None, *, strict_counts: bool = False) -> FaceIndex:
+    """Find the labelled faces of RAF-DB.
+
+    Args:
+        root: Folder of the data set, or one or two levels above it.
+        lists: Folder with lists of hard test faces; None looks for `lists` in the root.
+        strict_counts: Whether other counts than the published ones are an error.
+
+    Returns:
+        The faces in the order of their names, with the official split.
+
+    Raises:
+        DatasetError: If the data set is not there, or is the one of compound expressions.
+    """
+    problems: _Problems = []
+    labels_folder = _find_labels(root)
+    if labels_folder is not None:
+        found = _official(labels_folder, problems)
+    else:
+        copy = _folders_of_labels(root)
+        if copy is None:
+            raise missing_root("RAF-DB", root, _TREE, _ORIGIN)
+        found = _from_folders(copy, problems)
+    names = sorted(found, key=lambda name: (name.startswith("test"), natural_key(name)))
+    codes = [found[name][0] for name in names]
+    splits = [name.partition("_")[0] for name in names]
+    expressions = np.array([RAFDB_CODES[code] for code in codes], np.int8)
+    notes = [_compare(root, splits, codes, strict_counts)]
+    lists = lists or embedded_lists(root)
+    subsets = {}
+    if lists is not None:
+        hard = rafdb_lists(lists, names, expressions)
+        subsets, notes = hard.subsets, notes + hard.notes
+    return FaceIndex(
+        names=names,
+        files=[found[name][1] for name in names],
+        pixels=None,
+        expressions=expressions,
+        splits=splits,
+        subsets=subsets,
+        problems=problems,
+        notes=notes,
+    )
+
+
+def _find_labels(root: Path) -> Path | None:
+    """Find the folder EmoLabel, but not that of the compound expressions."""
+    found = find_folder(root, ("EmoLabel",))
+    if found is None or found.parent.name.lower() != "compound":
+        return found
+    beside = [path / found.name for path in folders(found.parent.parent) if path != found.parent]
+    basic = next((path for path in beside if path.is_dir()), None)
+    if basic is None:
+        raise DatasetError(
+            f"{found.parent} is RAF-DB's set of compound expressions; expected the set basic."
+        )
+    return basic
+
+
+def _official(labels_folder: Path, problems: _Problems) -> dict[str, tuple[int, Path]]:
+    """Read the list of labels, and find the image of each line."""
+    listing = next((labels_folder / n for n in _LISTS if (labels_folder / n).is_file()), None)
+    if listing is None:
+        raise DatasetError(f"{labels_folder} holds no {_LISTS[0]}; unpack RAF-DB again.")
+    images = find_folder(labels_folder.parent, ("aligned",))
+    if images is None:
+        raise DatasetError(
+            f"{labels_folder.parent} has no folder Image/aligned; unpack aligned.zip there."
+        )
+    nested = [path for path in folders(images) if path.name.lower() == "aligned"]
+    files = _images(nested[0] if nested else images)
+    found = {}
+    seen = set()
+    for number, line in enumerate(listing.read_text("utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        row = _ROW.fullmatch(line.strip())
+        if row is None or not _NAME.fullmatch(row[1]) or int(row[2]) not in RAFDB_CODES:
+            problems.append(
+                (listing, f"line {number} is {line.strip()!r}, not an image and a label 1 to 7")
+            )
+            continue
+        name, code = row[1], int(row[2])
+        if name in seen:
+            problems.append((listing, f"line {number} names {name} a second time"))
+        elif name not in files:
+            problems.append((images / f"{name}_aligned.jpg", "is in the list but not there"))
+        else:
+            found[name] = (code, files[name])
+        seen.add(name)
+    if not seen:
+        raise DatasetError(
+            f"{listing} is no list of RAF-DB's set basic; expected lines like train_00001.jpg 5."
+        )
+    problems.extend((files[name], "has no label in the list") for name in files if name not in seen)
+    return found
+
+
+def _folders_of_labels(root: Path) -> Path | None:
+    """Find the folder above `train/1` to `train/7` of the copy."""
+    train = find_folder(root, ("train",))
+    if train is None or not (train / "1").is_dir():
+        return None
+    return train.parent
+
+
+def _from_folders(copy: Path, problems: _Problems) -> dict[str, tuple[int, Path]]:
+    """Read the copy that has a folder for each label."""
+    places: dict[str, list[tuple[int, Path]]] = {}
+    for split in ("train", "test"):
+        for code in sorted(RAFDB_CODES):
+            folder = copy / split / str(code)
+            for name, path in _images(folder).items() if folder.is_dir() else ():
+                if name.startswith(split):
+                    places.setdefault(name, []).append((code, path))
+                else:
+                    problems.append((path, f"lies in the folder {split}"))
+    several = [where for where in places.values() if len(where) > 1]
+    problems.extend(
+        (path, f"is {where[0][1]} with another label") for where in several for _, path in where[1:]
+    )
+    return {name: where[0] for name, where in places.items() if len(where) == 1}
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """List the images of a folder by the names that the list of labels has for them."""
+    found = {}
+    for path in visible(folder):
+        name = _NAME.fullmatch(path.stem)
+        if name is not None and path.suffix.lower() in IMAGE_SUFFIXES:
+            found[name[1]] = path
+    return found
+
+
+def _compare(root: Path, splits: list[str], codes: list[int], strict: bool) -> str:
+    counts = Counter(zip(splits, codes, strict=True))
+    published = {
+        f"{split} {RAFDB_CODES[code].name.lower()}": (split, code, count)
+        for split, part in _PUBLISHED.items()
+        for code, count in part.items()
+    }
+    return compare_counts(
+        "RAF-DB",
+        root,
+        {name: counts[split, code] for name, (split, code, _) in published.items()},
+        {name: count for name, (_, _, count) in published.items()},
+        strict=strict,
+    )

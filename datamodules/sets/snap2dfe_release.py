@@ -1,0 +1,245 @@
+r"""SNaP-2DFe as its authors hand it out, whose folder and file names are not public.
+
+The user describes the names by one regular expression with named groups; this module joins what
+it matches into pairs of recordings and draws the grid of what was found.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.errors import BadSample, DatasetError
+from datamodules.labels import Expression
+from datamodules.recordings import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    FrameFolder,
+    Index,
+    Recording,
+    Sequence,
+    frame_folder,
+    natural_key,
+    open_video,
+)
+
+GROUPS = ("subject", "movement", "expression", "camera")
+
+_MOVEMENTS = {
+    "static": ("static", "none", "nothing", "neutral", "no", "still"),
+    "translation": ("translation", "translation-x", "translationx", "tx", "x"),
+    "yaw": ("yaw",),
+    "pitch": ("pitch",),
+    "roll": ("roll",),
+    "diagonal": ("diagonal", "diag"),
+}
+_EXPRESSIONS = {
+    Expression.NEUTRAL: ("neutral", "none", "ne"),
+    Expression.HAPPINESS: ("happiness", "happy", "joy", "ha"),
+    Expression.SURPRISE: ("surprise", "surprised", "su"),
+    Expression.SADNESS: ("sadness", "sad", "sa"),
+    Expression.ANGER: ("anger", "angry", "an"),
+    Expression.DISGUST: ("disgust", "disgusted", "di"),
+    Expression.FEAR: ("fear", "afraid", "fe"),
+}
+_CAMERAS = {
+    1: ("1", "cam1", "camera1", "helmet", "f", "frontal"),
+    2: ("2", "cam2", "camera2", "nf", "fixed"),
+}
+_MOVEMENT_OF = {token: name for name, tokens in _MOVEMENTS.items() for token in tokens}
+_EXPRESSION_OF = {token: name for name, tokens in _EXPRESSIONS.items() for token in tokens}
+_CAMERA_OF = {token: name for name, tokens in _CAMERAS.items() for token in tokens}
+
+
+@dataclass(frozen=True, order=True)
+class _Cell:
+    """One performance: who, which head movement, which expression."""
+
+    subject: str
+    movement: str
+    expression: Expression
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile the user's expression.
+
+    Args:
+        pattern: Regular expression over paths below the root, with `/` between folders.
+
+    Returns:
+        The expression, blind to case.
+
+    Raises:
+        ValueError: If it is no regular expression or lacks a named group.
+    """
+    try:
+        compiled = re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"raw_pattern {pattern!r} is not a regular expression: {error}.") from None
+    if missing := [group for group in GROUPS if group not in compiled.groupindex]:
+        raise ValueError(
+            f"raw_pattern {pattern!r} lacks the named groups {', '.join(missing)}; write them as "
+            f"(?P<{missing[0]}>...)."
+        )
+    return compiled
+
+
+def read_raw(root: Path, pattern: str, apex: float) -> Index:
+    """Find the recordings of the raw release.
+
+    Args:
+        root: Folder of the release.
+        pattern: Regular expression that matches the whole path below the root of each frame (if
+            it has a group `frame`), else of each video (.avi, .mp4, .mov, .mkv) or folder of
+            frames. Named groups: subject, movement, expression, camera.
+        apex: Position of the apex in a recording, from 0 (first frame) to 1 (last).
+
+    Returns:
+        The index; its last note is the grid of what was found, with its gaps.
+
+    Raises:
+        ValueError: If the pattern is unusable.
+        DatasetError: If it matches nothing.
+    """
+    compiled = compile_pattern(pattern)
+    index = Index()
+    cells: dict[_Cell, dict[int, Recording]] = {}
+    for match, recording in _recordings(root, compiled, index):
+        if (named := _name(match, recording, index)) is None:
+            continue
+        cell, camera = named
+        taken = cells.setdefault(cell, {})
+        if camera in taken:
+            index.problem(recording.path, f"is a second take beside {taken[camera].path}")
+        else:
+            taken[camera] = recording
+    if not cells and not index.problems:
+        examples = ", ".join(path.relative_to(root).as_posix() for path in _some_files(root))
+        raise DatasetError(
+            f"raw_pattern {pattern!r} matches no video, folder or frame below {root}; "
+            f"there are for instance: {examples or 'no files'}."
+        )
+    for cell in sorted(cells, key=lambda c: (natural_key(c.subject), c.movement, c.expression)):
+        _add(cell, cells[cell], apex, index)
+    index.notes.append(_grid(cells))
+    return index
+
+
+def _recordings(
+    root: Path, pattern: re.Pattern[str], index: Index
+) -> Iterator[tuple[re.Match[str], Recording]]:
+    """Walk the tree and yield each recording with the match of its name."""
+    if "frame" in pattern.groupindex:
+        yield from _from_frames(root, pattern)
+        return
+    for path in _walk(root):
+        match = pattern.fullmatch(path.relative_to(root).as_posix())
+        if match is None:
+            continue
+        if path.is_dir():
+            yield match, frame_folder(path)
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            try:
+                yield match, open_video(path)
+            except BadSample as bad:
+                index.problem(bad.path, bad.reason)
+
+
+def _from_frames(root: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], Recording]]:
+    """Group frames that agree in all groups but `frame`."""
+    first: dict[tuple[str, ...], re.Match[str]] = {}
+    names: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for path in _walk(root):
+        name = path.relative_to(root).as_posix()
+        match = pattern.fullmatch(name)
+        if match is None or path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        group = tuple(match[g].lower() for g in GROUPS)
+        first.setdefault(group, match)
+        names.setdefault(group, []).append((match["frame"], name))
+    for group, frames in names.items():
+        frames.sort(key=lambda frame: natural_key(frame[0]))
+        yield first[group], FrameFolder(root, tuple(name for _, name in frames))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
+        for name in (*below, *sorted(files)):
+            if not name.startswith("."):
+                yield Path(folder) / name
+
+
+def _some_files(root: Path, count: int = 3) -> list[Path]:
+    return [path for path in _walk(root) if path.is_file()][:count]
+
+
+def _name(match: re.Match[str], recording: Recording, index: Index) -> tuple[_Cell, int] | None:
+    """Translate the tokens of a name; what cannot be read is a problem."""
+    tokens = {group: match[group].lower() for group in GROUPS}
+    movement = _MOVEMENT_OF.get(tokens["movement"])
+    expression = _EXPRESSION_OF.get(tokens["expression"])
+    camera = _CAMERA_OF.get(tokens["camera"])
+    read = {"movement": movement, "expression": expression, "camera": camera}
+    path = recording.path if recording.path.name else match.string
+    for group, value in read.items():
+        if value is None:
+            index.problem(path, f"its {group} {match[group]!r} is unknown")
+    if movement is None or expression is None or camera is None:
+        return None
+    return _Cell(match["subject"], movement, expression), camera
+
+
+def _add(cell: _Cell, cameras: dict[int, Recording], apex: float, index: Index) -> None:
+    """Add the sequence of one cell of the grid, or say why it cannot be."""
+    name = f"{cell.subject}/{cell.movement}-{cell.expression.name.lower()}"
+    if len(cameras) < 2:
+        ((camera, recording),) = cameras.items()
+        index.problem(recording.path, f"has no counterpart of camera {3 - camera} ({name})")
+        return
+    frontal, posed = cameras[1], cameras[2]
+    if len(frontal) != len(posed):
+        index.problem(posed.path, f"has {len(posed)} frames, but {frontal.path} has {len(frontal)}")
+    shorter = min(frontal, posed, key=len)
+    length = 1 + round(apex * (len(shorter) - 1))
+    if length < 2:
+        index.problem(shorter.path, f"has {len(shorter)} frame(s) up to the apex; 2 are needed")
+        return
+    index.sequences.append(
+        Sequence(name, cell.subject, cell.expression, frontal, posed, length, cell.movement)
+    )
+
+
+def _grid(cells: dict[_Cell, dict[int, Recording]]) -> str:
+    """Draw subjects by movements, each with the recordings found of those the grid expects."""
+    subjects = sorted({cell.subject for cell in cells}, key=natural_key)
+    movements = [name for name in _MOVEMENTS if any(cell.movement == name for cell in cells)]
+    expressions = sorted({cell.expression for cell in cells})
+    found = Counter((c.subject, c.movement) for c, cameras in cells.items() for _ in cameras)
+    expected = 2 * len(expressions)
+    lines = [
+        f"Raw release: {len(subjects)} subjects x {len(movements)} movements x "
+        f"{len(expressions)} expressions x 2 cameras = "
+        f"{len(subjects) * len(movements) * expected} recordings, "
+        f"{sum(found.values())} found (published: 15 x 6 x 7 x 2 = 1260)"
+    ]
+    width = max([len(subject) for subject in subjects], default=0)
+    lines.append(" " * width + "".join(f"{name:>13}" for name in movements))
+    for subject in subjects:
+        counts = (f"{found[subject, name]}/{expected}" for name in movements)
+        lines.append(f"{subject:<{width}}" + "".join(f"{count:>13}" for count in counts))
+    for subject in subjects:
+        for movement in movements:
+            gaps = [
+                f"{expression.name.lower()} cam{camera}"
+                for expression in expressions
+                for camera in (1, 2)
+                if camera not in cells.get(_Cell(subject, movement, expression), {})
+            ]
+            if gaps:
+                lines.append(f"missing: {subject} {movement}: {', '.join(gaps)}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Still faces: decoded once, augmented on the device, and their DataModule."""

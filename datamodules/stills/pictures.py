@@ -1,0 +1,242 @@
+"""Faces to predict on: in an image, a video, or a folder with such things at any depth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import cv2.data
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
+
+from datamodules.errors import BadSample, DatasetError, OnBadSample
+from datamodules.faces import Box, crop, loose_box
+from datamodules.images import read_image
+from datamodules.motion.pairs import grey
+from datamodules.recordings import IMAGE_SUFFIXES, VIDEO_SUFFIXES, folders, open_video, visible
+from datamodules.stills.reader import FACE_MARGIN, FaceCrop, resize_face
+
+_EXPECTED = (
+    "expected an image (.png, .jpg, .bmp, .tif), a video (.avi, .mp4, .mov, .mkv), or a folder "
+    "with such files"
+)
+_SMALLEST = 0.05  # of a picture's shorter side: a group has smaller faces than a portrait
+_DETECTION_SIDE = 960  # longer side at which is searched, so that such a face has some 30 pixels
+_NEIGHBOURS = 5  # hits that make a face; of one face the best hit counts, of many each false one
+
+FACES_PER_FRAME = 1_000
+FRAMES_PER_FILE = 1_000_000
+"""`sample_id` counts faces in a frame, frames in a file, and files, in steps of these."""
+
+_log = logging.getLogger(__name__)
+
+
+class Face(NamedTuple):
+    """A face in a picture.
+
+    Attributes:
+        image: uint8 [size, size] or [size, size, 3].
+        sample_id: Its number.
+        source: Name of its file below the input.
+        frame: Index of its frame from 0.
+        box: What was cut out.
+    """
+
+    image: NDArray[np.uint8]
+    sample_id: int
+    source: str
+    frame: int
+    box: Box
+
+
+class FaceFinder:
+    """Finds every face of a picture; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._cascade: Any = cv2.CascadeClassifier(
+            cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
+        )
+
+    def __call__(self, image: NDArray[np.uint8]) -> list[Box]:
+        """Find the faces of a picture.
+
+        Args:
+            image: [H, W] grey.
+
+        Returns:
+            Boxes around brows, cheeks and chins, from left to right.
+
+        Reference:
+            Viola and Jones, Rapid object detection using a boosted cascade of simple features,
+            CVPR 2001; OpenCV's haarcascade_frontalface_alt2.
+        """
+        scale = min(1.0, _DETECTION_SIDE / max(image.shape))
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        side = round(_SMALLEST * min(small.shape))
+        found = self._cascade.detectMultiScale(
+            cv2.equalizeHist(small),
+            scaleFactor=1.1,
+            minNeighbors=_NEIGHBOURS,
+            minSize=(side, side),
+        )
+        boxes = (Box(*(round(float(value) / scale) for value in box)) for box in found)
+        return sorted(boxes)[:FACES_PER_FRAME]
+
+
+def find_inputs(path: Path) -> list[Path]:
+    """List all images and videos of an input.
+
+    Args:
+        path: An image, a video, or a folder with such files at any depth.
+
+    Returns:
+        The files, those of a folder before those of its folders, in natural order.
+
+    Raises:
+        DatasetError: If there is no such input, or it holds neither images nor videos.
+    """
+    if not path.exists():
+        raise DatasetError(f"There is no input {path}; {_EXPECTED}.")
+    files = list(_walk(path))
+    if not files:
+        raise DatasetError(f"The input {path} has neither images nor videos; {_EXPECTED}.")
+    return files
+
+
+def input_name(files: list[Path], root: Path, sample_id: int) -> str:
+    """Name a face: its file, the frame of a video from 1, and which face from 1.
+
+    Args:
+        files: The files of the input.
+        root: Folder from which they are named.
+        sample_id: Number of the face.
+    """
+    frames, face = divmod(sample_id, FACES_PER_FRAME)
+    number, frame = divmod(frames, FRAMES_PER_FILE)
+    file = files[number]
+    moment = f":{frame + 1}" if _is_video(file) else ""
+    return f"{file.relative_to(root).as_posix()}{moment}#{face + 1}"
+
+
+class FaceStream(IterableDataset[dict[str, Any]]):
+    """Faces of pictures and videos, a batch at a time.
+
+    Pictures are decoded as they are needed and forgotten with their batch, so an input of any
+    length takes the memory of one batch. At the end the log says in how many pictures and frames
+    no face was found.
+
+    Args:
+        files: Images and videos.
+        root: Folder from which they are named.
+        size: Side of the faces, in pixels.
+        colour: Whether they are RGB rather than grey.
+        crop: detect: every face of a picture; none: each picture is a face.
+        batch_size: Faces a batch.
+        on_bad_sample: raise at a file that cannot be read, or skip and count it.
+        rank: Number of this process, which takes every `world`-th file.
+        world: Number of processes.
+
+    Attributes:
+        pictures: Pictures and frames seen so far.
+        without_face: Those in which no face was found.
+    """
+
+    def __init__(
+        self,
+        files: list[Path],
+        *,
+        root: Path,
+        size: int,
+        colour: bool,
+        crop: FaceCrop,
+        batch_size: int,
+        on_bad_sample: OnBadSample = "raise",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._files = files
+        self._root = root
+        self._size = size
+        self._colour = colour
+        self._crop = crop
+        self._batch_size = batch_size
+        self._on_bad_sample = on_bad_sample
+        self._numbers = range(rank, len(files), world)
+        self.pictures = 0
+        self.without_face = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.pictures = self.without_face = 0
+        waiting: list[Face] = []
+        for face in self._faces():
+            waiting.append(face)
+            if len(waiting) == self._batch_size:
+                yield _batch(waiting)
+                waiting = []
+        if waiting:
+            yield _batch(waiting)
+        if self.without_face:
+            _log.warning(
+                "No face was found in %d of %d pictures and frames; where they are faces already, "
+                "set data.input_crop to none.",
+                self.without_face,
+                self.pictures,
+            )
+
+    def _faces(self) -> Iterator[Face]:
+        find = FaceFinder()
+        for number in self._numbers:
+            file = self._files[number]
+            name = file.relative_to(self._root).as_posix()
+            try:
+                for frame, picture in enumerate(self._frames(file)):
+                    first = (number * FRAMES_PER_FILE + frame) * FACES_PER_FRAME
+                    boxes = self._boxes(picture, find)
+                    self.pictures += 1
+                    self.without_face += not boxes
+                    for i, box in enumerate(boxes):
+                        face = resize_face(crop(picture, box), self._size)
+                        yield Face(face, first + i, name, frame, box)
+            except BadSample as error:
+                if self._on_bad_sample == "raise":
+                    raise
+                _log.warning("Skipped %s: %s.", error.path, error.reason)
+
+    def _frames(self, file: Path) -> Iterator[NDArray[np.uint8]]:
+        if _is_video(file):
+            return open_video(file).frames(colour=self._colour)
+        return iter([read_image(file, colour=self._colour)])
+
+    def _boxes(self, picture: NDArray[np.uint8], find: FaceFinder) -> list[Box]:
+        if self._crop == "none":
+            return [Box(0, 0, picture.shape[1], picture.shape[0])]
+        return [loose_box(face, FACE_MARGIN, picture.shape) for face in find(grey(picture))]
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            yield path
+        return
+    yield from (f for inside in visible(path) if inside.is_file() for f in _walk(inside))
+    for folder in folders(path):
+        yield from _walk(folder)
+
+
+def _is_video(file: Path) -> bool:
+    return file.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _batch(faces: list[Face]) -> dict[str, Any]:
+    return {
+        "image": torch.from_numpy(np.stack([face.image for face in faces])),
+        "sample_id": torch.tensor([face.sample_id for face in faces]),
+        "source": [face.source for face in faces],
+        "frame": torch.tensor([face.frame for face in faces]),
+        "box": torch.tensor([face.box for face in faces]),
+    }

@@ -1,0 +1,196 @@
+"""Faces of a data set, decoded once: cut out, resized, and kept as bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules import faces, images
+from datamodules.errors import BadSample, BadSamples, OnBadSample
+from datamodules.faces import Box, crop, detect_face, loose_box
+from datamodules.images import read_image
+from datamodules.index import FaceIndex
+from datamodules.motion.pairs import grey
+from datamodules.store.cache import Cache, build_cache
+from datamodules.store.fingerprint import code_digest, files_digest
+from datamodules.store.rows import ArraySpec
+
+FaceCrop = Literal["none", "detect"]
+
+FACE_MARGIN = 1.2
+"""Side of the square around a detected face in sides of the detector's box.
+
+The box ends at the brows and the chin; 1.2 shows both with their surroundings, which is about
+what the aligned images of the public data sets show.
+"""
+
+_LOOKED_AT = 128  # images, evenly over the data set, that tell whether it is coloured
+
+
+class FaceReader:
+    """Computes the rows of the cache; many threads may call it at once.
+
+    Args:
+        index: The data set.
+        size: Side of the cached images.
+        colour: Whether they are RGB rather than grey; an index of pixels has grey images only.
+        crop: none: take the whole image; detect: cut out the largest face. The boxes of the
+            index, where it has some, come before both.
+    """
+
+    def __init__(self, index: FaceIndex, size: int, colour: bool, crop: FaceCrop) -> None:
+        self._index = index
+        self._size = size
+        self._colour = colour
+        self._crop = crop
+
+    def specs(self) -> dict[str, ArraySpec]:
+        """Describe the array: `image`, uint8 [size, size] grey or [size, size, 3] RGB."""
+        shape = (self._size, self._size)
+        return {"image": ArraySpec((*shape, 3) if self._colour else shape, "uint8")}
+
+    def row(self, row: int) -> Mapping[str, NDArray[Any]]:
+        """Read an image.
+
+        Args:
+            row: Its number in the index.
+
+        Returns:
+            The array of `specs`.
+
+        Raises:
+            BadSample: If the file is unusable, or no face is found in it.
+        """
+        image = _read(self._index, row, colour=self._colour)
+        box = self._box(row, image)
+        return {"image": resize_face(image if box is None else crop(image, box), self._size)}
+
+    def _box(self, row: int, image: NDArray[np.uint8]) -> Box | None:
+        name = self._index.names[row] if self._index.files is None else self._index.files[row]
+        if self._index.boxes is not None:
+            box = Box(*self._index.boxes[row].tolist())
+            if min(box.width, box.height) < 1:
+                raise BadSample(name, f"its face box {tuple(box)} is empty")
+            if not _meets(box, image.shape):
+                raise BadSample(name, f"its face box {tuple(box)} lies outside of the image")
+            return box
+        if self._crop == "none":
+            return None
+        found = detect_face(grey(image))
+        if found is None:
+            raise BadSample(name, "no face was found in this image")
+        return loose_box(found, FACE_MARGIN, image.shape)
+
+
+def open_face_cache(
+    index: FaceIndex,
+    root: Path,
+    folder: Path,
+    *,
+    name: str,
+    size: int,
+    colour: bool,
+    crop: FaceCrop,
+    on_bad_sample: OnBadSample,
+) -> Cache:
+    """Open the cache of a data set with a row for each of its images; build what is missing.
+
+    It depends neither on labels nor on parts, so that all label rules, class sets and folds of a
+    data set share one.
+
+    Args:
+        index: The data set.
+        root: Folder from which files are named.
+        folder: Where caches live.
+        name: Name of the data set.
+        size: Side of the cached images.
+        colour: Whether they are RGB rather than grey.
+        crop: See `FaceReader`.
+        on_bad_sample: Whether bad samples are an error.
+
+    Returns:
+        The cache; its array is `image`.
+
+    Raises:
+        BadSamples: All that is wrong with index and images, where it may not be skipped.
+    """
+    reader = FaceReader(index, size, colour, crop)
+    boxes = None if index.boxes is None else index.boxes.astype("<i8").tobytes()
+    fingerprint = {
+        "images": _images_digest(index, root),
+        "names": index.names_hash(),
+        "boxes": None if boxes is None else hashlib.sha256(boxes).hexdigest(),
+        "crop": crop,
+        "code": code_digest(faces, images, sys.modules[__name__]),
+    }
+    problems = [(str(path), reason) for path, reason in index.problems]
+    try:
+        cache = build_cache(
+            folder,
+            fingerprint,
+            len(index),
+            reader.specs(),
+            reader.row,
+            on_bad_sample,
+            label=f"{name.lower()}-faces",
+        )
+    except BadSamples as error:
+        raise BadSamples([*problems, *error.bad]) from None
+    if problems and on_bad_sample == "raise":
+        raise BadSamples(problems)
+    return cache
+
+
+def is_coloured(index: FaceIndex) -> bool:
+    """Look at some images, evenly over the data set, and tell whether any is coloured."""
+    if index.files is None:
+        return False
+    rows = np.linspace(0, len(index), min(len(index), _LOOKED_AT), endpoint=False)
+    for row in rows:
+        try:
+            image = _read(index, int(row), colour=True)
+        except BadSample:
+            continue  # the cache will name it
+        if (image[..., :1] != image[..., 1:]).any():
+            return True
+    return False
+
+
+def resize_face(face: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Resize a face to a square, whatever its proportions.
+
+    Args:
+        face: [H, W] or [H, W, 3].
+        size: Side of the square.
+
+    Returns:
+        [size, size] or [size, size, 3].
+    """
+    shrinks = size <= min(face.shape[:2])
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(face, (size, size), interpolation=interpolation), np.uint8)
+
+
+def _read(index: FaceIndex, row: int, *, colour: bool) -> NDArray[np.uint8]:
+    if index.pixels is not None:
+        return np.asarray(index.pixels[row], np.uint8)
+    return read_image((index.files or [])[row], colour=colour)
+
+
+def _meets(box: Box, shape: tuple[int, ...]) -> bool:
+    """Tell whether a box has a part of the image in it."""
+    right, bottom = box.left + box.width, box.top + box.height
+    return right > 0 and bottom > 0 and box.left < shape[1] and box.top < shape[0]
+
+
+def _images_digest(index: FaceIndex, root: Path) -> str:
+    if index.pixels is not None:
+        return hashlib.sha256(np.ascontiguousarray(index.pixels).data).hexdigest()
+    return files_digest(index.files or [], root)

@@ -1,0 +1,304 @@
+"""Arrays that are computed once from a data set, kept on disk, and memory-mapped ever after.
+
+A cache lives in `<folder>/<label>-<key>/`, where the key is the hash of what made it: whatever
+changes makes another cache, and the folder may be deleted at any time. It is built in a sibling
+`.building` under a lock and renamed when whole, so these hold:
+
+- A build that is killed goes on where it was; a row counts as done only with its checksum.
+- Of several processes one builds, and the others wait for it.
+- A cache with a wrong size or checksum is never used: its damaged rows are computed again.
+- A full disk is an error at the start, and nothing is left that looks whole.
+
+Rows are computed by threads, because OpenCV releases the interpreter lock, and threads die with
+their process where child processes would go on.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
+from datamodules.store.rows import ArraySpec, RowStore
+from datamodules.store.threads import cores, for_each
+
+Compute = Callable[[int], Mapping[str, NDArray[Any]]]
+
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+
+_log = logging.getLogger(__name__)
+
+# What this process has checked already: path and state of the files of a cache.
+_checked: set[tuple[object, ...]] = set()
+
+
+class Cache:
+    """A finished cache.
+
+    It pickles as its path, so that workers of a loader map the files instead of copying them;
+    data sets should hold the cache rather than its arrays.
+
+    Args:
+        path: Folder of the cache.
+
+    Attributes:
+        path: Folder of the cache.
+        key: Hash of what made it.
+        arrays: Read-only memory maps [rows, ...] by their names.
+        valid: bool [rows], false for the rows of bad samples, which hold nothing.
+        bad: (path, reason) of the bad samples, each once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        manifest = _read_manifest(path)
+        self.path = path
+        self.key: str = manifest["key"]
+        self.arrays: dict[str, NDArray[Any]] = {
+            name: np.load(path / f"{name}.npy", mmap_mode="r") for name in manifest["arrays"]
+        }
+        self.valid = np.ones(manifest["rows"], np.bool_)
+        self.valid[[row for row, _, _ in manifest["bad"]]] = False
+        self.bad = list(dict.fromkeys((name, reason) for _, name, reason in manifest["bad"]))
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[Path]]:
+        return Cache, (self.path,)
+
+
+def build_cache(
+    folder: Path,
+    fingerprint: Mapping[str, Any],
+    rows: int,
+    arrays: Mapping[str, ArraySpec],
+    compute: Compute,
+    on_bad_sample: OnBadSample = "raise",
+    workers: int | None = None,
+    label: str = "cache",
+) -> Cache:
+    """Open the cache of what the fingerprint describes, after building what is missing of it.
+
+    Args:
+        folder: Where caches live.
+        fingerprint: All that the rows depend on, of JSON types: files, sizes, parameters, code.
+        rows: Number of rows.
+        arrays: What the arrays hold, by their names.
+        compute: Computes a row of each array, or raises `BadSample`. Threads call it.
+        on_bad_sample: raise: name all bad samples in one error, after all rows were tried; skip:
+            keep what is good.
+        workers: Threads; all cores where None.
+        label: Beginning of the cache's name, and name of the progress bar.
+
+    Returns:
+        The cache.
+
+    Raises:
+        BadSamples: If there are bad samples and they may not be skipped, or nothing is good.
+        DatasetError: If the folder cannot be written or the disk is full.
+        ValueError: If there are no rows.
+    """
+    if rows < 1:
+        raise ValueError(f"The {label} cache needs at least one row, but got {rows}.")
+    described = {
+        "format": _FORMAT,
+        "rows": rows,
+        "arrays": {name: [list(spec.shape), spec.dtype] for name, spec in arrays.items()},
+        "fingerprint": dict(fingerprint),
+    }
+    key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    path = folder / f"{label}-{key[:12]}"
+    builder = _Builder(path, {"key": key, **described}, arrays, workers or cores(), label)
+    try:
+        with _locked(path, fcntl.LOCK_SH):
+            cache = builder.open()
+        if cache is None:
+            with _locked(path, fcntl.LOCK_EX):
+                # Another process may have been faster.
+                cache = builder.open() or builder.build(compute, on_bad_sample)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        needed = sum(rows * np.dtype(t).itemsize * int(np.prod(s)) for s, t in arrays.values())
+        raise DatasetError(
+            f"The disk is full: the cache {path} needs {needed / 1e9:.2f} GB, and "
+            f"{shutil.disk_usage(folder).free / 1e9:.2f} GB are free. Make room, or set cache_dir "
+            "to a folder on another disk."
+        ) from error
+    if cache.bad:
+        if on_bad_sample == "raise":
+            raise BadSamples(cache.bad)
+        named = "; ".join(f"{name}: {reason}" for name, reason in cache.bad[:5])
+        _log.warning(
+            "Skipped %d of %d samples of %s: %s%s",
+            rows - int(cache.valid.sum()),
+            rows,
+            label,
+            named,
+            "; ..." if len(cache.bad) > 5 else "",
+        )
+    return cache
+
+
+class _Builder:
+    """Opens, checks and builds one cache; its caller holds the lock."""
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        arrays: Mapping[str, ArraySpec],
+        workers: int,
+        label: str,
+    ) -> None:
+        self._path = path
+        self._manifest = manifest
+        self._rows: int = manifest["rows"]
+        self._arrays = arrays
+        self._workers = workers
+        self._label = label
+
+    def open(self) -> Cache | None:
+        """Open the cache if it is there and whole; a process checks it once."""
+        if not self._path.exists():
+            return None
+        try:
+            cache = Cache(self._path)
+            if cache.key != self._manifest["key"]:
+                raise ValueError("it belongs to something else")
+            state = _state(self._path)
+            if state not in _checked:
+                with RowStore(self._path, self._rows, self._arrays, writable=False) as store:
+                    damaged = cache.valid & ~self._intact(store, cache.valid)
+                if damaged.any():
+                    raise ValueError(f"{int(damaged.sum())} rows differ from their checksums")
+                _checked.add(state)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("The cache %s is damaged and will be repaired: %s.", self._path, error)
+            return None
+        return cache
+
+    def build(self, compute: Compute, on_bad_sample: OnBadSample) -> Cache:
+        """Compute the rows that are missing or damaged, and name the whole a cache."""
+        building = self._path.with_name(f"{self._path.name}.building")
+        if self._path.exists():  # damaged, but most of its rows may be whole
+            shutil.rmtree(building, ignore_errors=True)
+            self._path.rename(building)
+        building.mkdir(exist_ok=True)
+        try:
+            store = RowStore(building, self._rows, self._arrays, writable=True)
+        except OSError:
+            # What was reserved would keep the disk full.
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        bad: dict[int, BadSample] = {}
+        with store:
+            missing = ~self._intact(store, store.written())
+
+            def work(row: int) -> None:
+                try:
+                    store.write(row, compute(row))
+                except BadSample as error:
+                    bad[row] = error
+
+            for_each(
+                np.flatnonzero(missing).tolist(),
+                work,
+                f"{self._label}: computing",
+                total=self._rows,
+                workers=self._workers,
+            )
+            found = [(row, bad[row].path, bad[row].reason) for row in sorted(bad)]
+            if len(bad) == self._rows or (bad and on_bad_sample == "raise"):
+                raise BadSamples([(path, reason) for _, path, reason in found])
+            store.sync()
+        _write_manifest(building, {**self._manifest, "bad": found})
+        _sync_folder(building)
+        building.rename(self._path)
+        _sync_folder(self._path.parent)
+        _checked.add(_state(self._path))
+        return Cache(self._path)
+
+    def _intact(self, store: RowStore, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Compare rows with their checksums."""
+        intact = np.zeros(self._rows, np.bool_)
+
+        def work(row: int) -> None:
+            intact[row] = store.intact(row)
+
+        for_each(
+            np.flatnonzero(rows).tolist(),
+            work,
+            f"{self._label}: checking",
+            total=self._rows,
+            workers=self._workers,
+            delay=2.0,  # most caches are checked in a blink
+        )
+        return intact
+
+
+@contextmanager
+def _locked(path: Path, mode: int) -> Iterator[None]:
+    """Hold the lock of a cache; the kernel lets go of it when the process dies."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise DatasetError(
+            f"The cache folder {path.parent} cannot be written ({error.strerror}); set cache_dir "
+            "to a folder that can."
+        ) from error
+    try:
+        try:
+            fcntl.flock(file, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.warning("Another process is at the cache %s; waiting for it.", path)
+            fcntl.flock(file, mode)
+        yield
+    finally:
+        os.close(file)
+
+
+def _state(path: Path) -> tuple[object, ...]:
+    """Describe the files of a cache such that a change of any shows."""
+    entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+    states = ((entry.name, entry.stat()) for entry in entries)
+    return (path.resolve(), *((n, s.st_ino, s.st_size, s.st_mtime_ns) for n, s in states))
+
+
+def _check_value(manifest: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(manifest, sort_keys=True).encode())
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((path / _MANIFEST).read_bytes())
+    if manifest.pop("check") != _check_value(manifest):
+        raise ValueError("the manifest differs from its checksum")
+    return manifest
+
+
+def _write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    with (path / _MANIFEST).open("w") as file:
+        json.dump({**manifest, "check": _check_value(manifest)}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the names in a folder survive a loss of power."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

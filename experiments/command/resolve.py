@@ -1,0 +1,77 @@
+"""What a command line of `fit` comes to, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.cli import ExperimentCLI
+from experiments.command.errors import usage_error
+from experiments.run.membership import fold_free_hash
+from experiments.run.session import Session
+
+
+class ResolvedExperiment(ExperimentCLI):
+    """The resolved config of a training that is not begun.
+
+    Args:
+        args: The command line after `fit`.
+
+    Raises:
+        CommandError: If it is wrong, or its data make no folds.
+    """
+
+    def __init__(self, args: Sequence[str]) -> None:
+        self.resolved: dict[str, Any] = {}
+        super().__init__(["fit", *args], Session())
+        if "fold" not in self.resolved["data"].get("init_args", {}):
+            raise usage_error(
+                f"{self.data_name} makes no folds (it takes no data.fold), so it cannot be "
+                "cross-validated."
+            )
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return str(self.resolved["experiment"])
+
+    @property
+    def digest(self) -> str:
+        """Hash of what all folds share."""
+        return fold_free_hash(self.resolved)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the method's class."""
+        return _class_name(self.resolved["model"])
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data module's class."""
+        return _class_name(self.resolved["data"])
+
+    @property
+    def runs_dir(self) -> Path:
+        """Folder of all runs."""
+        return Path(self.resolved["runs_dir"])
+
+    def before_instantiate_classes(self) -> None:
+        """Keep the resolved config."""
+        self.resolved = self.resolve()
+
+    def instantiate_classes(self) -> None:
+        """Make nothing."""
+
+    def after_instantiate_classes(self) -> None:
+        """Say nothing of what was not made."""
+
+    def _set_seed(self) -> None:
+        pass
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def _class_name(node: Mapping[str, Any]) -> str:
+    return str(node["class_path"]).rsplit(".", 1)[-1]

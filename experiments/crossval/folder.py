@@ -1,0 +1,162 @@
+"""Where a cross-validation lives: `runs/<experiment>/crossval-<hash6>/fold_00 ...`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from callbacks.records.fold_report import SPLIT_FILE
+from experiments.command.errors import CommandError
+from experiments.run.folder import RunFolder
+
+_ABOUT = "crossval.json"
+
+
+@dataclass(frozen=True)
+class About:
+    """What is cross-validated.
+
+    Args:
+        experiment: Name of the experiment.
+        config_hash: Hash of the config that all folds share.
+        model: Name of the method's class.
+        data: Name of the data module's class.
+        seed: Seed of every fold.
+        model_arguments: Resolved arguments of the method.
+        headline: Conditions whose accuracy is the result, see `summary.headline_conditions`.
+        arguments: Command line of `lightning crossval` as far as it decides the results.
+        created: When the folder was made; with the rest it makes the W&B ids.
+    """
+
+    experiment: str
+    config_hash: str
+    model: str
+    data: str
+    seed: int
+    model_arguments: dict[str, Any]
+    headline: tuple[str, ...] | None
+    arguments: tuple[str, ...]
+    created: str = ""
+
+    @property
+    def group(self) -> str:
+        """Name that all folds share in W&B."""
+        return f"{self.experiment}-crossval-{self.config_hash[:6]}"
+
+    def wandb_id(self, part: str) -> str:
+        """Make the id by which every start of a part is the same W&B run.
+
+        Args:
+            part: Name of the fold's folder, or `summary`.
+
+        Returns:
+            Eight hexadecimal digits, which no other cross-validation has.
+        """
+        text = f"{self.group}/{self.seed}/{self.created}/{part}"
+        return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:8]
+
+
+class CrossvalFolder:
+    """The folder of a cross-validation.
+
+    Configs have folders of their own, so that the trials of a sweep do not write over each other.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fold(self, number: int) -> RunFolder:
+        """Return the run folder of a fold; it need not exist yet."""
+        return RunFolder(self.path / f"fold_{number:02d}")
+
+    def started(self) -> list[int]:
+        """List the folds that have a folder."""
+        names = (path.name.removeprefix("fold_") for path in self.path.glob("fold_*"))
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def about(self) -> About:
+        """Read what is cross-validated here.
+
+        Raises:
+            CommandError: If this is no folder of a cross-validation.
+        """
+        try:
+            values = json.loads((self.path / _ABOUT).read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise CommandError(
+                f"{self.path} is no cross-validation: give a folder like "
+                "runs/<experiment>/crossval-<hash>."
+            ) from error
+        for name in ("arguments", "headline"):
+            values[name] = None if values[name] is None else tuple(values[name])
+        return About(**values)
+
+    def num_folds(self) -> int | None:
+        """Return the number of folds, None before the data of any fold were set up."""
+        for number in self.started():
+            if split := self.split(number):
+                return int(split["folds"])
+        return None
+
+    def split(self, number: int) -> dict[str, Any] | None:
+        """Return what the data of a fold are, None before they were set up."""
+        try:
+            split: dict[str, Any] = json.loads(
+                (self.fold(number).path / SPLIT_FILE).read_text("utf-8")
+            )
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return split
+
+
+def find_folder(runs_dir: Path, experiment: str, config_hash: str) -> CrossvalFolder:
+    """Name the folder of a config; it need not exist yet.
+
+    Args:
+        runs_dir: Folder of all runs.
+        experiment: Name of the experiment.
+        config_hash: Hash of the config that all folds share.
+    """
+    return CrossvalFolder(runs_dir / experiment / f"crossval-{config_hash[:6]}")
+
+
+def open_folder(runs_dir: Path, about: About) -> CrossvalFolder:
+    """Find the folder of a config, or make it.
+
+    Args:
+        runs_dir: Folder of all runs.
+        about: What is cross-validated; `created` is set here.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CommandError: If it is that of another config whose hash begins alike.
+    """
+    folder = find_folder(runs_dir, about.experiment, about.config_hash)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    file, aside = folder.path / _ABOUT, folder.path / f".{_ABOUT}.{os.getpid()}"
+    made = replace(about, created=f"{time.time():.6f}")
+    aside.write_text(json.dumps(asdict(made), indent=1) + "\n", "utf-8")
+    try:
+        # Many jobs of a cluster may begin at once; one description holds.
+        os.link(aside, file)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not file.exists():
+            shutil.copyfile(aside, file)
+    finally:
+        aside.unlink()
+    if folder.about().config_hash != about.config_hash:
+        raise CommandError(f"{folder.path} holds another config: move it away.")
+    return folder

@@ -1,0 +1,263 @@
+"""One command from its run folder to its end, whichever end that is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from experiments.command.console import say
+from experiments.command.errors import CommandError, explain, usage_error
+from experiments.run.folder import (
+    RunFolder,
+    config_hash,
+    create_run,
+    run_of_checkpoint,
+    runs,
+    unfinished_run,
+)
+from experiments.run.loggers import close_wandb
+from experiments.run.membership import Membership
+from experiments.run.processes import (
+    Announcement,
+    announce,
+    find_announced,
+    is_first_process,
+    withdraw,
+)
+
+_TRACEBACK = "FER_LIGHTNING_TRACEBACK"
+# Seconds to wait for a fold's folder.
+_PATIENCE = 30.0
+
+
+class Session:
+    """The run folder of a command, and the checkpoint it starts from.
+
+    Args:
+        run: The run folder, once it is open.
+        checkpoint: The checkpoint to start from, if any.
+        resumes: Whether that checkpoint is the run's own, of the same config.
+        digest: Hash of the config.
+        fold: The place in a cross-validation, if this is a part of one.
+    """
+
+    run: RunFolder
+
+    def __init__(self) -> None:
+        self.checkpoint: Path | None = None
+        self.resumes = False
+        self.digest = ""
+        self._runs_dir: Path | None = None
+        self._trains = False
+        self._made = False
+        self.fold = Membership.current()
+
+    @property
+    def wandb_id(self) -> str:
+        """The id by which every start of the run is the same W&B run."""
+        if self.fold is not None:
+            return self.fold.wandb_id
+        key = "/".join(self.run.path.parts[-2:])
+        return hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()[:8]
+
+    def open(
+        self,
+        verb: str,
+        *,
+        experiment: str,
+        runs_dir: Path,
+        config: Mapping[str, Any],
+        checkpoint: str | None,
+        fresh: bool,
+    ) -> None:
+        """Choose the run folder and the checkpoint to start from.
+
+        Args:
+            verb: `fit`, `validate`, `test` or `predict`.
+            experiment: Name of the experiment.
+            runs_dir: Folder of all runs.
+            config: What decides the results.
+            checkpoint: `best`, `last`, a path or None.
+            fresh: Whether an unfinished run is left alone.
+
+        Raises:
+            CommandError: If there is no such checkpoint, or none was named where one is needed.
+        """
+        self.digest = config_hash(config)
+        self._trains = verb == "fit"
+        if not is_first_process():
+            told = find_announced(runs_dir)
+            self.run = RunFolder(Path(told.folder))
+            self.checkpoint = Path(told.checkpoint) if told.checkpoint else None
+            self.resumes = self.checkpoint == self.run.last
+            return
+        folder = runs_dir / experiment
+        if checkpoint is not None:
+            self.checkpoint = find_checkpoint(checkpoint, folder)
+        elif not self._trains:
+            raise usage_error(
+                f"{verb} needs trained weights: add --ckpt_path best, --ckpt_path last or the "
+                "path of a checkpoint."
+            )
+        self._runs_dir = runs_dir
+        if not self._trains:
+            self._open_evaluation(folder)
+        elif self.fold is not None:
+            self._open_fold(Path(self.fold.folder))
+        else:
+            self._open_training(folder, fresh)
+        announce(
+            runs_dir,
+            Announcement(
+                str(self.run.path), None if self.checkpoint is None else str(self.checkpoint)
+            ),
+        )
+
+    def _open_training(self, folder: Path, fresh: bool) -> None:
+        run = None if fresh else unfinished_run(folder, self.digest)
+        if run is None:
+            self.run, self._made = create_run(folder, self.digest), True
+            say(f"Run folder: {self.run.path}")
+            return
+        self.run = run
+        run.update_status(state="running")
+        if run.last.exists():
+            self.checkpoint, self.resumes = run.last, True
+            say(
+                f"Going on with the unfinished run {run.path} from its last checkpoint; "
+                "--fresh starts a new one."
+            )
+        else:
+            say(f"Starting again in {run.path}, which had no checkpoint yet.")
+
+    def _open_fold(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.run = RunFolder(path)
+        deadline = time.monotonic() + _PATIENCE
+        while not self.run.claim():
+            # The process of a cross-validation that was killed a moment ago may not be gone yet.
+            if time.monotonic() > deadline:
+                raise CommandError(f"Another process trains in {path}.")
+            time.sleep(0.1)
+        self.run.update_status(state="running", config_hash=self.digest)
+        if self.run.last.exists():
+            self.checkpoint, self.resumes = self.run.last, True
+
+    def _open_evaluation(self, folder: Path) -> None:
+        assert self.checkpoint is not None  # for mypy: find_checkpoint gave it
+        # A step of a transfer keeps its results apart from the weights that several others share.
+        run = run_of_checkpoint(self.checkpoint) if self.fold is None else _folder_of(self.fold)
+        if run is None:
+            run, self._made = create_run(folder, self.digest), True
+        self.run = run
+        say(f"Checkpoint: {self.checkpoint}")
+
+    def finish(self, **progress: int) -> None:
+        """Mark a training as finished.
+
+        Args:
+            **progress: Numbers to keep with the mark.
+        """
+        if is_first_process():
+            self.run.update_status(state="finished", **progress)
+
+    def close(self, *, failed: bool = False) -> None:
+        """Let go of the run.
+
+        Args:
+            failed: Whether the command came to no good end.
+        """
+        close_wandb()
+        if self._runs_dir is None:
+            return
+        withdraw(self._runs_dir)
+        if not hasattr(self, "run"):
+            return
+        if self._trains and failed:
+            self.run.update_status(state="stopped")
+        elif self._made and not self._trains:
+            self.run.update_status(state="finished")
+        self.run.release()
+        if self._made:
+            self.run.remove_if_empty()
+
+
+def _folder_of(fold: Membership) -> RunFolder:
+    path = Path(fold.folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return RunFolder(path)
+
+
+def find_checkpoint(name: str, folder: Path) -> Path:
+    """Find the checkpoint that a person means.
+
+    Args:
+        name: `best`, `last` or a path.
+        folder: `runs/<experiment>`.
+
+    Returns:
+        Its path, which exists.
+
+    Raises:
+        CommandError: If there is none.
+    """
+    if name in ("best", "last"):
+        for run in runs(folder):
+            path = run.checkpoints / f"{name}.ckpt"
+            if path.is_file():
+                return path
+        raise CommandError(
+            f"No run in {folder} has a {name}.ckpt yet: train one with lightning fit, or give the "
+            "path of a checkpoint."
+        )
+    if not Path(name).is_file():
+        raise CommandError(
+            f"The checkpoint {name} does not exist: give best, last or the path of a file."
+        )
+    return Path(name)
+
+
+def report(error: BaseException, session: Session) -> int | None:
+    """Tell a person on the standard error why the command ended.
+
+    Args:
+        error: What ended it.
+        session: Its session.
+
+    Returns:
+        The exit code; None where the error itself, with its stack trace, is to be shown.
+    """
+    if isinstance(error, SIGTERMException):
+        say(f"Ended by SIGTERM. {_how_to_go_on(session)}")
+        return 128 + signal.SIGTERM
+    interrupted = isinstance(error.__context__, KeyboardInterrupt) and isinstance(error, SystemExit)
+    if isinstance(error, KeyboardInterrupt) or interrupted:
+        # Lightning made the process deaf to further ones while it shut down.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        say(f"Stopped. {_how_to_go_on(session)}")
+        return 128 + signal.SIGINT
+    if isinstance(error, SystemExit) or os.environ.get(_TRACEBACK) == "1":
+        return None
+    told = explain(error)
+    if told is None:
+        return None
+    # Any process may be the one that fails, so each says it.
+    print(f"lightning: {told}", file=sys.stderr, flush=True)
+    return told.exit_code
+
+
+def _how_to_go_on(session: Session) -> str:
+    run = getattr(session, "run", None)
+    if run is None:
+        return "Nothing was begun."
+    if run.last.exists():
+        return f"The same command goes on from {run.last}."
+    return "There is no checkpoint yet; the same command starts again."

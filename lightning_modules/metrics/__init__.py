@@ -1,0 +1,1 @@
+"""What a method is measured by, each sample counted once."""

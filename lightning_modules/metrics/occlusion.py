@@ -1,0 +1,109 @@
+"""How well faces are recognised, and their flows restored, under each condition of a test."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import CatMetric, MeanMetric, Metric, MetricCollection
+
+from lightning_modules.metrics.classification import classification_metrics
+from losses.flow import endpoint_error
+from losses.variational import active_units
+
+CLEAN = "clean"
+"""The condition of a face that nothing occludes."""
+
+
+def conditions(regions: Sequence[str]) -> tuple[str, ...]:
+    """Name what is measured: clean and every region, first as it is, then reconstructed.
+
+    Args:
+        regions: Names of the R occlusions.
+
+    Returns:
+        C = 2 (1 + R) names, such as ``clean, eyes, clean_reconstructed, eyes_reconstructed``.
+    """
+    shown = (CLEAN, *regions)
+    return (*shown, *(f"{name}_reconstructed" for name in shown))
+
+
+class OcclusionQuality(nn.Module):
+    """Recognition and endpoint error under every condition, each sample counted once in each.
+
+    Axis letter: C conditions, in the order of :func:`conditions`.
+
+    Args:
+        regions: Names of the R occlusions, in the order of the batches.
+        num_classes: Number of expressions K.
+    """
+
+    def __init__(self, regions: Sequence[str], num_classes: int) -> None:
+        super().__init__()
+        self.regions = tuple(regions)
+        self.recognition = nn.ModuleDict(
+            {name: classification_metrics(num_classes) for name in conditions(regions)}
+        )
+        # "disable" keeps a NaN in the mean; the default would leave it out.
+        means = (
+            "confidence_reconstructed",
+            *(f"epe_px_{name}" for name in conditions(regions)[1:]),
+        )
+        self.averages = nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in means})
+        self.latent_means = CatMetric(nan_strategy="disable")
+
+    def update(self, logits: Tensor, flows: Tensor, label: Tensor, latent_means: Tensor) -> None:
+        """Count a batch.
+
+        Args:
+            logits: What Flow-CNN says under every condition [B, C, K].
+            flows: What it was shown, in pixels [B, C, 2, H, W]; the first is the true flow.
+            label: Class indices [B].
+            latent_means: Posterior means of the occluded flows [B, R, Z].
+        """
+        true_flow = flows[:, :1].expand_as(flows)
+        errors = endpoint_error(flows.flatten(0, 1), true_flow.flatten(0, 1), reduction="none")
+        errors = errors.mean((1, 2)).view(flows.shape[:2])  # (B, C)
+        for index, (name, metrics) in enumerate(self.recognition.items()):
+            cast(MetricCollection, metrics).update(logits[:, index], label)
+            if name != CLEAN:
+                cast(MeanMetric, self.averages[f"epe_px_{name}"]).update(errors[:, index])
+        right = logits.softmax(dim=2).gather(2, label.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
+        restored = right[:, -len(self.regions) :]
+        cast(MeanMetric, self.averages["confidence_reconstructed"]).update(restored)
+        # The mean over regions: a dimension that only tells which region is hidden carries nothing.
+        self.latent_means.update(latent_means.mean(dim=1))
+
+    def summarize(self) -> dict[str, Tensor]:
+        """Compute the scalars over all processes, then start anew.
+
+        Every process must call it, whether it counted anything or not.
+
+        Returns:
+            ``accuracy_<condition>``, ``balanced_accuracy_<condition>``, ``f1_macro_<condition>``
+            and, but for clean flows as they are, ``epe_px_<condition>``; ``accuracy_occluded`` and
+            ``accuracy_reconstructed``, means over the regions; ``confidence_reconstructed``, the
+            mean probability that Flow-CNN gives the right class after reconstruction; and
+            ``active_units``.
+        """
+        with warnings.catch_warnings():
+            # A process with no sample still has to take part in the sums.
+            warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
+            summary = {
+                f"{quantity}_{name}": value
+                for name, metrics in self.recognition.items()
+                for quantity, value in cast(MetricCollection, metrics).compute().items()
+                if value.ndim == 0
+            }
+            summary |= {name: cast(MeanMetric, m).compute() for name, m in self.averages.items()}
+            summary["active_units"] = active_units(self.latent_means.compute()).float()
+        for suffix, mean in (("", "occluded"), ("_reconstructed", "reconstructed")):
+            each = [summary[f"accuracy_{region}{suffix}"] for region in self.regions]
+            summary[f"accuracy_{mean}"] = torch.stack(each).mean()
+        for module in self.modules():
+            if isinstance(module, Metric):
+                module.reset()
+        return summary

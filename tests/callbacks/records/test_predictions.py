@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from callbacks.records import predictions
+from callbacks.records.predictions import Predictions
+from tests.callbacks.fakes import (
+    NAMES,
+    FaceData,
+    FaceModule,
+    FakeData,
+    FakeModule,
+    batch_of,
+    faces_of,
+    outputs_of,
+    trainer,
+)
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_line_a_sample_with_names_and_probabilities(tmp_path: Path) -> None:
+    trainer(tmp_path, Predictions()).test(FakeModule(), datamodule=FakeData(), verbose=False)
+    rows = read(tmp_path)
+    assert [int(row["sample_id"]) for row in rows] == list(range(12))
+    share = math.exp(2) / (math.exp(2) + 2)
+    assert rows[4] == {
+        "source": "synthetic",
+        "sample_id": "4",
+        "sample": "S001/000",
+        "label": "happiness",
+        "predicted": "surprise",
+        "neutral": f"{(1 - share) / 2:.6f}",
+        "happiness": f"{(1 - share) / 2:.6f}",
+        "surprise": f"{share:.6f}",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+def test_prediction_names_sequence_and_frame(tmp_path: Path) -> None:
+    (tmp_path / "predictions.csv").write_text("of a test")
+    trainer(tmp_path, Predictions()).predict(
+        FakeModule(), datamodule=FakeData([0, 5]), return_predictions=False
+    )
+    rows = read(tmp_path / "predict" / "synthetic")
+    assert list(rows[0]) == ["source", "sample_id", "sequence", "frame", "predicted", *NAMES]
+    assert [(row["sequence"], row["frame"]) for row in rows] == [("clip_0", "1"), ("clip_1", "6")]
+    assert (tmp_path / "predictions.csv").read_text() == "of a test"
+
+
+def test_faces_are_told_by_picture_frame_and_box(tmp_path: Path) -> None:
+    faces = {
+        **faces_of([0, 1, 2]),
+        "source": ["a.png", "a.png", "film.mp4"],
+        "frame": torch.tensor([0, 0, 7]),
+        "box": torch.tensor([[1, 2, 30, 40], [50, 2, 30, 40], [1, 2, 30, 40]]),
+    }
+    again = {key: value[:1] for key, value in faces.items()}  # to fill up a distributed batch
+    data = FaceData(tmp_path, [faces, again])
+    trainer(tmp_path, Predictions()).predict(
+        FaceModule(), datamodule=data, return_predictions=False
+    )
+    rows = read(tmp_path / "predict" / "synthetic")
+    places = ["source", "frame", "x", "y", "width", "height"]
+    assert list(rows[0]) == [*places, "predicted", *NAMES]
+    assert [[row[key] for key in places] for row in rows] == [
+        ["a.png", "0", "1", "2", "30", "40"],
+        ["a.png", "0", "50", "2", "30", "40"],
+        ["film.mp4", "7", "1", "2", "30", "40"],
+    ]
+    assert [row["predicted"] for row in rows] == list(NAMES)
+    assert sum(float(rows[0][name]) for name in NAMES) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_sample_that_comes_twice_counts_once(tmp_path: Path) -> None:
+    data = FakeData([*range(12), 0, 1])
+    trainer(tmp_path, Predictions()).test(FakeModule(), datamodule=data, verbose=False)
+    assert [int(row["sample_id"]) for row in read(tmp_path)] == list(range(12))
+
+
+def test_a_lost_sample_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
+    data = FakeData(list(range(11)))
+    with pytest.raises(ValueError, match="11 samples were predicted and the data set holds 12"):
+        trainer(tmp_path, Predictions()).test(FakeModule(), datamodule=data, verbose=False)
+    assert not (tmp_path / "predictions.csv").exists()
+
+
+def test_a_shortened_test_is_not_counted(tmp_path: Path) -> None:
+    runner = trainer(tmp_path, Predictions(), limit_test_batches=1)
+    runner.test(FakeModule(), datamodule=FakeData(), verbose=False)
+    assert len(read(tmp_path)) == 5
+
+
+def test_ranks_are_merged_in_the_order_of_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks: list[Any] = [
+        SimpleNamespace(
+            global_rank=rank,
+            is_global_zero=rank == 0,
+            default_root_dir=tmp_path,
+            datamodule=FakeData(),
+            limit_test_batches=1.0,
+            test_dataloaders=FakeData().test_dataloader(),
+            predicting=False,
+        )
+        for rank in (0, 1)
+    ]
+    monkeypatch.setattr(predictions, "gather", lambda value: [0, 1])
+    # As a distributed sampler deals them out, the last one repeated to fill up.
+    module = FakeModule()
+    shares = [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11, 0]]
+    for runner, numbers in reversed(list(zip(ranks, shares, strict=True))):
+        callback = Predictions()
+        callback.on_test_start(runner, module)
+        batch = batch_of(numbers)
+        callback.on_test_batch_end(runner, module, outputs_of(batch), batch, 0)
+        callback.on_test_epoch_end(runner, module)
+    assert [int(row["sample_id"]) for row in read(tmp_path)] == list(range(12))
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
+    class Narrow(FakeModule):
+        def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+            return {**outputs_of(batch), "logits": torch.zeros(len(batch["label"]), 2)}
+
+    with pytest.raises(ValueError, match="tells 2 classes apart and the data has 3"):
+        trainer(tmp_path, Predictions()).test(Narrow(), datamodule=FakeData(), verbose=False)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callbacks.tables.scores import ScoreTable
+from tests.callbacks.fakes import FaceData, FaceModule, FakeData, FakeModule, trainer
+
+
+class Scored(FaceModule):
+    def __init__(self, scores: dict[str, float]) -> None:
+        super().__init__()
+        self.scores = scores
+
+    def on_test_epoch_end(self) -> None:
+        self.log_dict({f"test/{name}": value for name, value in self.scores.items()})
+
+
+class JapaneseWomen(FaceData):
+    test_subjects = ("KA", "KL")
+
+
+def summary_of(folder: Path, scores: dict[str, float], data: FaceData) -> dict[str, Any]:
+    trainer(folder, ScoreTable()).test(Scored(scores), datamodule=data, verbose=False)
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def cells(printed: str, row: str) -> list[str]:
+    (line,) = (line for line in printed.splitlines() if line.strip("│ ").startswith(row))
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def test_expressions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {
+        "accuracy": 0.625,
+        "occlusion_accuracy": 0.5,
+        "recall_neutral": 0.75,
+        "recall_surprise": float("nan"),
+        "auc_neutral": 0.875,
+        "auc": 0.875,
+    }
+    summary = summary_of(tmp_path, scores, FaceData())
+    assert summary["scores"] == {"accuracy": 0.625, "occlusion_accuracy": 0.5, "auc": 0.875}
+    assert summary["classes"] == {
+        "neutral": {"recall": 0.75, "auc": 0.875},
+        "surprise": {"recall": None},
+    }
+    assert (summary["data"], summary["n_test"], summary["n_test_subjects"]) == (
+        "synthetic",
+        30,
+        None,
+    )
+    printed = capsys.readouterr().out
+    assert "synthetic" in printed
+    assert "people unknown" in printed
+    assert cells(printed, "occlusion accuracy") == ["occlusion accuracy", "50.0 %"]
+    assert cells(printed, "neutral") == ["neutral", "75.0 %", "0.875"]
+    assert cells(printed, "surprise") == ["surprise", "-", "-"]
+
+
+def test_action_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {"auc_au1": 0.5, "auc_au12": 0.75, "support_au12": 9.0, "base_rate_au12": 0.3}
+    summary = summary_of(tmp_path, {**scores, "units": 2.0}, JapaneseWomen())
+    assert summary["classes"]["au1"] == {"auc": 0.5}  # and not that of 11 or 12
+    assert summary["n_test_subjects"] == 2
+    printed = capsys.readouterr().out
+    assert cells(printed, "AU12") == ["AU12", "0.750", "9", "30.0 %"]
+    assert cells(printed, "units") == ["units", "2"]
+
+
+def test_a_method_without_scores_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="found no test/<measure>"):
+        trainer(tmp_path, ScoreTable()).test(FakeModule(), datamodule=FakeData(), verbose=False)

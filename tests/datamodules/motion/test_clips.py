@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from datamodules.errors import BadSamples, DatasetError
+from datamodules.motion.clips import ClipStream, clip_sample_name, find_clips
+from datamodules.motion.pairs import Extraction
+from tests.datamodules.test_faces import scene
+from tests.datamodules.trees import picture, write_frames, write_video
+
+WHOLE = Extraction(size=32, flow="farneback", crop="none", colour=True)
+LOOSE = Extraction(size=32, flow="farneback", crop="loose", colour=False)
+
+
+def tree(root: Path) -> Path:
+    write_frames(root / "b10", person=1, frames=3)
+    write_frames(root / "b9" / "deeper", person=2, frames=2)
+    write_video(root / "film.avi", person=3, frames=4)
+    (root / ".hidden").mkdir()
+    (root / "notes.txt").touch()
+    return root
+
+
+def test_a_folder_of_frames_is_one_recording_of_flows_from_its_first_frame(tmp_path: Path) -> None:
+    write_frames(tmp_path / "smile", person=1, frames=6, head=2.0)
+    clips = find_clips(tmp_path / "smile", WHOLE, "raise")
+    batches = list(ClipStream(clips, WHOLE, batch_size=2))
+    assert [batch["frame"].tolist() for batch in batches] == [[1, 2], [3, 4], [5]]
+    assert batches[0]["sequence"] == ["smile", "smile"]
+    assert batches[1]["neutral"].shape == (2, 3, 32, 32)
+    np.testing.assert_array_equal(batches[1]["neutral"][0, 0], picture(1, 0.0))
+    flow = WHOLE.estimate(picture(1, 0.0), picture(1, 0.8, 1.6), "flow")
+    np.testing.assert_array_equal(batches[1]["posed_flow"][1], flow)
+
+
+def test_folders_and_videos_below_a_folder_in_natural_order(tmp_path: Path) -> None:
+    clips = find_clips(tree(tmp_path), WHOLE, "raise")
+    assert [clip.name for clip in clips] == ["film.avi", "b9/deeper", "b10"]
+    batches = list(ClipStream(clips, WHOLE, batch_size=2))
+    assert [len(batch["sequence"]) for batch in batches] == [2, 1, 1, 2]
+    ids = np.concatenate([batch["sample_id"] for batch in batches])
+    assert len(set(ids.tolist())) == 6
+    assert clip_sample_name(clips, int(ids[2])) == "film.avi:4"
+    assert clip_sample_name(clips, int(ids[-1])) == "b10:3"
+
+
+def test_a_video_is_read_to_its_end(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", person=1, frames=5)
+    clips = find_clips(tmp_path / "film.avi", WHOLE, "raise")
+    (batch,) = ClipStream(clips, WHOLE, batch_size=8)
+    assert batch["frame"].tolist() == [1, 2, 3, 4]
+    assert batch["sequence"] == ["film.avi"] * 4
+
+
+def test_processes_share_the_recordings(tmp_path: Path) -> None:
+    clips = find_clips(tree(tmp_path), WHOLE, "raise")
+    seen = [
+        {
+            name
+            for batch in ClipStream(clips, WHOLE, 2, rank=rank, world=2)
+            for name in batch["sequence"]
+        }
+        for rank in range(2)
+    ]
+    assert seen == [{"film.avi", "b10"}, {"b9/deeper"}]
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    peaks = []
+    for frames in (6, 36):
+        write_frames(tmp_path / str(frames), person=1, frames=frames)
+        clips = find_clips(tmp_path / str(frames), WHOLE, "raise")
+        list(ClipStream(clips, WHOLE, batch_size=3))  # what libraries allocate once
+        tracemalloc.start()
+        assert sum(len(batch["frame"]) for batch in ClipStream(clips, WHOLE, 3)) == frames - 1
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    frame = 32 * 32 * 3
+    assert peaks[0] > 3 * frame  # the frames are seen at all
+    assert peaks[1] < peaks[0] + 10 * frame
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no", "There is no input .*no; expected a video"),
+        ("one.png", "is one image"),
+        ("empty", "has neither frames nor videos"),
+    ],
+)
+def test_unusable_inputs_are_sentences(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "empty" / "below").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "one.png"), picture(1, 0.0))
+    with pytest.raises(DatasetError, match=message):
+        find_clips(tmp_path / name, WHOLE, "raise")
+
+
+def test_all_unusable_recordings_are_named_or_skipped(tmp_path: Path) -> None:
+    write_frames(tmp_path / "blob", person=1, frames=3)
+    write_frames(tmp_path / "single", person=1, frames=1)
+    (tmp_path / "broken.avi").write_text("no video")
+    for index in range(2):
+        (tmp_path / "face").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "face" / f"{index}.png"), scene((150, 120, 50)))
+    with pytest.raises(BadSamples) as error:
+        find_clips(tmp_path, LOOSE, "raise")
+    assert [(Path(path).name, reason) for path, reason in error.value.bad] == [
+        ("broken.avi", "the file cannot be read as a video"),
+        ("img_001.png", "no face was found in this first frame"),
+        ("single", "has 1 frame(s), but a flow needs two"),
+    ]
+    assert [clip.name for clip in find_clips(tmp_path, LOOSE, "skip")] == ["face"]
+    with pytest.raises(BadSamples):
+        find_clips(tmp_path / "single", LOOSE, "skip")
+
+
+def test_a_damaged_frame_stops_or_ends_its_recording(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_frames(tmp_path / name, person=1, frames=4)
+    frame = tmp_path / "a" / "img_003.png"
+    frame.write_bytes(frame.read_bytes()[:100])
+    clips = find_clips(tmp_path, WHOLE, "raise")
+    with pytest.raises(DatasetError, match=r"img_003\.png: the file is truncated"):
+        list(ClipStream(clips, WHOLE, 8, "raise"))
+    batches = list(ClipStream(clips, WHOLE, 8, "skip"))
+    assert [batch["frame"].tolist() for batch in batches] == [[1], [1, 2, 3]]

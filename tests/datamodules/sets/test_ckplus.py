@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from datamodules.errors import DatasetError
+from datamodules.labels import CKPLUS_CODES, Expression
+from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
+from datamodules.recordings import FrameFolder, Sequence
+from datamodules.sets.ckplus import CKPlusDataModule, _compare, read_ckplus
+from datamodules.sets.lists.lille import expression_codes
+from tests.datamodules.trees import ckplus_tree, picture
+
+
+def make(root: Path, **kwargs: object) -> CKPlusDataModule:
+    arguments = {"cache_dir": str(root / "cache"), "size": 16, "crop": "none", "batch_size": 2}
+    return CKPlusDataModule(root=str(root), **{**arguments, **kwargs})
+
+
+def test_labels_are_read_and_unlabelled_is_not_neutral(tmp_path: Path) -> None:
+    root = ckplus_tree(tmp_path, subjects=2, codes=(1, 2, 3, 4, 5, 6, 7, None))
+    shutil.rmtree(root / "Emotion" / "S002" / "008")
+    index = read_ckplus(root, None, {})
+    assert not index.problems
+    assert [s.expression for s in index.sequences[:7]] == [CKPLUS_CODES[c] for c in range(1, 8)]
+    assert len(index.sequences) == 14
+    first = index.sequences[0]
+    assert (first.name, first.length, first.posed) == ("S001/001", 3, None)
+    assert first.frontal.files()[0].name == "S001_001_00000001.png"
+    assert "16 sequences found, 14 labelled" in index.notes
+    assert "published are 327 of 118: anger 2 (of 45), contempt 2 (of 18)" in index.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("cohn-kanade-images", "emotion"),
+        ("extended-cohn-kanade-images/cohn-kanade-images", "Emotion_labels/Emotion"),
+        ("CK+/Cohn-Kanade-Images", "CK+/emotions"),
+        ("CK+/x/cohn-kanade-images", "CK+/x/Emotion_labels"),
+    ],
+)
+def test_names_and_wrappers_seen_in_the_wild(tmp_path: Path, images: str, labels: str) -> None:
+    source = ckplus_tree(tmp_path / "source", subjects=1)
+    root = tmp_path / "root"
+    shutil.copytree(source / "cohn-kanade-images", root / images)
+    shutil.copytree(source / "Emotion", root / labels)
+    for place in (root / images, root / images / "S001", root / images / "S001" / "001"):
+        (place / ".DS_Store").touch()
+        (place / "readme.txt").touch()
+    assert len(read_ckplus(root, None, {}).sequences) == 2
+
+
+def test_everything_wrong_is_named(tmp_path: Path) -> None:
+    root = ckplus_tree(tmp_path, subjects=1, codes=(1, 2, 3, 4, 5))
+    emotion, images = root / "Emotion" / "S001", root / "cohn-kanade-images" / "S001"
+    (emotion / "001" / "S001_001_00000003_emotion.txt").write_text("   9.0000000e+00\n")
+    (emotion / "002" / "S001_002_00000003_emotion.txt").write_text("")
+    (emotion / "003" / "S001_003_00000002_emotion.txt").write_text("   1.0000000e+00\n")
+    shutil.rmtree(images / "004")
+    for number in (2, 3):
+        (images / "005" / f"S001_005_{number:08d}.png").unlink()
+    index = read_ckplus(root, None, {})
+    assert [(Path(path).name, reason) for path, reason in index.problems] == [
+        ("S001_001_00000003_emotion.txt", "holds no label from 0 to 7"),
+        ("S001_002_00000003_emotion.txt", "holds no label from 0 to 7"),
+        ("003", "holds 2 labels"),
+        (
+            "S001_004_00000003_emotion.txt",
+            f"labels a sequence that is not in {root / 'cohn-kanade-images'}",
+        ),
+        ("005", "has 1 frame(s), but a flow needs two"),
+    ]
+    assert not index.sequences
+
+
+def test_list_of_the_user_replaces_the_labels(tmp_path: Path) -> None:
+    root = ckplus_tree(tmp_path, subjects=2, codes=(5, None, 1))
+    csv = tmp_path / "label_CK+.csv"
+    csv.write_text("subject;file;emotion;\nS001;001;1;\nS001;002;6;\nS002;1;0;\nS002;2;8;\nS9;1;1")
+    index = read_ckplus(root, csv, CKPlusDataModule(labels_csv=str(csv))._codes)
+    assert [(s.name, s.expression) for s in index.sequences] == [
+        ("S001/001", Expression.HAPPINESS),
+        ("S001/002", Expression.SADNESS),
+    ]
+    assert "3 labels, 1 rows of code 0 not used" in index.notes[0]
+    assert index.problems == [
+        (f"{csv} line 5", "label '8' is none of 1, 2, 3, 4, 5, 6; set data.label_map"),
+        (f"{csv} line 6", f"labels a sequence that is not in {root / 'cohn-kanade-images'}"),
+    ]
+    assert "0" in expression_codes(None)
+
+
+def test_missing_data_and_labels(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"(?s)is empty.*cohn-kanade-images.*jeffcohn\.net"):
+        read_ckplus(tmp_path, None, {})
+    shutil.rmtree(ckplus_tree(tmp_path, subjects=1) / "Emotion")
+    with pytest.raises(DatasetError, match=r"no folder Emotion .* data\.labels_csv"):
+        read_ckplus(tmp_path, None, {})
+
+
+def test_published_counts_are_recognised(tmp_path: Path) -> None:
+    published = {"ANGER": 45, "CONTEMPT": 18, "DISGUST": 59, "FEAR": 25}
+    published |= {"HAPPINESS": 69, "SADNESS": 28, "SURPRISE": 83}
+    frames = FrameFolder(tmp_path, ("a.png", "b.png"))
+    expressions = [Expression[name] for name, count in published.items() for _ in range(count)]
+    sequences = [
+        Sequence(str(number), f"S{number % 118}", expression, frames, None, 2)
+        for number, expression in enumerate(expressions)
+    ]
+    assert _compare(sequences) == "327 labelled sequences of 118 subjects, each class as published"
+    assert "326 labelled" in _compare(sequences[:-1])
+
+
+def test_mixed_colour_and_sizes_make_one_cache(tmp_path: Path) -> None:
+    root = ckplus_tree(tmp_path, subjects=3)
+    for frame in (root / "cohn-kanade-images" / "S002").rglob("*.png"):
+        cv2.imwrite(str(frame), cv2.resize(picture(2, 0.5, colour=True), (40, 36)))
+    data = make(root)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert batch["neutral"].shape == (2, 3, 16, 16)
+
+
+def test_contempt_is_left_out_by_default_and_kept_by_name(tmp_path: Path) -> None:
+    root = ckplus_tree(tmp_path, subjects=3, codes=(2, 5))
+    default, seven = make(root, strategies=("neutral_apex",)), make(root, expressions="ck7")
+    for data in (default, seven):
+        data.setup("fit")
+    assert default.split_sizes == {"train": 1, "val": 1, "test": 1}
+    assert seven.split_sizes["test"] == 2
+    labels = next(iter(seven.test_dataloader()))["label"].tolist()
+    assert Counter(seven.class_names[label] for label in labels) == {"contempt": 1, "happiness": 1}
+
+
+def test_posed_flow_is_the_composition_and_is_fixed_in_evaluation(tmp_path: Path) -> None:
+    data = make(ckplus_tree(tmp_path), seed=3, noise=0.1)
+    data.setup("test")
+    stored = next(iter(data.test_dataloader()))
+    assert "posed_flow" not in stored
+    flow, ids = stored["flow"].float(), stored["sample_id"]
+    batch = data.on_after_batch_transfer(dict(stored), 0)
+    limits = PoseRange(10.0, 4.0, 0.05, 0.1)
+    expected = pose_flow(flow, draw_poses(ids, seed=3, epoch=0, limits=limits))
+    expected += draw_noise(ids, seed=3, epoch=0, size=16, noise=0.1)
+    torch.testing.assert_close(batch["posed_flow"], expected, rtol=0, atol=0)
+    alone = {name: value[1:] for name, value in stored.items()}
+    again = data.on_after_batch_transfer(alone, 0)["posed_flow"]
+    torch.testing.assert_close(again, batch["posed_flow"][1:], rtol=0, atol=0)
+
+
+def test_registered_flow_undoes_much_of_the_turn(tmp_path: Path) -> None:
+    data = make(ckplus_tree(tmp_path), noise=0.0, size=32)
+    data.setup("test")
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    frontal = batch["flow"]
+    inside = (..., slice(8, -8), slice(8, -8))
+    posed = (batch["posed_flow"] - frontal)[inside].norm(dim=1).mean()
+    registered = (batch["registered_flow"] - frontal)[inside].norm(dim=1).mean()
+    assert registered < 0.6 * posed
+
+
+def test_a_batch_to_predict_on_is_not_posed(tmp_path: Path) -> None:
+    data = make(tmp_path)
+    flow = torch.randn(1, 2, 16, 16)
+    batch = data.on_after_batch_transfer({"posed_flow": flow, "sequence": ["a"]}, 0)
+    assert batch["posed_flow"] is flow

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import logging
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from datamodules.errors import BadSample, DatasetError
+from datamodules.stills.pictures import FaceFinder, FaceStream, find_inputs, input_name
+from tests.datamodules.fake_faces import face
+from tests.datamodules.test_faces import scene
+from tests.datamodules.trees import picture, write_video
+
+TWO = scene((80, 120, 40), (230, 120, 45))
+
+
+def stream(path: Path, **kwargs: Any) -> FaceStream:
+    root = path if path.is_dir() else path.parent
+    given = {"root": root, "size": 32, "colour": False, "crop": "detect", "batch_size": 4}
+    return FaceStream(find_inputs(path), **{**given, **kwargs})
+
+
+def tree(root: Path) -> Path:
+    """Two faces in b.png, none in a.png, one in deep/c.jpg, and a film of three faces."""
+    (root / "deep" / "er").mkdir(parents=True)
+    (root / ".hidden").mkdir()
+    (root / "notes.txt").touch()
+    cv2.imwrite(str(root / "a.png"), scene())
+    cv2.imwrite(str(root / "b.png"), TWO)
+    cv2.imwrite(str(root / ".hidden" / "d.png"), TWO)
+    cv2.imwrite(str(root / "deep" / "c.jpg"), scene((150, 120, 50)))
+    codec = cv2.VideoWriter_fourcc(*"FFV1")
+    film = cv2.VideoWriter(str(root / "deep" / "er" / "film.avi"), codec, 10, (320, 240))
+    for x in (140, 150, None, 170):
+        frame = scene() if x is None else scene((x, 120, 50))
+        film.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    film.release()
+    return root
+
+
+def test_every_face_of_a_picture_is_found_from_left_to_right() -> None:
+    boxes = FaceFinder()(TWO)
+    centres = [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
+    assert len(centres) == 2
+    assert centres[0] == pytest.approx((80, 120), abs=15)
+    assert centres[1] == pytest.approx((230, 120), abs=15)
+    large = FaceFinder()(cv2.resize(TWO, (1920, 1440)))
+    for box, small in zip(large, boxes, strict=True):
+        assert box == pytest.approx([6 * value for value in small], abs=90)
+    assert FaceFinder()(scene()) == []
+
+
+def test_a_tree_is_walked_and_frames_without_a_face_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces = stream(tree(tmp_path / "in"))
+    with caplog.at_level(logging.WARNING):
+        batches = list(faces)
+    assert [len(batch["source"]) for batch in batches] == [4, 2]
+    rows = [
+        (source, frame)
+        for batch in batches
+        for source, frame in zip(batch["source"], batch["frame"].tolist(), strict=True)
+    ]
+    film = "deep/er/film.avi"
+    assert rows == [
+        *[("b.png", 0)] * 2,
+        ("deep/c.jpg", 0),
+        *[(film, 0), (film, 1), (film, 3)],
+    ]
+    assert (faces.pictures, faces.without_face) == (7, 2)
+    assert "No face was found in 2 of 7 pictures and frames" in caplog.text
+    ids = [number for batch in batches for number in batch["sample_id"].tolist()]
+    files = find_inputs(tmp_path / "in")
+    names = [input_name(files, tmp_path / "in", number) for number in ids]
+    assert names == ["b.png#1", "b.png#2", "deep/c.jpg#1", *(f"{film}:{n}#1" for n in (1, 2, 4))]
+    assert batches[0]["image"].shape == (4, 32, 32)
+
+
+def test_a_box_is_what_was_cut_out(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "b.png"), TWO)
+    (batch,) = stream(tmp_path / "b.png", colour=True)
+    assert batch["source"] == ["b.png", "b.png"]
+    for image, (x, y, width, height) in zip(batch["image"], batch["box"].tolist(), strict=True):
+        assert width == height
+        cut = cv2.resize(TWO[y : y + height, x : x + width], (32, 32), interpolation=cv2.INTER_AREA)
+        np.testing.assert_array_equal(image[..., 0], cut)
+
+
+def test_pictures_may_be_faces_already(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), face(1, 32))
+    write_video(tmp_path / "film.avi", person=3, frames=2)
+    faces = stream(tmp_path, crop="none")
+    (batch,) = faces
+    np.testing.assert_array_equal(batch["image"][0], face(1, 32))
+    np.testing.assert_array_equal(batch["image"][1], picture(3, 0.0))
+    assert batch["frame"].tolist() == [0, 0, 1]
+    assert batch["box"].tolist() == [[0, 0, 32, 32]] * 3
+    assert faces.without_face == 0
+
+
+def test_files_are_dealt_out_to_processes(tmp_path: Path) -> None:
+    for i in range(5):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), face(i))
+    shares = [
+        [s for batch in stream(tmp_path, crop="none", rank=r, world=2) for s in batch["source"]]
+        for r in range(2)
+    ]
+    assert shares == [["0.png", "2.png", "4.png"], ["1.png", "3.png"]]
+
+
+def test_what_cannot_be_read_is_named_or_skipped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), face(1))
+    (tmp_path / "b.png").write_text("no image")
+    (tmp_path / "c.mp4").write_text("no video")
+    with pytest.raises(BadSample, match=r"b\.png: the file is not an image"):
+        list(stream(tmp_path, crop="none"))
+    (batch,) = stream(tmp_path, crop="none", on_bad_sample="skip")
+    assert batch["source"] == ["a.png"]
+    assert "b.png: the file is not an image" in caplog.text
+    assert "c.mp4: the file cannot be read as a video" in caplog.text
+
+
+def test_inputs_without_anything_are_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"There is no input .*nowhere; expected an image"):
+        find_inputs(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").touch()
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(DatasetError, match="has neither images nor videos; expected an image"):
+            find_inputs(path)
+
+
+def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
+    def peak(frames: int) -> int:
+        write_video(tmp_path / "film.avi", person=1, frames=frames)
+        batches = stream(tmp_path / "film.avi", crop="none", size=128)
+        tracemalloc.start()
+        for _ in batches:
+            pass
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    peak(4)
+    assert peak(80) < 2 * peak(8)

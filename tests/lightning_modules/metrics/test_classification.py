@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+)
+
+from lightning_modules.metrics.classification import classification_metrics
+from lightning_modules.metrics.frontalization import FrontalizationQuality, QualityTable
+
+
+@pytest.mark.parametrize("present", [[0, 1, 2, 3], [0, 2]])
+def test_classification_metrics_agree_with_scikit_learn(present):
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.tensor(present)[torch.randint(len(present), (40,), generator=generator)]
+    logits = torch.randn(40, 4, generator=generator)
+    logits[range(40), labels] += 1
+    metrics = classification_metrics(4, prefix="test/")
+    for half in (slice(0, 25), slice(25, 40)):
+        metrics.update(logits[half], labels[half])
+    got = metrics.compute()
+    truth, guess = labels.numpy(), logits.argmax(dim=1).numpy()
+    with np.errstate(all="ignore"):
+        expected = {
+            "accuracy": accuracy_score(truth, guess),
+            "f1_macro": f1_score(truth, guess, average="macro", zero_division=0),
+            "balanced_accuracy": recall_score(truth, guess, labels=present, average="macro"),
+        }
+    for name, value in expected.items():
+        assert got[f"test/{name}"].item() == pytest.approx(value, abs=1e-6)
+    recall = recall_score(truth, guess, labels=range(4), average=None, zero_division=0)
+    np.testing.assert_allclose(got["test/recall"], recall, atol=1e-6)
+    matrix = confusion_matrix(truth, guess, labels=range(4))
+    np.testing.assert_array_equal(got["test/confusion_matrix"], matrix)
+
+
+def test_balanced_accuracy_is_that_of_scikit_learn_and_not_the_accuracy():
+    labels = torch.tensor([0, 0, 0, 0, 1])
+    guesses = torch.tensor([0, 0, 0, 0, 0])
+    metrics = classification_metrics(2)
+    metrics.update(torch.nn.functional.one_hot(guesses, 2).float(), labels)
+    expected = balanced_accuracy_score(labels.numpy(), guesses.numpy())
+    assert metrics.compute()["balanced_accuracy"].item() == pytest.approx(expected)
+    assert metrics.compute()["accuracy"].item() == pytest.approx(0.8)
+
+
+def batch(size: int) -> tuple[torch.Tensor, ...]:
+    return (
+        torch.randn(size, 2, 32, 32),
+        torch.randn(size, 2, 32, 32),
+        torch.randn(size, 3),
+        torch.arange(size) % 3,
+        torch.rand(size, 3, 32, 32),
+        torch.rand(size, 3, 32, 32),
+    )
+
+
+def test_quality_agrees_with_numpy_and_scikit_image():
+    flow, true, logits, label, face, noise = batch(5)
+    apex = 0.7 * face + 0.3 * noise
+    quality = FrontalizationQuality()
+    for part in (slice(0, 2), slice(2, 5)):  # parts of unequal size: a mean of means would show
+        quality.update(*(tensor[part] for tensor in (flow, true, logits, label, face, apex)))
+    got = quality.compute()
+    assert got["epe_px"].item() == pytest.approx(
+        # In pixels of a 128x128 grid, of which these flows of 32x32 have a quarter.
+        4 * float(np.linalg.norm((flow - true).numpy(), axis=1).mean()),
+        rel=1e-5,
+    )
+    assert got["accuracy"].item() == pytest.approx(
+        accuracy_score(label.numpy(), logits.argmax(dim=1).numpy())
+    )
+    pairs = [(a.numpy(), b.numpy()) for a, b in zip(face, apex, strict=True)]
+    roots = [np.sqrt(np.mean((255 * a - 255 * b) ** 2)) for a, b in pairs]
+    assert got["rmse"].item() == pytest.approx(float(np.mean(roots)), rel=1e-5)
+    ssims = [
+        structural_similarity(
+            a,
+            b,
+            channel_axis=0,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            full=True,
+        )[1][:, 5:-5, 5:-5].mean()
+        for a, b in pairs
+    ]
+    # scikit-image pads otherwise, so borders are left out there and may differ by a little.
+    assert 0.3 < got["ssim"].item() < 0.9
+    assert got["ssim"].item() == pytest.approx(float(np.mean(ssims)), abs=0.01)
+
+
+def test_a_perfect_flow_and_face():
+    flow, _, _, label, face, _ = batch(3)
+    quality = FrontalizationQuality()
+    logits = torch.nn.functional.one_hot(label, 3).float()
+    quality.update(flow, flow, logits, label, face, face)
+    got = quality.compute()
+    assert got["epe_px"] == 0
+    assert got["accuracy"] == 1
+    assert got["rmse"] == 0
+    assert got["ssim"].item() == pytest.approx(1)
+
+
+def test_rows_without_samples_are_left_out_and_rows_start_anew():
+    flow, true, logits, label, face, apex = batch(2)
+    table = QualityTable(("posed", "registration"))
+    table["posed"].update(flow, true, logits, label)
+    assert set(table.summarize()) == {"posed_epe_px", "posed_accuracy"}
+    assert table.summarize() == {}
+    table["posed"].update(true, true, logits, label, face, apex)
+    assert set(table.summarize()) == {
+        "posed_epe_px",
+        "posed_accuracy",
+        "posed_ssim",
+        "posed_rmse",
+    }
