@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 
-from datamodules.errors import OnBadSample
+from datamodules.errors import OnBadSample, UserError
 from datamodules.folds import FoldMode, check_folds
 from datamodules.labels import class_names
 from datamodules.leak_guard import next_batch, refuse_leak
@@ -49,7 +49,7 @@ class FERDataModule(LightningDataModule):
         folds_hash: Fingerprint of the assignment to folds; empty before `setup`.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     name: str
@@ -73,7 +73,7 @@ class FERDataModule(LightningDataModule):
         super().__init__()
         for argument, count in (("size", size), ("batch_size", batch_size)):
             if count < 1:
-                raise ValueError(f"data.{argument} must be at least 1, but is {count}.")
+                raise UserError(f"data.{argument} must be at least 1, but is {count}.")
         check_folds(fold, None if fold_mode == "loso" else folds)
         self.root = None if root is None else Path(root).expanduser()
         self.cache_dir = Path(cache_dir).expanduser()

@@ -1,4 +1,4 @@
-"""What a person reads when a data set is missing, damaged or mislabelled."""
+"""What a person reads when something that was given cannot be used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ OnBadSample = Literal["raise", "skip"]
 _LISTED = 20
 
 
-class DatasetError(ValueError):
+class UserError(ValueError):
+    """What a person gave cannot be used, for a reason that the person can change.
+
+    Its text is one plain sentence: what was got, what was expected, what to do. Every other
+    exception is a mistake of this project and keeps its stack trace.
+    """
+
+
+class DatasetError(UserError):
     """A data set is missing, damaged or not what its reader expects."""
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from datamodules.errors import DatasetError
+from datamodules.errors import DatasetError, UserError
 
 FoldMode = Literal["stratified", "stride", "loso"]
 
@@ -66,16 +66,16 @@ def check_folds(fold: int, folds: int | None) -> None:
         folds: Number of folds; None where the data decide.
 
     Raises:
-        ValueError: If there are too few folds, or no such fold.
+        UserError: If there are too few folds, or no such fold.
     """
     if folds is not None and folds < 3:
-        raise ValueError(
+        raise UserError(
             f"folds must be at least 3 (one to test, one to validate, the rest to train), "
             f"but is {folds}."
         )
     if fold < 0 or (folds is not None and fold >= folds):
         last = "the number of folds less 1" if folds is None else folds - 1
-        raise ValueError(f"fold must be from 0 to {last}, but is {fold}.")
+        raise UserError(f"fold must be from 0 to {last}, but is {fold}.")
 
 
 def subject_folds(
@@ -101,7 +101,7 @@ def subject_folds(
         int64 [N], fold of each sample from 0.
 
     Raises:
-        ValueError: If there are too few folds, or fewer persons than folds.
+        UserError: If there are too few folds, or fewer persons than folds.
 
     Reference:
         scikit-learn's StratifiedGroupKFold. Emotion-FAN, CK+_10-fold_sample_IDascendorder_step10.
@@ -110,13 +110,13 @@ def subject_folds(
     if mode == "loso":
         folds = len(people)
     if len(people) < 3:
-        raise ValueError(
+        raise UserError(
             f"Folds that share no subject need at least 3 subjects (one to test, one to validate, "
             f"one to train), but got {len(people)}."
         )
     check_folds(0, folds)
     if folds > len(people):
-        raise ValueError(
+        raise UserError(
             f"Got {folds} folds but only {len(people)} subjects; set folds to at most "
             f"{len(people)}, or to null to have it chosen."
         )
@@ -153,17 +153,17 @@ def split(fold_of: Indices, fold: int) -> Split:
         The indices of each part.
 
     Raises:
-        ValueError: If there is no such fold, or nothing is left to train on.
+        UserError: If there is no such fold, or nothing is left to train on.
     """
     folds = int(fold_of.max()) + 1
     if not 0 <= fold < folds:
-        raise ValueError(f"fold must be from 0 to {folds - 1}, but is {fold}.")
+        raise UserError(f"fold must be from 0 to {folds - 1}, but is {fold}.")
     validation = (fold + 1) % folds
     held_out = (fold_of == fold) | (fold_of == validation)
     parts = Split(*(np.flatnonzero(p) for p in (~held_out, fold_of == validation, fold_of == fold)))
     for name, part in zip(Split._fields, parts, strict=True):
         if len(part) == 0:
-            raise ValueError(f"Fold {fold} of {folds} leaves no sample to {name}; use more folds.")
+            raise UserError(f"Fold {fold} of {folds} leaves no sample to {name}; use more folds.")
     return parts
 
 

@@ -17,7 +17,7 @@ PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class FaceIndex:
+class Index:
     """The images of a data set; every column has a value for each of the N images.
 
     Args:

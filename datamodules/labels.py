@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TypeVar
 
+from datamodules.errors import UserError
+
 _Code = TypeVar("_Code", int, str)
 
 
@@ -92,7 +94,7 @@ LILLE_CODES: dict[int, Expression] = _codes(0, 1, 3, 6, 4, 5, 2, None)
 
 def _class_set(expressions: str) -> tuple[Expression, ...]:
     if expressions not in CLASS_SETS:
-        raise ValueError(
+        raise UserError(
             f"expressions must be one of {', '.join(CLASS_SETS)}, but is {expressions!r}."
         )
     return CLASS_SETS[expressions]
@@ -108,7 +110,7 @@ def class_names(expressions: str) -> tuple[str, ...]:
         The names, lower case, in the order of the class indices.
 
     Raises:
-        ValueError: If there is no such set.
+        UserError: If there is no such set.
     """
     return tuple(expression.name.lower() for expression in _class_set(expressions))
 
@@ -124,7 +126,7 @@ def class_index(expression: Expression, expressions: str) -> int | None:
         The index from 0, or None where the set leaves the expression out.
 
     Raises:
-        ValueError: If there is no such set.
+        UserError: If there is no such set.
     """
     classes = _class_set(expressions)
     return classes.index(expression) if expression in classes else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from datamodules.duplicates import Duplicates, open_duplicates
 from datamodules.errors import DatasetError
 from datamodules.folds import Protocol, folds_hash
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import CLASS_SETS, class_names
 from datamodules.leak_guard import pack_rows
 from datamodules.loaders import CacheDataset
@@ -44,7 +44,7 @@ class FaceParts:
 
     def __init__(
         self,
-        index: FaceIndex,
+        index: Index,
         classes: NDArray[np.int64],
         split: FaceSplit,
         cache: Cache,

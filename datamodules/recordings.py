@@ -130,7 +130,7 @@ class Sequence:
 
 
 @dataclass
-class Index:
+class SequenceIndex:
     """What a reader found.
 
     Args:

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from datamodules.errors import UserError
+
 
 def _check(length: int, world: int) -> None:
     if length < world:
-        raise ValueError(
+        raise UserError(
             f"Each process needs a sample, but got {length} samples for {world} processes; "
             "use fewer devices or more data."
         )
@@ -42,7 +44,7 @@ class TrainSampler(Sampler[list[int]]):
         start: Batches of that first epoch to leave out, because they were trained on already.
 
     Raises:
-        ValueError: If there are fewer samples than processes.
+        UserError: If there are fewer samples than processes.
     """
 
     def __init__(
@@ -103,13 +105,13 @@ class WeightedTrainSampler(TrainSampler):
         **placed: `seed`, `rank`, `world`, `epoch` and `start`, see `TrainSampler`.
 
     Raises:
-        ValueError: If a weight is negative or not finite, or all are 0.
+        UserError: If a weight is negative or not finite, or all are 0.
     """
 
     def __init__(self, weights: NDArray[np.float64], batch_size: int, **placed: int) -> None:
         super().__init__(len(weights), batch_size, **placed)
         if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() == 0:
-            raise ValueError("The weights of samples must be finite, not negative and not all 0.")
+            raise UserError("The weights of samples must be finite, not negative and not all 0.")
         self._weights = weights / weights.sum()
 
     def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -132,7 +134,7 @@ class ShardSampler(Sampler[int]):
         world: Number of processes.
 
     Raises:
-        ValueError: If there are fewer samples than processes.
+        UserError: If there are fewer samples than processes.
     """
 
     def __init__(self, length: int, *, rank: int = 0, world: int = 1) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
+from datamodules.errors import UserError
 from lightning_modules.metrics.classification import classification_metrics, scalars
 from lightning_modules.metrics.subsets import SubsetAccuracy
 from lightning_modules.networks.normalisation import ImageNetNormalisation
@@ -109,18 +110,18 @@ class FaceClassifier(LightningModule):
         """Take from the data module what depends on it.
 
         Raises:
-            ValueError: If the data are of other classes or have faces without one, or a class to
+            UserError: If the data are of other classes or have faces without one, or a class to
                 be balanced has no sample.
         """
         data = getattr(self.trainer, "datamodule", None)
         names = getattr(data, "class_names", None)
         if names is not None and len(names) != self.num_classes:
-            raise ValueError(
+            raise UserError(
                 f"The model tells {self.num_classes} classes apart and the data has {len(names)} "
                 f"({', '.join(names)}): give both the same set."
             )
         if getattr(data, "annotated", "expressions") != "expressions":
-            raise ValueError(
+            raise UserError(
                 "data.annotated is action_units, which takes faces without an expression in: "
                 f"{type(self).__name__} learns expressions, so leave it at expressions."
             )
@@ -134,7 +135,7 @@ class FaceClassifier(LightningModule):
         """Load the weights to start from, unless a checkpoint holds others.
 
         Raises:
-            ValueError: If the weights cannot be had or do not fit.
+            UserError: If the weights cannot be had or do not fit.
         """
         if self.weights is not None and self.trainer.ckpt_path is None:
             report = load_backbone(self.backbones(), self.weights, self.weights_sha256)
@@ -211,7 +212,7 @@ class FaceClassifier(LightningModule):
         votes = batch.get("votes")
         if votes is None or votes.shape[1] != self.num_classes:
             got = "none" if votes is None else f"votes on {votes.shape[1]}"
-            raise ValueError(
+            raise UserError(
                 f"labels is votes, which needs votes of a crowd on {self.num_classes} classes in "
                 f"every batch, got {got}: take FERPlus and its classes, or set labels to hard."
             )

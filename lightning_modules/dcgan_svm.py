@@ -13,6 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 from lightning_modules.judges import evaluating
 from lightning_modules.metrics.generation import GenerationQuality
@@ -68,7 +69,7 @@ class DCGANSVM(LightningModule):
         g_optimizer: Optimizer of the generator.
 
     Raises:
-        ValueError: If a size or a choice does not fit.
+        UserError: If a size or a choice does not fit.
 
     Reference:
         Alharbawee and Pugeault, Generative Adversarial Networks for Facial Expression Recognition
@@ -98,12 +99,12 @@ class DCGANSVM(LightningModule):
     ) -> None:
         super().__init__()
         if search_trials < 1 or quality_samples < 0:
-            raise ValueError(
+            raise UserError(
                 "search_trials must be 1 or more and quality_samples 0 or more; got "
                 f"{search_trials} and {quality_samples}."
             )
         if pretrained is not None and features != "discriminator":
-            raise ValueError(
+            raise UserError(
                 f"model.pretrained is a GAN to take features of, but features is {features}: give "
                 "only one of both."
             )
@@ -396,7 +397,7 @@ class DCGANSVM(LightningModule):
 
     def _refuse_unfitted(self) -> None:
         if not self.machine.fitted:
-            raise ValueError(
+            raise UserError(
                 "This DCGANSVM has no fitted SVM: its training never came to the epoch after the "
                 "GAN's last, or its data had no labels. Give the checkpoint of a finished training "
                 "run with --ckpt_path, or fit one on this GAN with --model.pretrained."

@@ -11,6 +11,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn import functional
 
+from datamodules.errors import UserError
 from lightning_modules.judges import evaluating, prepare_e_fer, prepare_vgg
 from lightning_modules.metrics.classification import classification_metrics, scalars
 from lightning_modules.metrics.frontalization import QualityTable
@@ -69,7 +70,7 @@ class EMotionGAN(LightningModule):
         lr_scheduler: Scheduler of all four, stepped once an epoch.
 
     Raises:
-        ValueError: If the size or a choice does not fit the networks.
+        UserError: If the size or a choice does not fit the networks.
 
     Reference:
         Ikne et al., eMotion-GAN (arXiv 2404.09940), III and IV.C; defaults are the paper's.
@@ -179,7 +180,7 @@ class EMotionGAN(LightningModule):
         datamodule = getattr(self.trainer, "datamodule", None)
         names: tuple[str, ...] | None = getattr(datamodule, "class_names", None)
         if names is not None and len(names) != self.num_classes:
-            raise ValueError(
+            raise UserError(
                 f"num_classes is {self.num_classes}, but the data has {len(names)} classes "
                 f"({', '.join(names)}): set one to the other."
             )
@@ -391,7 +392,7 @@ class EMotionGAN(LightningModule):
 
     def _refuse_untrained(self) -> None:
         if self._needs_e_fer and not self.e_fer.fitted:
-            raise ValueError(
+            raise UserError(
                 "This eMotion-GAN was never trained: its weights are random. Give the checkpoint "
                 "of a training run with --ckpt_path (best and last name those of the newest run)."
             )

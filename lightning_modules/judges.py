@@ -9,6 +9,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
+from datamodules.errors import UserError
 from lightning_modules.networks.image_classifier import (
     ImageClassifier,
     fit_image_classifier,
@@ -29,7 +30,7 @@ def prepare_e_fer(
         epochs: Most passes over the faces.
 
     Raises:
-        ValueError: If there are neither checkpoint nor faces, or the checkpoint does not fit.
+        UserError: If there are neither checkpoint nor faces, or the checkpoint does not fit.
     """
     if e_fer.fitted:
         return
@@ -39,7 +40,7 @@ def prepare_e_fer(
         return
     faces = getattr(getattr(trainer, "datamodule", None), "frontal_faces", None)
     if faces is None:
-        raise ValueError(
+        raise UserError(
             "e_FER has neither a checkpoint nor frontal faces to learn from: give "
             "e_fer_checkpoint, or a data module with frontal_faces()."
         )
@@ -60,7 +61,7 @@ def prepare_vgg(vgg: VGGFeatures, weights: str) -> None:
         weights: Path or address of the weights.
 
     Raises:
-        ValueError: If they cannot be had or are of another architecture.
+        UserError: If they cannot be had or are of another architecture.
     """
     if not vgg.loaded:
         report = vgg.load_weights(weights)

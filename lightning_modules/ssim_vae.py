@@ -11,6 +11,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn import functional
 
+from datamodules.errors import UserError
 from lightning_modules.metrics.occlusion import OcclusionQuality, conditions
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.flow_cnn import FlowCNN
@@ -47,7 +48,7 @@ class SSIMVAE(LightningModule):
         lr_scheduler: Scheduler of both, stepped once an epoch.
 
     Raises:
-        ValueError: If the size does not fit the networks.
+        UserError: If the size does not fit the networks.
 
     Reference:
         Kemmou et al., 3.2 and 4.2. The denoising autoencoder is that of its Table 4.
@@ -110,7 +111,7 @@ class SSIMVAE(LightningModule):
         """Make the metrics of the conditions that the data module has."""
         regions = getattr(getattr(self.trainer, "datamodule", None), "regions", None)
         if not regions:
-            raise ValueError(
+            raise UserError(
                 "SSIM-VAE needs a data module that occludes faces and names its regions, like "
                 "OccludedCKPlusDataModule; the one given has none."
             )

@@ -7,6 +7,8 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from datamodules.errors import UserError
+
 
 class WarmupCosineLR(LambdaLR):
     """Linear warm-up, then cosine annealing to zero, stepped once an epoch.
@@ -17,7 +19,7 @@ class WarmupCosineLR(LambdaLR):
         warmup: Of these, epochs of the rise; the first has the share 1 / (warmup + 1).
 
     Raises:
-        ValueError: If the warm-up leaves no epoch.
+        UserError: If the warm-up leaves no epoch.
 
     Reference:
         Loshchilov and Hutter (ICLR 2017), equation (5), without restarts.
@@ -25,7 +27,7 @@ class WarmupCosineLR(LambdaLR):
 
     def __init__(self, optimizer: Optimizer, epochs: int, warmup: int = 5) -> None:
         if not 0 <= warmup < epochs:
-            raise ValueError(
+            raise UserError(
                 f"A warm-up of {warmup} epochs does not fit a training of {epochs}: give fewer."
             )
 

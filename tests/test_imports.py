@@ -13,12 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "losses": {"losses"},
     "datamodules": {"datamodules"},
-    "lightning_modules/networks": {"losses", "lightning_modules.networks"},
-    # Of data no more than what batches and labels mean.
+    "lightning_modules/networks": {"losses", "lightning_modules.networks", "datamodules.errors"},
+    # Of data no more than what batches and labels mean, and the error of what a user gave.
     "lightning_modules": {
         "losses",
         "lightning_modules",
         "datamodules.batch",
+        "datamodules.errors",
         "datamodules.labels",
     },
     # Callbacks see modules through Lightning's hooks only.

@@ -18,6 +18,7 @@ from callbacks.figures.sample_figure import new_figure, require, save_figure
 from callbacks.figures.sample_pictures import figures_folder
 from callbacks.figures.seen_pictures import SeenPictures
 from callbacks.figures.sequence_pictures import face_to_rgb
+from datamodules.errors import UserError
 
 _CELL = 1.25  # inches
 
@@ -43,7 +44,7 @@ class FacePictures(pl.Callback):
 
     def __init__(self, layer: str | None = "network.layer4", per_class: int = 4) -> None:
         if per_class < 1:
-            raise ValueError(f"FacePictures needs per_class of 1 or more; got {per_class}.")
+            raise UserError(f"FacePictures needs per_class of 1 or more; got {per_class}.")
         self.layer = layer
         self.per_class = per_class
         self._chosen: dict[int, list[tuple[int, dict[str, Tensor]]]] = {}

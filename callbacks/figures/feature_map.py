@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from callbacks.figures.sample_figure import SampleFigure, Samples, new_figure, save_figure
+from datamodules.errors import UserError
 
 # t-SNE's own advice for features of many dimensions: fewer first, which also takes away noise.
 _DIMENSIONS = 50
@@ -35,7 +36,7 @@ class FeatureMap(SampleFigure):
     def __init__(self, max_samples: int = 2000, perplexity: float = 30.0, seed: int = 0) -> None:
         super().__init__()
         if max_samples < 4 or not perplexity > 0:
-            raise ValueError(
+            raise UserError(
                 "FeatureMap needs max_samples of 4 or more and a perplexity above 0; got "
                 f"{max_samples} and {perplexity}."
             )

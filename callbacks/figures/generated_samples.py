@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from torch import Tensor
 
+from datamodules.errors import UserError
 from datamodules.store.replacing import replacing
 
 _SEED = 0
@@ -39,7 +40,7 @@ class GeneratedSamples(pl.Callback):
 
     def __init__(self, every_n_epochs: int = 10, side: int = 8) -> None:
         if every_n_epochs < 1 or side < 1:
-            raise ValueError(
+            raise UserError(
                 "GeneratedSamples needs every_n_epochs and side of 1 or more; got "
                 f"{every_n_epochs} and {side}."
             )

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from datamodules.errors import UserError
+
 
 def grad_cam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
     """Weigh feature maps by what they do for the score of a class.
@@ -51,7 +53,7 @@ def layer_gradients(
         The output of the layer and its derivatives, each [B, D, H', W'].
 
     Raises:
-        ValueError: If there is no such layer, or its output is no set of feature maps.
+        UserError: If there is no such layer, or its output is no set of feature maps.
     """
     module = find_layer(model, layer)
     found: list[Tensor] = []
@@ -66,7 +68,7 @@ def layer_gradients(
         with torch.inference_mode(False), torch.enable_grad():
             logits = model(image.clone().requires_grad_())
             if not found or not isinstance(found[0], Tensor) or found[0].ndim != 4:
-                raise ValueError(
+                raise UserError(
                     f"The layer {layer} puts out no feature maps [B, C, H, W]: name a "
                     "convolutional one."
                 )
@@ -107,11 +109,11 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
         The module.
 
     Raises:
-        ValueError: If there is none.
+        UserError: If there is none.
     """
     modules = dict(model.named_modules())
     if layer not in modules:
         close = difflib.get_close_matches(layer, [name for name in modules if name], n=1)
         hint = f"; did you mean {close[0]}?" if close else "."
-        raise ValueError(f"{type(model).__name__} has no layer {layer}{hint}")
+        raise UserError(f"{type(model).__name__} has no layer {layer}{hint}")
     return cast(nn.Module, modules[layer])

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from callbacks.figures.sample_figure import SampleFigure, Samples, new_figure, save_figure
+from datamodules.errors import UserError
 
 
 class Bins(NamedTuple):
@@ -43,7 +44,7 @@ class ReliabilityDiagram(SampleFigure):
     def __init__(self, bins: int = 15) -> None:
         super().__init__()
         if bins < 1:
-            raise ValueError(f"ReliabilityDiagram needs bins of 1 or more; got {bins}.")
+            raise UserError(f"ReliabilityDiagram needs bins of 1 or more; got {bins}.")
         self.bins = bins
 
     def draw(self, trainer: pl.Trainer, samples: Samples) -> None:

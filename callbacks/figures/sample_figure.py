@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from callbacks.figures.sample_pictures import figures_folder
 from callbacks.records.distributed import gather
+from datamodules.errors import UserError
 from datamodules.store.replacing import replacing
 
 Samples = dict[str, NDArray[Any]]
@@ -85,11 +86,11 @@ def require(
         keys: What is needed of that.
 
     Raises:
-        ValueError: If something is missing.
+        UserError: If something is missing.
     """
     missing = [key for key in keys if key not in (outputs or ())]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{type(callback).__name__} needs {' and '.join(missing)} of a step, which "
             f"{type(pl_module).__name__} does not return: take it out of the callbacks."
         )

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from callbacks.figures.colour_wheel import flow_to_rgb, reference_pixels
 from callbacks.figures.picture_grid import Cell, Row, draw_grid
+from datamodules.errors import UserError
 
 
 class SamplePictures(pl.Callback, ABC):
@@ -36,7 +37,7 @@ class SamplePictures(pl.Callback, ABC):
         self, every_n_epochs: int = 5, max_rows: int = 8, max_magnitude: float = 4.0
     ) -> None:
         if every_n_epochs < 1 or max_rows < 1 or not max_magnitude > 0:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} needs every_n_epochs and max_rows of 1 or more and a "
                 f"max_magnitude above 0 px; got {every_n_epochs}, {max_rows} and {max_magnitude}."
             )

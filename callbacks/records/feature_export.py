@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from callbacks.records.distributed import gather
+from datamodules.errors import UserError
 from datamodules.store.replacing import replacing
 
 _COLUMNS = ("features", "label", "sample_id", "action_units")
@@ -47,7 +48,7 @@ class FeatureExport(pl.Callback):
     ) -> None:
         """Hold the features of a batch."""
         if "features" not in outputs:
-            raise ValueError(
+            raise UserError(
                 f"FeatureExport needs a method whose test returns features; "
                 f"{type(pl_module).__name__} returns none: take it out of the callbacks."
             )

@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 from callbacks.records.distributed import gather
 from callbacks.records.predictions import Predictions
 from callbacks.records.run_record import git_state
+from datamodules.errors import UserError
 from datamodules.store.replacing import replacing
 
 SPLIT_FILE = "split.json"
@@ -149,7 +150,7 @@ def trained_with(folder: Path) -> dict[str, Any] | None:
 def _split(data: Any) -> dict[str, Any]:
     missing = [name for name in ("fold", "num_folds", "folds_hash") if not hasattr(data, name)]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{type(data).__name__} makes no folds (it has no {missing[0]}), so it cannot be "
             "cross-validated."
         )

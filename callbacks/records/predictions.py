@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.figures.sequence_pictures import file_name
 from callbacks.records.distributed import gather
+from datamodules.errors import UserError
 from datamodules.store.replacing import replacing
 
 _ID = "sample_id"
@@ -113,7 +114,7 @@ class Predictions(pl.Callback):
         classes = data.class_names
         logits = outputs["logits"].detach().double().cpu()
         if logits.shape[1] != len(classes):
-            raise ValueError(
+            raise UserError(
                 f"The model tells {logits.shape[1]} classes apart and the data has "
                 f"{len(classes)} ({', '.join(classes)}): give both the same set."
             )
@@ -143,7 +144,7 @@ class Predictions(pl.Callback):
         with replacing(path) as aside:
             count = _merge(parts, aside)
             if expected is not None and count != expected:
-                raise ValueError(
+                raise UserError(
                     f"{count} samples were predicted and the data set holds {expected}: "
                     f"{path.name} was not written, because a score from it would be wrong."
                 )

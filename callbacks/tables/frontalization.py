@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from callbacks.records.test_summary import TestSummary, number, said
+from datamodules.errors import UserError
 
 ROWS = {
     "posed": "posed flow as it is",
@@ -38,11 +39,11 @@ class FrontalizationTable(TestSummary):
         """Read the rows.
 
         Raises:
-            ValueError: If none was logged.
+            UserError: If none was logged.
         """
         logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
         if not any(f"test/{row}_{measure}" in logged for row in ROWS for measure in MEASURES):
-            raise ValueError(
+            raise UserError(
                 "FrontalizationTable found no test/<row>_<measure> among the logged values: it is "
                 "for eMotion-GAN; take it out of the callbacks of another method."
             )

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from callbacks.records.test_summary import TestSummary, number, said
+from datamodules.errors import UserError
 
 
 class OcclusionTable(TestSummary):
@@ -31,11 +32,11 @@ class OcclusionTable(TestSummary):
         """Read the rows.
 
         Raises:
-            ValueError: If the data module does not say which regions it hides.
+            UserError: If the data module does not say which regions it hides.
         """
         regions = getattr(trainer.datamodule, "regions", None)  # type: ignore[attr-defined]
         if not regions:
-            raise ValueError(
+            raise UserError(
                 "OcclusionTable needs a data module that names its regions, like "
                 "OccludedCKPlusDataModule; take it out of the callbacks of another method."
             )

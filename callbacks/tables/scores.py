@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from callbacks.records.test_summary import TestSummary, number, said
+from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 
 _SHARES = ("accuracy", "recall", "f1", "base_rate")
@@ -27,12 +28,12 @@ class ScoreTable(TestSummary):
         """Sort the logged numbers.
 
         Raises:
-            ValueError: If none was logged.
+            UserError: If none was logged.
         """
         logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
         keys = [key.removeprefix("test/") for key in logged if key.startswith("test/")]
         if not keys:
-            raise ValueError(
+            raise UserError(
                 "ScoreTable found no test/<measure> among the logged values: take it out of the "
                 "callbacks of a method that logs none."
             )

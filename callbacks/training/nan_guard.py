@@ -11,6 +11,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from datamodules.errors import UserError
+
 
 class NaNGuard(pl.Callback):
     """Ends training at the first loss that is not a finite number, and names it and its step.
@@ -25,7 +27,7 @@ class NaNGuard(pl.Callback):
 
     def __init__(self, every_n_steps: int = 20) -> None:
         if every_n_steps < 1:
-            raise ValueError(f"nan_guard.every_n_steps must be 1 or more; got {every_n_steps}.")
+            raise UserError(f"nan_guard.every_n_steps must be 1 or more; got {every_n_steps}.")
         self.every_n_steps = every_n_steps
         self._unseen: list[tuple[int, int, tuple[str, ...], Tensor]] = []
 
@@ -40,7 +42,7 @@ class NaNGuard(pl.Callback):
         """Hold the values of this step, and look when it is time.
 
         Raises:
-            ValueError: If a value is not finite.
+            UserError: If a value is not finite.
         """
         values = _scalars(trainer.callback_metrics, "")
         values |= _scalars(outputs, "training_step ") if isinstance(outputs, Mapping) else {}
@@ -57,12 +59,12 @@ class NaNGuard(pl.Callback):
         """Look before anything is written.
 
         Raises:
-            ValueError: If a loss or a weight is not finite.
+            UserError: If a loss or a weight is not finite.
         """
         self._look(trainer)
         broken = [name for name, value in checkpoint["state_dict"].items() if not _finite(value)]
         if broken:
-            raise ValueError(
+            raise UserError(
                 f"Training diverged: {broken[0]} is not finite in epoch {trainer.current_epoch}, "
                 f"step {trainer.global_step}. {_advice(trainer)}"
             )
@@ -73,7 +75,7 @@ class NaNGuard(pl.Callback):
             if not _finite(values):
                 pairs = zip(names, values.tolist(), strict=True)
                 name, value = next((n, v) for n, v in pairs if not math.isfinite(v))
-                raise ValueError(
+                raise UserError(
                     f"Training diverged: {name} is {value} in epoch {epoch}, batch {batch}. "
                     f"{_advice(trainer)}"
                 )

@@ -8,6 +8,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
+from datamodules.errors import UserError
+
 
 class WeightAverage(WeightAveraging):
     """Averages weights and norm statistics after every step.
@@ -20,7 +22,7 @@ class WeightAverage(WeightAveraging):
             (10 + n) after n of them, so that the random start is soon forgotten.
 
     Raises:
-        ValueError: If the decay is not between 0 and 1.
+        UserError: If the decay is not between 0 and 1.
 
     Reference:
         Polyak and Juditsky (1992); the decay of the first steps is that of TensorFlow's
@@ -29,7 +31,7 @@ class WeightAverage(WeightAveraging):
 
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 < decay < 1:
-            raise ValueError(f"A decay is between 0 and 1, got {decay:g}.")
+            raise UserError(f"A decay is between 0 and 1, got {decay:g}.")
 
         def average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
             share = min(decay, (1 + int(steps)) / (10 + int(steps)))

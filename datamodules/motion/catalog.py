@@ -16,7 +16,7 @@ from datamodules.errors import BadSample
 from datamodules.folds import FoldMode, Protocol, Split, assert_disjoint, split, subject_folds
 from datamodules.labels import class_index, class_names
 from datamodules.motion.pairs import Pairs, make_pairs
-from datamodules.recordings import Index, Sequence, natural_key
+from datamodules.recordings import Sequence, SequenceIndex, natural_key
 from datamodules.synthetic.tree import MARKER
 
 _MOST_FOLDS = 10
@@ -51,7 +51,9 @@ class Catalog:
     notes: tuple[str, ...]
 
     @classmethod
-    def make(cls, root: Path, index: Index, expressions: str, steps: Iterable[int]) -> Catalog:
+    def make(
+        cls, root: Path, index: SequenceIndex, expressions: str, steps: Iterable[int]
+    ) -> Catalog:
         """Complete what a reader found.
 
         Args:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import BadSample
+from datamodules.errors import BadSample, UserError
 
 # OpenCV's estimators keep their buffers between calls, so each thread has its own.
 _local = threading.local()
@@ -78,7 +78,7 @@ def estimate_flow(
         `second`.
 
     Raises:
-        ValueError: If there is no such algorithm.
+        UserError: If there is no such algorithm.
         BadSample: If the sizes differ, or there is no flow, or one that is not finite.
 
     Reference:
@@ -86,7 +86,7 @@ def estimate_flow(
         eMotion-GAN, section IV.C, which gives no parameters.
     """
     if algorithm not in ALGORITHMS:
-        raise ValueError(f"flow must be one of {', '.join(ALGORITHMS)}, but is {algorithm!r}.")
+        raise UserError(f"flow must be one of {', '.join(ALGORITHMS)}, but is {algorithm!r}.")
     if first.shape != second.shape:
         raise BadSample(name, f"the frames differ in size: {first.shape} and {second.shape}")
     try:
@@ -151,7 +151,7 @@ def magnitude_statistics(
         The statistics over all vectors of all flows.
 
     Raises:
-        ValueError: If there is no flow.
+        UserError: If there is no flow.
 
     Reference:
         eMotion-GAN, section III.A: the clip is read off the distribution, e.g. its Q3.

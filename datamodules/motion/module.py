@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.base import FERDataModule
-from datamodules.errors import BadSamples, DatasetError, OnBadSample
+from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError
 from datamodules.folds import FoldMode, folds_hash
 from datamodules.loaders import Batch, BatchLoader, to_float
 from datamodules.motion.cache import PairCaches
@@ -23,7 +23,7 @@ from datamodules.motion.flow import ALGORITHMS
 from datamodules.motion.pairs import Extraction, PairReader
 from datamodules.motion.parts import Opened, Parts
 from datamodules.motion.report import report, some_of
-from datamodules.recordings import Index
+from datamodules.recordings import SequenceIndex
 from datamodules.samplers import TrainSampler
 from datamodules.store.cache import Cache
 
@@ -71,7 +71,7 @@ class FlowDataModule(FERDataModule):
         folds_hash: Fingerprint of the assignment to folds; empty before `setup`.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class FlowDataModule(FERDataModule):
         )
         for step in steps:
             if step < 1:
-                raise ValueError(f"data.steps must be at least 1, but is {step}.")
+                raise UserError(f"data.steps must be at least 1, but is {step}.")
         if flow not in ALGORITHMS:
-            raise ValueError(f"data.flow must be one of {', '.join(ALGORITHMS)}, but is {flow!r}.")
+            raise UserError(f"data.flow must be one of {', '.join(ALGORITHMS)}, but is {flow!r}.")
         if not strategies:
-            raise ValueError("data.strategies must name neutral_apex, frame_to_frame or both.")
+            raise UserError("data.strategies must name neutral_apex, frame_to_frame or both.")
         self.flow = flow
         self.strategies = strategies
         self.steps = steps
@@ -124,7 +124,7 @@ class FlowDataModule(FERDataModule):
         self._registered: Cache | None = None
         self._clips: list[Clip] = []
 
-    def read_index(self, root: Path) -> Index:
+    def read_index(self, root: Path) -> SequenceIndex:
         """Find the sequences below a root.
 
         Args:
@@ -296,7 +296,7 @@ class FlowDataModule(FERDataModule):
 
     def _setup_input(self) -> None:
         if self.input is None:
-            raise ValueError(
+            raise UserError(
                 "Prediction needs data.input: a video, a folder of frames or a folder of such."
             )
         self._clips = find_clips(self.input, self._extraction(self._colour), self.on_bad_sample)

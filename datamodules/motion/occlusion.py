@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.errors import UserError
 from datamodules.faces import Box
 
 _Edges = tuple[float, float, float, float]
@@ -78,7 +79,7 @@ def occlusion_boxes(
         One box a frame; it may stick out of the picture.
 
     Raises:
-        ValueError: If there is no such region, or nothing to place it from, or the landmarks are
+        UserError: If there is no such region, or nothing to place it from, or the landmarks are
             not 68 finite points, or the share is no share.
 
     Reference:
@@ -88,12 +89,12 @@ def occlusion_boxes(
         The paper gives neither the size of its boxes nor what they are placed from.
     """
     if region not in REGIONS:
-        raise ValueError(f"The region must be one of {', '.join(REGIONS)}, but is {region!r}.")
+        raise UserError(f"The region must be one of {', '.join(REGIONS)}, but is {region!r}.")
     if not 0 < share <= 1:
-        raise ValueError(f"The occluded share of a face lies above 0 and up to 1, got {share}.")
+        raise UserError(f"The occluded share of a face lies above 0 and up to 1, got {share}.")
     if landmarks is not None:
         if landmarks.shape != (68, 2) or not np.isfinite(landmarks).all():
-            raise ValueError(
+            raise UserError(
                 "A box is placed from 68 finite landmarks [68, 2], "
                 f"got an array {landmarks.shape} with "
                 f"{int(np.size(landmarks) - np.isfinite(landmarks).sum())} values not finite."
@@ -102,7 +103,7 @@ def occlusion_boxes(
     elif face is not None:
         edges = {name: _within(face, where.proportions) for name, where in _REGIONS.items()}
     else:
-        raise ValueError(f"Occluding the {region} needs landmarks or the box of the face.")
+        raise UserError(f"Occluding the {region} needs landmarks or the box of the face.")
     if region in _REGIONS:
         return [_box(*edges[region])] * frames
     left, top, _, bottom = edges["left_half"]

@@ -81,7 +81,7 @@ class Parts:
         """Yield the frontal faces of the training part, see `choose_faces` and `face_batches`.
 
         Args:
-            neutral: Index of the class neutral, if there is one.
+            neutral: SequenceIndex of the class neutral, if there is one.
             num_classes: Number of classes.
             seed: Seed of the order.
             batch_size: Faces a batch.

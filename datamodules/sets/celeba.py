@@ -12,7 +12,7 @@ import numpy as np
 
 from datamodules.errors import DatasetError, missing_root
 from datamodules.files import walk
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
@@ -56,14 +56,12 @@ class CelebADataModule(OfficialFaceDataModule):
         super().__init__(unlabelled=True, **kwargs)
         self._exclude, self._strict = tuple(exclude), strict_counts
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the faces, see `read_celeba`."""
         return read_celeba(root, self._exclude, strict_counts=self._strict)
 
 
-def read_celeba(
-    root: Path, exclude: Sequence[str] = (), *, strict_counts: bool = False
-) -> FaceIndex:
+def read_celeba(root: Path, exclude: Sequence[str] = (), *, strict_counts: bool = False) -> Index:
     """Find the faces of CelebA.
 
     Args:
@@ -108,7 +106,7 @@ def read_celeba(
     people = _pairs(root, "identity_CelebA")
     # A face without identity is a person of its own: it can be taken for nobody else's.
     subjects = None if people is None else [people.get(name, name) for name in names]
-    return FaceIndex(
+    return Index(
         names=[name[:-4] for name in names],
         files=[images / name for name in names],
         pixels=None,

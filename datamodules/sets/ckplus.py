@@ -21,8 +21,8 @@ from datamodules.motion.pairs import PairReader
 from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
 from datamodules.recordings import (
     FrameFolder,
-    Index,
     Sequence,
+    SequenceIndex,
     find_folder,
     folders,
     frame_folder,
@@ -104,7 +104,7 @@ class FrontalCKPlus(FlowDataModule):
         write_ckplus(root, subjects=self._synthetic_subjects)
         return root
 
-    def read_index(self, root: Path) -> Index:
+    def read_index(self, root: Path) -> SequenceIndex:
         """Find the labelled sequences, see `read_ckplus`."""
         return read_ckplus(root, self._labels_csv, self._codes)
 
@@ -180,7 +180,7 @@ class CKPlusDataModule(FrontalCKPlus):
         return pose_flow(flow, motion) + noise
 
 
-def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression]) -> Index:
+def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression]) -> SequenceIndex:
     """Find the labelled sequences of CK+.
 
     Args:
@@ -197,7 +197,7 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
     images = find_folder(root, _IMAGES)
     if images is None:
         raise missing_root("CK+", root, _TREE, _ORIGIN)
-    index = Index()
+    index = SequenceIndex()
     recordings = {
         key(subject.name, sequence.name): frame_folder(sequence, _FRAME)
         for subject in folders(images)
@@ -224,7 +224,7 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
     return index
 
 
-def _official_labels(root: Path, index: Index) -> dict[_Key, tuple[str, Expression]]:
+def _official_labels(root: Path, index: SequenceIndex) -> dict[_Key, tuple[str, Expression]]:
     """Read the Emotion folder; what cannot be read is a problem."""
     found = find_folder(root, _LABELS)
     if found is None:
@@ -251,7 +251,7 @@ def _official_labels(root: Path, index: Index) -> dict[_Key, tuple[str, Expressi
 
 
 def _listed_labels(
-    path: Path, codes: dict[str, Expression], index: Index
+    path: Path, codes: dict[str, Expression], index: SequenceIndex
 ) -> dict[_Key, tuple[str, Expression]]:
     """Read a list of labels; unknown codes are problems, but 0 where it has no meaning."""
     labels = {}
@@ -269,7 +269,7 @@ def _listed_labels(
     return labels
 
 
-def _add(index: Index, recording: FrameFolder, expression: Expression) -> None:
+def _add(index: SequenceIndex, recording: FrameFolder, expression: Expression) -> None:
     subject, sequence = recording.path.parent.name, recording.path.name
     name = f"{subject}/{sequence}"
     index.sequences.append(Sequence(name, subject, expression, recording, None, len(recording)))

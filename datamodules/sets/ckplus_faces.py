@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import BadSample, missing_root
-from datamodules.index import FaceIndex
+from datamodules.errors import BadSample, UserError, missing_root
+from datamodules.index import Index
 from datamodules.labels import ACTION_UNITS, Expression
 from datamodules.recordings import Sequence, find_folder, folders, frame_folder, visible
 from datamodules.sets.ckplus import read_ckplus
@@ -85,7 +85,7 @@ class CKPlusFacesDataModule(FaceDataModule):
     ) -> None:
         super().__init__(**kwargs)
         if last_k < 1:
-            raise ValueError(f"data.last_k must be at least 1, but is {last_k}.")
+            raise UserError(f"data.last_k must be at least 1, but is {last_k}.")
         self._last_k = last_k
         self._first_as_neutral = first_as_neutral
         self._labels_csv = None if labels_csv is None else Path(labels_csv).expanduser()
@@ -97,7 +97,7 @@ class CKPlusFacesDataModule(FaceDataModule):
         write_ckplus(root, subjects=self._synthetic_subjects)
         return root
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the faces, see `read_ckplus_faces`."""
         return read_ckplus_faces(
             root,
@@ -128,8 +128,8 @@ class _Rows:
         self.subjects.append(subject)
         self.units.append(present(units, ACTION_UNITS))
 
-    def index(self, *, with_units: bool) -> FaceIndex:
-        return FaceIndex(
+    def index(self, *, with_units: bool) -> Index:
+        return Index(
             names=self.names,
             files=self.files,
             pixels=None,
@@ -147,7 +147,7 @@ def read_ckplus_faces(
     *,
     last_k: int = 3,
     first_as_neutral: bool = True,
-) -> FaceIndex:
+) -> Index:
     """Find the faces of CK+.
 
     Args:
@@ -246,7 +246,7 @@ def _find_copy(root: Path) -> Path | None:
     return None if anger is None else anger.parent
 
 
-def _read_copy(root: Path, copy: Path) -> FaceIndex:
+def _read_copy(root: Path, copy: Path) -> Index:
     """Read CK+48: the last three frames of each labelled sequence, 48 x 48 and grey."""
     rows = _Rows()
     counts = dict.fromkeys(_COPY_CODES, 0)

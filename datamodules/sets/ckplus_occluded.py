@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.errors import UserError
 from datamodules.loaders import Batch
 from datamodules.motion.catalog import Catalog
 from datamodules.motion.occluded_pairs import OccludedPairReader
@@ -41,7 +42,7 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         regions: As given.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
 
     Reference:
         SSIM-VAE, 3.1.
@@ -69,14 +70,14 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
             **kwargs,
         )
         if not regions or len(set(regions)) < len(regions) or set(regions) - set(REGIONS):
-            raise ValueError(
+            raise UserError(
                 f"data.regions must name one or more of {', '.join(REGIONS)}, each once, "
                 f"but is {', '.join(regions) or 'empty'}."
             )
         if not 0 < share <= 1:
-            raise ValueError(f"data.share must lie above 0 and up to 1, but is {share}.")
+            raise UserError(f"data.share must lie above 0 and up to 1, but is {share}.")
         if not 0 <= mirror <= 1:
-            raise ValueError(f"data.mirror must lie from 0 to 1, but is {mirror}.")
+            raise UserError(f"data.mirror must lie from 0 to 1, but is {mirror}.")
         self.regions = tuple(regions)
         self._share = share
         self._mirror = mirror

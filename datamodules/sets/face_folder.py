@@ -9,7 +9,7 @@ import numpy as np
 
 from datamodules.errors import DatasetError
 from datamodules.files import walk
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.recordings import IMAGE_SUFFIXES
 from datamodules.sets.official import OfficialFaceDataModule
 
@@ -36,12 +36,12 @@ class FaceFolderDataModule(OfficialFaceDataModule):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(unlabelled=True, **kwargs)
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the pictures, see `read_face_folder`."""
         return read_face_folder(root)
 
 
-def read_face_folder(root: Path) -> FaceIndex:
+def read_face_folder(root: Path) -> Index:
     """Find all pictures at any depth.
 
     Args:
@@ -66,7 +66,7 @@ def read_face_folder(root: Path) -> FaceIndex:
             f"The folder of faces {root} holds no picture "
             f"({', '.join(sorted(IMAGE_SUFFIXES))}), nor does any folder in it."
         )
-    return FaceIndex(
+    return Index(
         names=[file.relative_to(root).as_posix() for file in files],
         files=files,
         pixels=None,

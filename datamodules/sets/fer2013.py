@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, missing_root
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import FER2013_CODES
 from datamodules.recordings import IMAGE_SUFFIXES, find_folder, folders, visible
 from datamodules.sets.lists.counts import compare_counts
@@ -67,12 +67,12 @@ class FER2013DataModule(OfficialFaceDataModule):
         super().__init__(**kwargs)
         self._strict_counts = strict_counts
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the labelled faces, see `read_fer2013`."""
         return read_fer2013(root, strict_counts=self._strict_counts)
 
 
-def read_fer2013(root: Path, *, strict_counts: bool = False) -> FaceIndex:
+def read_fer2013(root: Path, *, strict_counts: bool = False) -> Index:
     """Find the labelled faces of FER2013.
 
     Args:
@@ -96,7 +96,7 @@ def read_fer2013(root: Path, *, strict_counts: bool = False) -> FaceIndex:
         names, files, codes, splits, problems = _from_folders(train.parent)
         pixels = None
     expressions = np.array([FER2013_CODES[code] for code in codes], np.int8)
-    return FaceIndex(
+    return Index(
         names=names,
         files=files,
         pixels=pixels,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import missing_root
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.recordings import find_folder, natural_key, visible
 from datamodules.sets.lists.challenge_lists import embedded_lists, ferplus_lists
 from datamodules.sets.lists.counts import compare_counts
@@ -104,7 +104,7 @@ class FERPlusDataModule(FaceDataModule):
         write_ferplus(root)
         return root
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the labelled faces, see `read_ferplus`."""
         return read_ferplus(root, **self._choices)
 
@@ -118,7 +118,7 @@ def read_ferplus(
     drop_known_bad: bool = False,
     lists: Path | None = None,
     strict_counts: bool = False,
-) -> FaceIndex:
+) -> Index:
     """Find the faces of FERPlus to which a rule gives a label.
 
     Args:
@@ -181,7 +181,7 @@ def read_ferplus(
     if lists is not None:
         hard = ferplus_lists(lists, names, expressions)
         subsets, notes = hard.subsets, notes + hard.notes
-    return FaceIndex(
+    return Index(
         names=names,
         files=[files[row] for row in chosen],
         pixels=None,

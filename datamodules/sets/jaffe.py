@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.errors import missing_root
 from datamodules.files import matching_files
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import JAFFE_CODES
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
@@ -52,12 +52,12 @@ class JAFFEDataModule(OfficialFaceDataModule):
         super().__init__(**kwargs)
         self._strict_counts = strict_counts
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the pictures, see `read_jaffe`."""
         return read_jaffe(root, strict_counts=self._strict_counts)
 
 
-def read_jaffe(root: Path, *, strict_counts: bool = False) -> FaceIndex:
+def read_jaffe(root: Path, *, strict_counts: bool = False) -> Index:
     """Find the pictures of JAFFE.
 
     Args:
@@ -76,7 +76,7 @@ def read_jaffe(root: Path, *, strict_counts: bool = False) -> FaceIndex:
     codes = [match["code"].upper() for _, match in found]
     counts = Counter(codes)
     note = compare_counts("JAFFE", root, counts, _PUBLISHED, strict=strict_counts)
-    return FaceIndex(
+    return Index(
         names=[path.name for path, _ in found],
         files=[path for path, _ in found],
         pixels=None,

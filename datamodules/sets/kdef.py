@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import missing_root
+from datamodules.errors import UserError, missing_root
 from datamodules.files import matching_files
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import KDEF_CODES
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
@@ -71,7 +71,7 @@ class KDEFDataModule(OfficialFaceDataModule):
         super().__init__(**kwargs)
         self._views, self._unusable, self._strict = tuple(views), unusable, strict_counts
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the chosen pictures, see `read_kdef`."""
         return read_kdef(root, self._views, unusable=self._unusable, strict_counts=self._strict)
 
@@ -82,7 +82,7 @@ def read_kdef(
     *,
     unusable: bool = False,
     strict_counts: bool = False,
-) -> FaceIndex:
+) -> Index:
     """Find the pictures of KDEF.
 
     Args:
@@ -96,10 +96,10 @@ def read_kdef(
 
     Raises:
         DatasetError: If there is no picture.
-        ValueError: If a view does not exist.
+        UserError: If a view does not exist.
     """
     if not views or not set(views) <= set(VIEWS):
-        raise ValueError(f"data.views must name some of {', '.join(VIEWS)}, but is {list(views)}.")
+        raise UserError(f"data.views must name some of {', '.join(VIEWS)}, but is {list(views)}.")
     everything = matching_files(root, _NAME, depth=3)
     if not everything:
         raise missing_root("KDEF", root, _TREE, _ORIGIN)
@@ -125,7 +125,7 @@ def read_kdef(
     counts = Counter(code[5] for code in codes)
     each = _PEOPLE * len(KDEF_CODES) * _SESSIONS
     spoilt = Counter() if unusable else Counter(name[6:] for name in _UNUSABLE)
-    return FaceIndex(
+    return Index(
         names=list(rows),
         files=[path for path, _ in rows.values()],
         pixels=None,

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import missing_root
+from datamodules.errors import UserError, missing_root
 from datamodules.files import matching_files
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import RAFD_CODES
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
@@ -64,7 +64,7 @@ class RaFDDataModule(OfficialFaceDataModule):
         super().__init__(**kwargs)
         self._angles, self._gazes, self._strict = tuple(angles), tuple(gazes), strict_counts
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the chosen pictures, see `read_rafd`."""
         return read_rafd(root, self._angles, self._gazes, strict_counts=self._strict)
 
@@ -75,7 +75,7 @@ def read_rafd(
     gazes: Sequence[str] = GAZES,
     *,
     strict_counts: bool = False,
-) -> FaceIndex:
+) -> Index:
     """Find the pictures of RaFD.
 
     Args:
@@ -89,11 +89,11 @@ def read_rafd(
 
     Raises:
         DatasetError: If there is no picture.
-        ValueError: If a camera or a gaze does not exist.
+        UserError: If a camera or a gaze does not exist.
     """
     for argument, chosen, known in (("angles", angles, ANGLES), ("gazes", gazes, GAZES)):
         if not chosen or not set(chosen) <= set(known):
-            raise ValueError(
+            raise UserError(
                 f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
                 f"{list(chosen)}."
             )
@@ -119,7 +119,7 @@ def read_rafd(
         subjects.append(model)
     counts = Counter(expressions)
     each = _MODELS * len(set(angles)) * len(set(gazes))
-    return FaceIndex(
+    return Index(
         names=names,
         files=files,
         pixels=None,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import DatasetError, missing_root
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import RAFDB_CODES
 from datamodules.recordings import IMAGE_SUFFIXES, find_folder, folders, natural_key, visible
 from datamodules.sets.lists.challenge_lists import embedded_lists, rafdb_lists
@@ -71,12 +71,12 @@ class RAFDBDataModule(FaceDataModule):
         write_rafdb(root)
         return root
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the labelled faces, see `read_rafdb`."""
         return read_rafdb(root, self._lists, strict_counts=self._strict_counts)
 
 
-def read_rafdb(root: Path, lists: Path | None = None, *, strict_counts: bool = False) -> FaceIndex:
+def read_rafdb(root: Path, lists: Path | None = None, *, strict_counts: bool = False) -> Index:
     """Find the labelled faces of RAF-DB.
 
     Args:
@@ -109,7 +109,7 @@ def read_rafdb(root: Path, lists: Path | None = None, *, strict_counts: bool = F
     if lists is not None:
         hard = rafdb_lists(lists, names, expressions)
         subsets, notes = hard.subsets, notes + hard.notes
-    return FaceIndex(
+    return Index(
         names=names,
         files=[found[name][1] for name in names],
         pixels=None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.errors import missing_root
 from datamodules.files import MatchingFile, matching_files, walk
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import SFEW_CODES
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
@@ -55,12 +55,12 @@ class SFEWDataModule(OfficialFaceDataModule):
         super().__init__(**kwargs)
         self._strict = strict_counts
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the aligned faces, see `read_sfew`."""
         return read_sfew(root, strict_counts=self._strict)
 
 
-def read_sfew(root: Path, *, strict_counts: bool = False) -> FaceIndex:
+def read_sfew(root: Path, *, strict_counts: bool = False) -> Index:
     """Find the aligned faces of SFEW 2.0.
 
     Args:
@@ -93,7 +93,7 @@ def read_sfew(root: Path, *, strict_counts: bool = False) -> FaceIndex:
     shared = sorted(films["train"] & films["test"])
     found = Counter(split for split, _ in rows)
     counts = {"train": found["train"], "validation": found["test"]}
-    return FaceIndex(
+    return Index(
         names=[f"{'val' if split == 'test' else split}/{file.path.stem}" for split, file in rows],
         files=[file.path for _, file in rows],
         pixels=None,

@@ -8,14 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from datamodules.errors import DatasetError, missing_root
+from datamodules.errors import DatasetError, UserError, missing_root
 from datamodules.folds import read_protocol
 from datamodules.labels import Expression
 from datamodules.motion.module import FlowDataModule
 from datamodules.recordings import (
     FrameFolder,
-    Index,
     Sequence,
+    SequenceIndex,
     find_folder,
     folders,
     frame_folder,
@@ -88,7 +88,7 @@ class SNaP2DFeDataModule(FlowDataModule):
     ) -> None:
         super().__init__(**kwargs)
         if not 0.0 < raw_apex <= 1.0:
-            raise ValueError(f"data.raw_apex must be above 0 and at most 1, but is {raw_apex}.")
+            raise UserError(f"data.raw_apex must be above 0 and at most 1, but is {raw_apex}.")
         if raw_pattern is not None:
             compile_pattern(raw_pattern)
         self._codes = expression_codes(label_map)
@@ -102,7 +102,7 @@ class SNaP2DFeDataModule(FlowDataModule):
         write_snap2dfe(root, subjects=self._synthetic_subjects)
         return root
 
-    def read_index(self, root: Path) -> Index:
+    def read_index(self, root: Path) -> SequenceIndex:
         """Find the sequences, see `read_frame_folders` and `read_raw`."""
         if self._raw_pattern is None:
             return read_frame_folders(root, self._codes)
@@ -111,7 +111,7 @@ class SNaP2DFeDataModule(FlowDataModule):
         return read_raw(root, self._raw_pattern, self._raw_apex)
 
 
-def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
+def read_frame_folders(root: Path, codes: dict[str, Expression]) -> SequenceIndex:
     """Find the sequences in the frame folders of the Lille group.
 
     Args:
@@ -138,7 +138,7 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
         raise DatasetError(
             f"SNaP-2DFe at {base} lacks {' and '.join(missing)}. Expected there:{_TREE.rstrip()}"
         )
-    index = Index()
+    index = SequenceIndex()
     frontal, posed = (_recordings(camera, index) for camera in present)
     labels = _labels(emotions, codes, index)
     movements = base / "movements.csv"
@@ -171,7 +171,7 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
     return index
 
 
-def _recordings(camera: Path, index: Index) -> dict[_Key, FrameFolder]:
+def _recordings(camera: Path, index: SequenceIndex) -> dict[_Key, FrameFolder]:
     """List the recordings of a camera; empty folders are problems."""
     found = {}
     for subject in folders(camera):
@@ -188,7 +188,7 @@ def _recordings(camera: Path, index: Index) -> dict[_Key, FrameFolder]:
 
 
 def _labels(
-    emotions: Path, codes: dict[str, Expression], index: Index
+    emotions: Path, codes: dict[str, Expression], index: SequenceIndex
 ) -> dict[_Key, tuple[Row, Expression | None]]:
     """Read the list of emotions; an expression is None where its code is unknown."""
     labels: dict[_Key, tuple[Row, Expression | None]] = {}
@@ -206,7 +206,7 @@ def _labels(
 
 
 def _add(
-    index: Index,
+    index: SequenceIndex,
     frontal: FrameFolder,
     posed: FrameFolder,
     expression: Expression,
@@ -225,7 +225,7 @@ def _add(
     )
 
 
-def _apply_protocol(path: Path, index: Index) -> None:
+def _apply_protocol(path: Path, index: SequenceIndex) -> None:
     """Give each sequence the fold that the protocol names, where there is a protocol."""
     if not path.is_file():
         return

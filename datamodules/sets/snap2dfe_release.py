@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.errors import BadSample, DatasetError
+from datamodules.errors import BadSample, DatasetError, UserError
 from datamodules.labels import Expression
 from datamodules.recordings import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     FrameFolder,
-    Index,
     Recording,
     Sequence,
+    SequenceIndex,
     frame_folder,
     natural_key,
     open_video,
@@ -74,21 +74,21 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         The expression, blind to case.
 
     Raises:
-        ValueError: If it is no regular expression or lacks a named group.
+        UserError: If it is no regular expression or lacks a named group.
     """
     try:
         compiled = re.compile(pattern, re.IGNORECASE)
     except re.error as error:
-        raise ValueError(f"raw_pattern {pattern!r} is not a regular expression: {error}.") from None
+        raise UserError(f"raw_pattern {pattern!r} is not a regular expression: {error}.") from None
     if missing := [group for group in GROUPS if group not in compiled.groupindex]:
-        raise ValueError(
+        raise UserError(
             f"raw_pattern {pattern!r} lacks the named groups {', '.join(missing)}; write them as "
             f"(?P<{missing[0]}>...)."
         )
     return compiled
 
 
-def read_raw(root: Path, pattern: str, apex: float) -> Index:
+def read_raw(root: Path, pattern: str, apex: float) -> SequenceIndex:
     """Find the recordings of the raw release.
 
     Args:
@@ -102,11 +102,11 @@ def read_raw(root: Path, pattern: str, apex: float) -> Index:
         The index; its last note is the grid of what was found, with its gaps.
 
     Raises:
-        ValueError: If the pattern is unusable.
+        UserError: If the pattern is unusable.
         DatasetError: If it matches nothing.
     """
     compiled = compile_pattern(pattern)
-    index = Index()
+    index = SequenceIndex()
     cells: dict[_Cell, dict[int, Recording]] = {}
     for match, recording in _recordings(root, compiled, index):
         if (named := _name(match, recording, index)) is None:
@@ -130,7 +130,7 @@ def read_raw(root: Path, pattern: str, apex: float) -> Index:
 
 
 def _recordings(
-    root: Path, pattern: re.Pattern[str], index: Index
+    root: Path, pattern: re.Pattern[str], index: SequenceIndex
 ) -> Iterator[tuple[re.Match[str], Recording]]:
     """Walk the tree and yield each recording with the match of its name."""
     if "frame" in pattern.groupindex:
@@ -178,7 +178,9 @@ def _some_files(root: Path, count: int = 3) -> list[Path]:
     return [path for path in _walk(root) if path.is_file()][:count]
 
 
-def _name(match: re.Match[str], recording: Recording, index: Index) -> tuple[_Cell, int] | None:
+def _name(
+    match: re.Match[str], recording: Recording, index: SequenceIndex
+) -> tuple[_Cell, int] | None:
     """Translate the tokens of a name; what cannot be read is a problem."""
     tokens = {group: match[group].lower() for group in GROUPS}
     movement = _MOVEMENT_OF.get(tokens["movement"])
@@ -194,7 +196,7 @@ def _name(match: re.Match[str], recording: Recording, index: Index) -> tuple[_Ce
     return _Cell(match["subject"], movement, expression), camera
 
 
-def _add(cell: _Cell, cameras: dict[int, Recording], apex: float, index: Index) -> None:
+def _add(cell: _Cell, cameras: dict[int, Recording], apex: float, index: SequenceIndex) -> None:
     """Add the sequence of one cell of the grid, or say why it cannot be."""
     name = f"{cell.subject}/{cell.movement}-{cell.expression.name.lower()}"
     if len(cameras) < 2:

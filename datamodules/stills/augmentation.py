@@ -5,6 +5,8 @@ from __future__ import annotations
 import kornia.augmentation as K  # noqa: N812  # the name in kornia's own examples
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
+
 _PAPER_SIDE = 224  # pixels in which `crop_padding` is told
 _MEAN_GREY = 0.449  # mean of ImageNet's three channel means: nearly 0 after normalisation
 
@@ -26,7 +28,7 @@ class Augmentation(nn.Module):
         erasing_p: Probability that a rectangle is erased.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
 
     Reference:
         PCNN, IV.B; rotation, crop and shares as in its authors' code.
@@ -51,18 +53,18 @@ class Augmentation(nn.Module):
         shares = {"flip": flip, "rotation_p": rotation_p, "crop_p": crop_p, "erasing_p": erasing_p}
         for argument, share in shares.items():
             if not 0 <= share <= 1:
-                raise ValueError(f"augmentation.{argument} must be from 0 to 1, but is {share:g}.")
+                raise UserError(f"augmentation.{argument} must be from 0 to 1, but is {share:g}.")
         if not 0 <= rotation <= 180:
-            raise ValueError(
+            raise UserError(
                 f"augmentation.rotation must be from 0 to 180 degrees, but is {rotation:g}."
             )
         if not 0 <= crop_padding <= _PAPER_SIDE:
-            raise ValueError(
+            raise UserError(
                 f"augmentation.crop_padding must be from 0 to {_PAPER_SIDE} pixels, "
                 f"but is {crop_padding:g}."
             )
         if not 0 < erasing[0] <= erasing[1] < 1:
-            raise ValueError(
+            raise UserError(
                 "augmentation.erasing must be two shares between 0 and 1 in rising order, "
                 f"but is {list(erasing)}."
             )

@@ -14,9 +14,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
 from datamodules.base import FERDataModule
-from datamodules.errors import BadSamples, DatasetError, OnBadSample
+from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError
 from datamodules.folds import FoldMode
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.leak_guard import refuse_rows
 from datamodules.loaders import Batch, BatchLoader, faces_to_float
 from datamodules.parts import FaceParts
@@ -86,7 +86,7 @@ class FaceDataModule(FERDataModule):
             set, and `without_duplicates`, the images without a twin among the training images.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        UserError: If an argument is out of its range.
     """
 
     def __init__(
@@ -128,9 +128,9 @@ class FaceDataModule(FERDataModule):
             input=input,
         )
         if not 0 < val_share < 1:
-            raise ValueError(f"data.val_share must be between 0 and 1, but is {val_share:g}.")
+            raise UserError(f"data.val_share must be between 0 and 1, but is {val_share:g}.")
         if train_limit is not None and train_limit < 1:
-            raise ValueError(f"data.train_limit must be at least 1, but is {train_limit}.")
+            raise UserError(f"data.train_limit must be at least 1, but is {train_limit}.")
         self.crop: FaceCrop = crop
         self.annotated: Annotation = annotated
         self.val_share = val_share
@@ -145,7 +145,7 @@ class FaceDataModule(FERDataModule):
         self._opened: FaceParts | None = None
         self._inputs: list[Path] = []
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the images below a root.
 
         Args:
@@ -349,7 +349,7 @@ class FaceDataModule(FERDataModule):
                 self.source = "synthetic"
         return self._opened
 
-    def _strata(self, index: FaceIndex, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _strata(self, index: Index, classes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Say what is dealt out to the parts, class by class; -1 for what is in none of them."""
         if self.annotated == "expressions":
             return classes
@@ -359,7 +359,7 @@ class FaceDataModule(FERDataModule):
             )
         return np.where(classes < 0, len(self.class_names), classes)
 
-    def _open_cache(self, index: FaceIndex, root: Path) -> Cache:
+    def _open_cache(self, index: Index, root: Path) -> Cache:
         return open_face_cache(
             index,
             root,
@@ -373,7 +373,7 @@ class FaceDataModule(FERDataModule):
 
     def _setup_input(self) -> None:
         if self.input is None:
-            raise ValueError(
+            raise UserError(
                 "Prediction needs data.input: an image, a video, or a folder of such things."
             )
         self._inputs = find_inputs(self.input)

@@ -16,7 +16,7 @@ from datamodules import faces, images
 from datamodules.errors import BadSample, BadSamples, OnBadSample
 from datamodules.faces import Box, crop, detect_face, loose_box
 from datamodules.images import read_image
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.motion.pairs import grey
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.fingerprint import code_digest, files_digest
@@ -45,7 +45,7 @@ class FaceReader:
             index, where it has some, come before both.
     """
 
-    def __init__(self, index: FaceIndex, size: int, colour: bool, crop: FaceCrop) -> None:
+    def __init__(self, index: Index, size: int, colour: bool, crop: FaceCrop) -> None:
         self._index = index
         self._size = size
         self._colour = colour
@@ -90,7 +90,7 @@ class FaceReader:
 
 
 def open_face_cache(
-    index: FaceIndex,
+    index: Index,
     root: Path,
     folder: Path,
     *,
@@ -148,7 +148,7 @@ def open_face_cache(
     return cache
 
 
-def is_coloured(index: FaceIndex) -> bool:
+def is_coloured(index: Index) -> bool:
     """Look at some images, evenly over the data set, and tell whether any is coloured."""
     if index.files is None:
         return False
@@ -178,7 +178,7 @@ def resize_face(face: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(face, (size, size), interpolation=interpolation), np.uint8)
 
 
-def _read(index: FaceIndex, row: int, *, colour: bool) -> NDArray[np.uint8]:
+def _read(index: Index, row: int, *, colour: bool) -> NDArray[np.uint8]:
     if index.pixels is not None:
         return np.asarray(index.pixels[row], np.uint8)
     return read_image((index.files or [])[row], colour=colour)
@@ -190,7 +190,7 @@ def _meets(box: Box, shape: tuple[int, ...]) -> bool:
     return right > 0 and bottom > 0 and box.left < shape[1] and box.top < shape[0]
 
 
-def _images_digest(index: FaceIndex, root: Path) -> str:
+def _images_digest(index: Index, root: Path) -> str:
     if index.pixels is not None:
         return hashlib.sha256(np.ascontiguousarray(index.pixels).data).hexdigest()
     return files_digest(index.files or [], root)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from datamodules.errors import UserError
 from datamodules.folds import FoldMode, Protocol, Split, assert_disjoint, split, subject_folds
-from datamodules.index import PARTS, FaceIndex
+from datamodules.index import PARTS, Index
 from datamodules.recordings import natural_key
 
 _MOST_FOLDS = 10
@@ -35,9 +36,7 @@ class FaceSplit:
     num_folds: int
     notes: tuple[str, ...]
 
-    def protocol(
-        self, index: FaceIndex, class_names: tuple[str, ...], expressions: str
-    ) -> Protocol:
+    def protocol(self, index: Index, class_names: tuple[str, ...], expressions: str) -> Protocol:
         """Write the assignment down in the form of the protocol files.
 
         Args:
@@ -56,7 +55,7 @@ class FaceSplit:
 
 
 def split_faces(
-    index: FaceIndex,
+    index: Index,
     classes: NDArray[np.int64],
     *,
     val_share: float,
@@ -83,14 +82,14 @@ def split_faces(
 
     Raises:
         DatasetError: If a person is in two official parts.
-        ValueError: If there are too few people, or no such fold.
+        UserError: If there are too few people, or no such fold.
     """
     used = np.flatnonzero(classes >= 0)
     fold_of = np.full(len(classes), -1, np.int64)
     notes: list[str] = []
     if index.splits is not None and folds is None:
         if fold != 0:
-            raise ValueError(
+            raise UserError(
                 f"data.fold is {fold}, but this data set has official parts; give data.folds to "
                 "make folds of it, or leave data.fold at 0."
             )
@@ -141,7 +140,7 @@ def _by_class(classes: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def _cut_validation(
-    index: FaceIndex,
+    index: Index,
     classes: NDArray[np.int64],
     fold_of: NDArray[np.int64],
     val_share: float,
@@ -157,7 +156,7 @@ def _cut_validation(
     people = np.array([index.subjects[i] for i in training])
     groups = max(2, round(1 / val_share))
     if len(set(people.tolist())) < groups:
-        raise ValueError(
+        raise UserError(
             f"data.val_share {val_share:g} takes one in {groups} people of the training part, "
             f"which has only {len(set(people.tolist()))}; use a larger data.val_share."
         )
@@ -174,7 +173,7 @@ def _cut_validation(
 
 
 def _folds(
-    index: FaceIndex,
+    index: Index,
     classes: NDArray[np.int64],
     used: NDArray[np.int64],
     folds: int | None,
@@ -188,7 +187,7 @@ def _folds(
         return subject_folds(people, classes[used].tolist(), wanted, mode, seed)
     wanted = folds or _MOST_FOLDS
     if mode != "stratified" or not 3 <= wanted <= len(used):
-        raise ValueError(
+        raise UserError(
             f"Without known people, {len(used)} images make 3 to {len(used)} folds of "
             f"data.fold_mode stratified, but got {wanted} folds of mode {mode}."
         )
@@ -197,7 +196,7 @@ def _folds(
     return result
 
 
-def _unlabelled(index: FaceIndex, classes: NDArray[np.int64], parts: Split) -> NDArray[np.int64]:
+def _unlabelled(index: Index, classes: NDArray[np.int64], parts: Split) -> NDArray[np.int64]:
     free = classes < 0
     if index.splits is not None:
         free &= np.array([part == "train" for part in index.splits], np.bool_)
@@ -207,7 +206,7 @@ def _unlabelled(index: FaceIndex, classes: NDArray[np.int64], parts: Split) -> N
     return np.flatnonzero(free)
 
 
-def people_in(index: FaceIndex, rows: NDArray[np.int64]) -> list[str]:
+def people_in(index: Index, rows: NDArray[np.int64]) -> list[str]:
     """Name the people of some images, in natural order; nobody where they are not known."""
     if index.subjects is None:
         return []

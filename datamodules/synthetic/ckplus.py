@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datamodules.errors import UserError
 from datamodules.labels import CKPLUS_CODES, Expression
 from datamodules.store.threads import cores, for_each
 from datamodules.synthetic.difficulty import Difficulty
@@ -55,7 +56,7 @@ def write_ckplus(
         P. Lucey et al., "The Extended Cohn-Kanade Dataset (CK+)", CVPR Workshops 2010.
     """
     if subjects < 1 or frames < 2:
-        raise ValueError(
+        raise UserError(
             f"A data set needs 1 subject and 2 frames at least; got {subjects} and {frames}."
         )
     difficulty = difficulty or Difficulty()

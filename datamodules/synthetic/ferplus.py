@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.errors import UserError
 from datamodules.labels import FERPLUS_CODES, Expression
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.painting import Bytes
@@ -71,9 +72,7 @@ def write_ferplus(
         crowd-sourced label distribution", ICMI 2016.
     """
     if min(train, val, test) < _LEAST:
-        raise ValueError(
-            f"Each part needs {_LEAST} images at least; got {train}, {val} and {test}."
-        )
+        raise UserError(f"Each part needs {_LEAST} images at least; got {train}, {val} and {test}.")
     difficulty = difficulty or STILL_DIFFICULTY
     parts = {"Train": train, "Valid": val, "Test": test}
     parameters = {

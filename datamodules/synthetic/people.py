@@ -9,6 +9,7 @@ import cv2
 import cv2.data
 import numpy as np
 
+from datamodules.errors import UserError
 from datamodules.synthetic.face import FaceModel
 from datamodules.synthetic.head_pose import HeadPose
 from datamodules.synthetic.identity import Identity
@@ -65,7 +66,7 @@ def cast(layout: int, seed: int, subject: int, frame: Frame) -> tuple[FaceModel,
         picture = model.picture(model.express({}), HeadPose(), light, colour=False)
         if detected_once(picture.image):
             return model, light
-    raise ValueError(
+    raise UserError(
         f"In pictures of {frame.width} x {frame.height} the face detector finds none of "
         f"{_CANDIDATES} faces; draw them larger (the default is 240 x 240)."
     )

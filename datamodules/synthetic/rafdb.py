@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from datamodules.errors import UserError
 from datamodules.labels import RAFDB_CODES, Expression
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.occluders import OCCLUDERS
@@ -59,7 +60,7 @@ def write_rafdb(
         for pose and occlusion robust facial expression recognition", TIP 2020, for the lists.
     """
     if train < 1 or test < 1 or not 0 <= occluded <= 1:
-        raise ValueError(
+        raise UserError(
             "A data set needs 1 picture in train and test at least and a share of occluded ones "
             f"from 0 to 1; got {train}, {test} and {occluded}."
         )

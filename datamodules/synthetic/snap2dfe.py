@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datamodules.errors import UserError
 from datamodules.labels import LILLE_CODES, Expression
 from datamodules.store.threads import cores, for_each
 from datamodules.synthetic.difficulty import Difficulty
@@ -61,7 +62,7 @@ def write_snap2dfe(
         evaluation and improvements", 2018, for SNaP-2DFe's movements and cameras.
     """
     if subjects < 1 or frames < 2:
-        raise ValueError(
+        raise UserError(
             f"A data set needs 1 subject and 2 frames at least; got {subjects} and {frames}."
         )
     difficulty = difficulty or Difficulty()

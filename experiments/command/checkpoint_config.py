@@ -9,6 +9,8 @@ from typing import Any
 import lightning.pytorch as pl
 from torch.optim import Optimizer
 
+from datamodules.errors import UserError
+
 # Not of the result: settings of the trainer and of the run folder.
 _COMPARED = ("seed_everything", "model", "data")
 
@@ -44,11 +46,11 @@ def reconcile(
         The parameters to change and the lines to print.
 
     Raises:
-        ValueError: If the checkpoint is of another method.
+        UserError: If the checkpoint is of another method.
     """
     trained, now = saved["model"]["class_path"], given["model"]["class_path"]
     if trained.rsplit(".", 1)[-1] != now.rsplit(".", 1)[-1]:
-        raise ValueError(
+        raise UserError(
             f"The checkpoint holds a {trained}, but this command has a {now}: give the experiment "
             "that it was trained with."
         )

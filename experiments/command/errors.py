@@ -6,20 +6,18 @@ import argparse
 import difflib
 import errno
 import re
-import traceback
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
-_PROJECT = Path(__file__).resolve().parents[2]
-_PACKAGES = ("experiments", "callbacks", "lightning_modules", "datamodules", "losses")
+from datamodules.errors import UserError
+
 _USAGE, _FAILURE = 2, 1
 
 
-class CommandError(Exception):
+class CommandError(UserError):
     """The command cannot be carried out, for a reason that the person can change.
 
     Args:
@@ -77,8 +75,8 @@ def explain(error: BaseException) -> CommandError | None:
         return _explain_os_error(error)
     # jsonargparse wraps what a class says of its arguments into what each type would have wanted.
     cause: BaseException | None = error
-    while isinstance(cause, ValueError):
-        if _raised_by_us(cause):
+    while cause is not None:
+        if isinstance(cause, UserError):
             # A data set's list of bad files keeps its lines.
             return CommandError(str(cause))
         cause = cause.__cause__
@@ -97,15 +95,6 @@ def _explain_os_error(error: OSError) -> CommandError | None:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)) and error.filename:
         return CommandError(f"The path {error.filename} does not exist.")
     return None
-
-
-def _raised_by_us(error: BaseException) -> bool:
-    """Whether the innermost frame is one of this project's, which checks what a person gives."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return False
-    path = Path(frames[-1].filename).resolve()
-    return path.is_relative_to(_PROJECT) and path.relative_to(_PROJECT).parts[0] in _PACKAGES
 
 
 def _state_dict_sentence(message: str) -> str:

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
+from datamodules.errors import UserError
 from experiments.command.errors import close_match
 from experiments.run.requeue import Requeue
 from lightning_modules.networks.weights import read_checkpoint
@@ -73,7 +74,7 @@ class AtomicCheckpointIO(CheckpointIO):
             What was saved.
 
         Raises:
-            ValueError: If the file is missing, damaged or holds more than plain values.
+            UserError: If the file is missing, damaged or holds more than plain values.
         """
         return read_checkpoint(Path(path), map_location or "cpu")
 
@@ -110,7 +111,7 @@ class RunCheckpoints(Checkpoint):
     ) -> None:
         super().__init__()
         if every_minutes < 0:
-            raise ValueError(f"checkpoint.every_minutes must be 0 or more; got {every_minutes}.")
+            raise UserError(f"checkpoint.every_minutes must be 0 or more; got {every_minutes}.")
         self.monitor = monitor
         self.mode = mode
         self.every_minutes = every_minutes
@@ -165,7 +166,7 @@ class RunCheckpoints(Checkpoint):
             return
         if self.monitor not in trainer.callback_metrics:
             logged = sorted(key for key in trainer.callback_metrics if key.startswith("val/"))
-            raise ValueError(
+            raise UserError(
                 f"checkpoint.monitor is {self.monitor}, which no validation logged"
                 f"{close_match(self.monitor, logged)} Logged: {', '.join(logged) or 'nothing'}."
             )

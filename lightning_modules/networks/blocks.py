@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
+
 
 def stem(in_channels: int, width: int) -> nn.Sequential:
     """7x7 convolution under reflection padding, instance norm, ReLU; keeps the size.
@@ -137,12 +139,12 @@ def check_size(size: Sequence[int], multiple: int) -> None:
         multiple: Two to the power of the number of downsampling blocks.
 
     Raises:
-        ValueError: If a side is no multiple, or so short that one pixel would be left, which
+        UserError: If a side is no multiple, or so short that one pixel would be left, which
             instance norm would erase.
     """
     height, width = size
     if height % multiple or width % multiple or min(height, width) < 2 * multiple:
-        raise ValueError(
+        raise UserError(
             f"The generator needs sides that are multiples of {multiple} and at least "
             f"{2 * multiple} pixels, got {height}x{width}; choose another size."
         )

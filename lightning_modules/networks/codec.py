@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from datamodules.errors import UserError
+
 Representation = Literal["polar", "cartesian"]
 
 
@@ -40,9 +42,9 @@ class FlowCodec:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.clip) and self.clip > 0):
-            raise ValueError(f"The clip is a length in pixels above 0, got {self.clip}.")
+            raise UserError(f"The clip is a length in pixels above 0, got {self.clip}.")
         if self.representation not in ("polar", "cartesian"):
-            raise ValueError(
+            raise UserError(
                 f"Expected the representation 'polar' or 'cartesian', got {self.representation!r}."
             )
 

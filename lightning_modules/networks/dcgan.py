@@ -10,6 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
+
 # Side of the maps that the generator starts from and the discriminator ends at.
 _SEED = 4
 
@@ -24,7 +26,7 @@ class DCGANGenerator(nn.Module):
         channels: 1 for grey images, 3 for colour.
 
     Raises:
-        ValueError: If the size is none of these.
+        UserError: If the size is none of these.
 
     Reference:
         Radford et al., DCGAN (arXiv 1511.06434), Figure 1 and 4; weights from N(0, 0.02).
@@ -77,7 +79,7 @@ class DCGANDiscriminator(nn.Module):
         num_features: Length F of the features; 512 x 4 x 4 = 8,192 for width and size 64.
 
     Raises:
-        ValueError: If the size is none of these.
+        UserError: If the size is none of these.
 
     Reference:
         Radford et al., DCGAN (arXiv 1511.06434), 3; features as in Alharbawee and Pugeault, 3.
@@ -164,7 +166,7 @@ def gathering_statistics(network: nn.Module) -> Iterator[None]:
 def _widths(width: int, size: int) -> list[int]:
     blocks = {16: 2, 32: 3, 64: 4, 128: 5}
     if size not in blocks:
-        raise ValueError(
+        raise UserError(
             f"DCGAN draws squares of {', '.join(map(str, blocks))} pixels, but size is {size}."
         )
     return [width * 2**block for block in range(blocks[size])]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
+
 _CHANNELS = (8, 32, 128)
 
 
@@ -16,7 +18,7 @@ class FlowCNN(nn.Module):
         dropout: Share of units that the MLP drops in training.
 
     Raises:
-        ValueError: If ``size`` is below 16.
+        UserError: If ``size`` is below 16.
 
     Reference:
         eMotion-GAN, III.B c); SSIM-VAE, 4.2, after Allaert et al. (arXiv 1904.11592).
@@ -32,7 +34,7 @@ class FlowCNN(nn.Module):
     def __init__(self, num_classes: int, size: int = 128, *, dropout: float = 0.5) -> None:
         super().__init__()
         if size < 16:
-            raise ValueError(f"Flow-CNN needs flows of at least 16x16 pixels, got {size}x{size}.")
+            raise UserError(f"Flow-CNN needs flows of at least 16x16 pixels, got {size}x{size}.")
         layers: list[nn.Module] = []
         channels = 2
         for out_channels, kernel in zip(_CHANNELS, (3, 5, 3), strict=True):

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
 from lightning_modules.networks.blocks import (
     ResidualBlock,
     check_size,
@@ -32,7 +33,7 @@ class FlowFilter(nn.Module):
         width: Channels of the stem, doubled by every downsampling block.
 
     Raises:
-        ValueError: If the codec is polar.
+        UserError: If the codec is polar.
 
     Reference:
         eMotion-GAN, III.B a), for the blocks and their number.
@@ -47,7 +48,7 @@ class FlowFilter(nn.Module):
     def __init__(self, codec: FlowCodec, width: int = 64) -> None:
         super().__init__()
         if codec.representation != "cartesian":
-            raise ValueError(
+            raise UserError(
                 "flow_prior filter adds flows, and angles cannot be added: choose representation "
                 "cartesian, or flow_prior none."
             )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from datamodules.errors import UserError
 from lightning_modules.networks.weights import read_checkpoint
 
 Faces = Iterable[tuple[Tensor, Tensor]]
@@ -27,7 +28,7 @@ class ImageClassifier(nn.Module):
         width: Channels of the first block, doubled by the others.
 
     Raises:
-        ValueError: If ``size`` is below 16.
+        UserError: If ``size`` is below 16.
 
     Reference:
         eMotion-GAN, III.C b).
@@ -43,7 +44,7 @@ class ImageClassifier(nn.Module):
         super().__init__()
         self.register_buffer("fitted", torch.tensor(False))
         if size < 16:
-            raise ValueError(f"e_FER needs faces of at least 16x16 pixels, got {size}x{size}.")
+            raise UserError(f"e_FER needs faces of at least 16x16 pixels, got {size}x{size}.")
         channels = [3, *(width * 2**level for level in range(4))]
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -100,7 +101,7 @@ def fit_image_classifier(
         The share of the faces of the last pass that was recognised while learning.
 
     Raises:
-        ValueError: If there is no face.
+        UserError: If there is no face.
     """
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
@@ -124,7 +125,7 @@ def fit_image_classifier(
                 seen += len(labels)
                 right += (logits.argmax(dim=1) == labels).sum()
             if not seen:
-                raise ValueError("e_FER has no face to learn from: the training fold is empty.")
+                raise UserError("e_FER has no face to learn from: the training fold is empty.")
             accuracy = right.item() / seen
             if accuracy == 1.0:
                 break
@@ -141,7 +142,7 @@ def load_image_classifier(model: ImageClassifier, checkpoint: str) -> None:
         checkpoint: Path of the checkpoint.
 
     Raises:
-        ValueError: If there is no such file, if it holds no e_FER, one that was never fitted, or
+        UserError: If there is no such file, if it holds no e_FER, one that was never fitted, or
             one of another architecture.
     """
     weights = {
@@ -154,11 +155,11 @@ def load_image_classifier(model: ImageClassifier, checkpoint: str) -> None:
     if own != given:
         differing = sorted(name for name in own.keys() | given if own.get(name) != given.get(name))
         name = differing[0] if differing else ""
-        raise ValueError(
+        raise UserError(
             f"The e_FER in {checkpoint} is of another architecture: {len(differing)} tensors "
             f"differ, the first {name} (expected {own.get(name)}, got {given.get(name)}). It must "
             "have been trained with the same expressions and size."
         )
     if not weights["fitted"]:
-        raise ValueError(f"The e_FER in {checkpoint} was never fitted: its weights are random.")
+        raise UserError(f"The e_FER in {checkpoint} was never fitted: its weights are random.")
     model.load_state_dict(weights)

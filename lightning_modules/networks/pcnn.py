@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
 from lightning_modules.networks.regions import Cropping, crop, region_names, stitch
 from lightning_modules.networks.resnet import Stem, Trunk, initialise, stage
 from lightning_modules.networks.spatial_transformer import SpatialTransformer
@@ -39,7 +40,7 @@ class PCNNNetwork(nn.Module):
         width: Channels of the stem of each trunk; 64 in the paper.
 
     Raises:
-        ValueError: If the size is no multiple of 16 or too small to be cut.
+        UserError: If the size is no multiple of 16 or too small to be cut.
 
     Reference:
         PCNN (Tian et al.), III.A to III.C, Figures 2 and 3.
@@ -67,7 +68,7 @@ class PCNNNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if size < 48 or size % 16:
-            raise ValueError(
+            raise UserError(
                 f"PCNN cuts square images whose side is a multiple of 16 and at least 48, got "
                 f"{size}; give a size such as 48, 64, 96, 112 or 224."
             )
@@ -95,10 +96,10 @@ class PCNNNetwork(nn.Module):
         """Classify normalised images [B, 3, size, size].
 
         Raises:
-            ValueError: If they are of another size.
+            UserError: If they are of another size.
         """
         if image.shape[-2:] != (self.size, self.size):
-            raise ValueError(
+            raise UserError(
                 f"This PCNN was built for images of {self.size}x{self.size} pixels, got "
                 f"{image.shape[-2]}x{image.shape[-1]}: give model and data the same size."
             )

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlparse
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
 from lightning_modules.networks.weights import read_weights
 
 # What a file of ResNet weights calls its trunk; all else is somebody's classifier.
@@ -56,7 +57,7 @@ def load_backbone(
         What matched; nothing was changed where an error is raised.
 
     Raises:
-        ValueError: If the file cannot be had or read, is not the one of that SHA-256, holds more
+        UserError: If the file cannot be had or read, is not the one of that SHA-256, holds more
             than tensors and plain values, or is of another architecture.
     """
     weights = _backbone_names(_read(source, sha256))
@@ -76,7 +77,7 @@ def load_backbone(
     # A deeper ResNet has all these names and more.
     foreign = [name for name in unexpected if _TRUNK.match(name)]
     if lacking or shapes or foreign:
-        raise ValueError(
+        raise UserError(
             f"{source} does not hold the weights of this ResNet-18: {_some(lacking)} missing, "
             f"{_some(shapes)} of another shape, {_some(foreign)} unknown. Nothing was loaded; "
             "give weights of a ResNet-18, of the stem and width of the model."
@@ -104,7 +105,7 @@ def _backbone_names(content: Mapping[str, object]) -> dict[str, Tensor]:
 def _read(source: str, sha256: str | None) -> Mapping[str, object]:
     path = _fetch(source, sha256) if urlparse(source).scheme in ("http", "https") else Path(source)
     if sha256 is not None and path.is_file() and (found := _sha256(path)) != sha256.lower():
-        raise ValueError(
+        raise UserError(
             f"{source} is not the file that was asked for: its SHA-256 is {found}, expected "
             f"{sha256.lower()}. It was not loaded."
         )
@@ -114,7 +115,7 @@ def _read(source: str, sha256: str | None) -> Mapping[str, object]:
 def _fetch(address: str, sha256: str | None) -> Path:
     """Return the file of an address in torch's own cache, fetched unless it is there."""
     if sha256 is None or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise ValueError(
+        raise UserError(
             f"Weights from {address} need their SHA-256 (64 hexadecimal digits), so that what "
             f"arrives can be checked; got {sha256}. Or download them and give their path."
         )
@@ -126,7 +127,7 @@ def _fetch(address: str, sha256: str | None) -> Path:
             # Written aside and checked before it is put in place.
             torch.hub.download_url_to_file(address, str(path), sha256.lower(), progress=False)
         except (OSError, RuntimeError) as error:
-            raise ValueError(
+            raise UserError(
                 f"{address} could not be fetched ({error}); download it elsewhere and give its "
                 "path."
             ) from error

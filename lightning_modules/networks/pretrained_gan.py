@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from datamodules.errors import UserError
 from lightning_modules.networks.weights import read_checkpoint
 
 
@@ -16,7 +17,7 @@ def load_gan(generator: nn.Module, discriminator: nn.Module, path: str) -> None:
         path: The checkpoint.
 
     Raises:
-        ValueError: If there is no such file, it holds no GAN, or one of another size. Neither
+        UserError: If there is no such file, it holds no GAN, or one of another size. Neither
             network is changed then.
     """
     weights = read_checkpoint(path)["state_dict"]
@@ -30,13 +31,13 @@ def load_gan(generator: nn.Module, discriminator: nn.Module, path: str) -> None:
         for player in networks
     }
     if not all(given.values()):
-        raise ValueError(f"{path} holds no DCGAN: it is the checkpoint of another method.")
+        raise UserError(f"{path} holds no DCGAN: it is the checkpoint of another method.")
     for player, network in networks.items():
         own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         other = {name: tuple(tensor.shape) for name, tensor in given[player].items()}
         if own != other:
             differing = sorted(n for n in own.keys() | other if own.get(n) != other.get(n))
-            raise ValueError(
+            raise UserError(
                 f"The {player} in {path} is of another size: {len(differing)} tensors differ, the "
                 f"first {differing[0]} (expected {own.get(differing[0])}, got "
                 f"{other.get(differing[0])}). Set model.size, channels, width and latent to those "

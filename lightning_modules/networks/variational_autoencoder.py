@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
+
 ReconstructionPrior = Literal["none", "residual"]
 
 
@@ -41,7 +43,7 @@ class VariationalAutoencoder(nn.Module):
         prior: ``none`` (paper): the decoder emits the flow. ``residual``: see Deviation.
 
     Raises:
-        ValueError: If the size cannot be halved.
+        UserError: If the size cannot be halved.
 
     Reference:
         SSIM-VAE, 3.2.1 to 3.2.3 and Figure 6.
@@ -67,7 +69,7 @@ class VariationalAutoencoder(nn.Module):
         self.prior = prior
         halvings = size.bit_length() - 3  # until 4 to 7 pixels are left
         if halvings < 1 or size % 2**halvings:
-            raise ValueError(
+            raise UserError(
                 f"The autoencoder halves its flows down to 4 to 7 pixels, which {size} pixels "
                 "do not allow; take a size like 24, 48, 64, 96 or 128."
             )

@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
 from lightning_modules.networks.weights import read_weights
 
 VGG16_ADDRESS = "https://download.pytorch.org/models/vgg16-397923af.pth"
@@ -80,7 +81,7 @@ class VGGFeatures(nn.Module):
             The names that matched and those left unused.
 
         Raises:
-            ValueError: If the file is missing or unreadable, or is not of this architecture.
+            UserError: If the file is missing or unreadable, or is not of this architecture.
         """
         weights = _read(source)
         own = dict(self.named_parameters())
@@ -94,7 +95,7 @@ class VGGFeatures(nn.Module):
         # A deeper VGG has all these names and more features behind the last.
         other = [name for name in unused if name.startswith("features.") and not _of_vgg16(name)]
         if missing or shapes or other:
-            raise ValueError(
+            raise UserError(
                 f"{source} does not hold the weights of VGG-16: "
                 f"{_some(missing)} missing, {_some(shapes)} of another shape, "
                 f"{_some(other)} unknown. Give the weights of VGG-16 (not 19, not bn) as "
@@ -124,7 +125,7 @@ def _read(source: str) -> Mapping[str, Tensor]:
         return read_weights(source)
     digest = Path(urlparse(source).path).stem.rpartition("-")[2]
     if len(digest) < 8 or not set(digest) <= set("0123456789abcdef"):
-        raise ValueError(
+        raise UserError(
             f"{source} does not end in -<first digits of its SHA-256>.pth, so what arrives "
             "could not be checked; download it and give its path."
         )
@@ -133,10 +134,10 @@ def _read(source: str) -> Mapping[str, Tensor]:
             source, map_location="cpu", check_hash=True, weights_only=True
         )
     except (OSError, RuntimeError) as error:
-        raise ValueError(
+        raise UserError(
             f"{source} could not be fetched ({error}); download it elsewhere and give its "
             "path, or take the features of e_FER."
         ) from error
     if not isinstance(weights, Mapping):
-        raise ValueError(f"{source} holds a {type(weights).__name__}, not a state dict.")
+        raise UserError(f"{source} holds a {type(weights).__name__}, not a state dict.")
     return weights

@@ -6,6 +6,8 @@ import torch
 from kornia.geometry.transform import remap
 from torch import Tensor
 
+from datamodules.errors import UserError
+
 
 def _sample(image: Tensor, positions: Tensor) -> Tensor:
     sampled: Tensor = remap(
@@ -31,14 +33,14 @@ def warp(image: Tensor, flow: Tensor, *, iterations: int = 5) -> Tensor:
         Images of the shape and dtype of ``image``.
 
     Raises:
-        ValueError: If ``flow`` is not of the size of ``image``.
+        UserError: If ``flow`` is not of the size of ``image``.
 
     Reference:
         Chen et al., A simple fixed-point approach to invert a deformation field, 2008.
     """
     batch, _, height, width = image.shape
     if flow.shape != (batch, 2, height, width):
-        raise ValueError(
+        raise UserError(
             f"An image {tuple(image.shape)} needs a flow {(batch, 2, height, width)}, "
             f"got {tuple(flow.shape)}."
         )

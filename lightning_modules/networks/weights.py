@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from datamodules.errors import UserError
+
 
 def read_weights(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a file of weights.
@@ -20,11 +22,11 @@ def read_weights(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
         What was saved, by name.
 
     Raises:
-        ValueError: If the file is missing or damaged, or holds more than tensors and plain values,
+        UserError: If the file is missing or damaged, or holds more than tensors and plain values,
             or no names.
     """
     if not Path(path).is_file():
-        raise ValueError(f"The file of weights {path} does not exist.")
+        raise UserError(f"The file of weights {path} does not exist.")
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except (OSError, torch.OutOfMemoryError):
@@ -37,9 +39,9 @@ def read_weights(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
             if foreign
             else "is damaged, or no file of weights"
         )
-        raise ValueError(f"{path} {reason}.") from error
+        raise UserError(f"{path} {reason}.") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__} instead of weights by name.")
+        raise UserError(f"{path} holds a {type(content).__name__} instead of weights by name.")
     return content
 
 
@@ -58,5 +60,5 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     """
     checkpoint = read_weights(path, map_location)
     if "state_dict" not in checkpoint:
-        raise ValueError(f"{path} holds no state_dict, so it is no checkpoint of this project.")
+        raise UserError(f"{path} holds no state_dict, so it is no checkpoint of this project.")
     return checkpoint

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.svm import SVC
 from torch import Tensor
 
+from datamodules.errors import UserError
 from lightning_modules.svm.gram import mean_variance, rbf_kernel_, squared_distances
 from lightning_modules.svm.machine import arrays_of
 from lightning_modules.svm.search import Fold, Range, Trial, best, grouped_folds, search
@@ -42,7 +43,7 @@ class KernelSearch:
         labels: Classes [N].
 
     Raises:
-        ValueError: If the features are not finite or all equal, or there is one class only.
+        UserError: If the features are not finite or all equal, or there is one class only.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class KernelSearch:
     ) -> None:
         check_features(features)
         if len(np.unique(labels)) < 2:
-            raise ValueError(
+            raise UserError(
                 f"All {len(labels)} training samples are of one class: there is nothing to tell "
                 "apart."
             )
@@ -155,18 +156,18 @@ def check_features(features: Tensor) -> None:
         features: Feature vectors [N, F].
 
     Raises:
-        ValueError: If there are none, or they are not finite or all equal.
+        UserError: If there are none, or they are not finite or all equal.
     """
     if len(features) == 0:
-        raise ValueError("There is no labelled sample to fit a support vector machine on.")
+        raise UserError("There is no labelled sample to fit a support vector machine on.")
     broken = int((~torch.isfinite(features).all(dim=1)).sum())
     if broken:
-        raise ValueError(
+        raise UserError(
             f"{broken} of {len(features)} feature vectors hold values that are not finite: the "
             "network that they come from has diverged. Train it with a lower learning rate."
         )
     if bool((features == features[0]).all()):
-        raise ValueError(
+        raise UserError(
             f"All {len(features)} feature vectors are equal: there is nothing to tell faces apart "
             "by. The network that they come from has collapsed, or all images are the same."
         )

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS, EXPRESSION_UNITS, Expression
 
 _CHUNK = 256
@@ -56,20 +57,20 @@ def check_data(datamodule: Any, num_classes: int, size: int, task: str) -> None:
         task: emotions or action_units.
 
     Raises:
-        ValueError: If the data has other classes, images of another size, or faces without an
+        UserError: If the data has other classes, images of another size, or faces without an
             expression to be recognised.
     """
     names: tuple[str, ...] | None = getattr(datamodule, "class_names", None)
     if names is not None and len(names) != num_classes:
-        raise ValueError(
+        raise UserError(
             f"num_classes is {num_classes}, but the data has {len(names)} classes "
             f"({', '.join(names)}): set one to the other."
         )
     side = getattr(datamodule, "size", size)
     if side != size:
-        raise ValueError(f"model.size is {size}, but data.size is {side}: set one to the other.")
+        raise UserError(f"model.size is {size}, but data.size is {side}: set one to the other.")
     if task == "emotions" and getattr(datamodule, "annotated", "expressions") != "expressions":
-        raise ValueError(
+        raise UserError(
             "data.annotated is action_units, which takes faces without an expression in, but "
             "model.task is emotions: set it to action_units too."
         )
@@ -88,10 +89,10 @@ def labelled_part(datamodule: Any, part: str, task: str) -> LabelledPart:
         The part, without images of which nothing is known.
 
     Raises:
-        ValueError: If the data module is of another kind.
+        UserError: If the data module is of another kind.
     """
     if not hasattr(datamodule, "faces") or not hasattr(datamodule, "annotations"):
-        raise ValueError(
+        raise UserError(
             "DCGAN + SVM needs a data module of still images, such as RAFDBDataModule; got "
             f"{type(datamodule).__name__}."
         )

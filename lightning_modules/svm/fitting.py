@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 from lightning_modules.svm.action_units import LinearSearch
 from lightning_modules.svm.classification import KernelSearch
@@ -137,7 +138,7 @@ def fit_units(
         Arrays of ``LinearMachines``.
 
     Raises:
-        ValueError: If no unit is both present and absent in the training part.
+        UserError: If no unit is both present and absent in the training part.
     """
     task = LinearSearch(
         features,
@@ -149,7 +150,7 @@ def fit_units(
     )
     skipped = task.skipped()
     if len(skipped) == len(names):
-        raise ValueError(
+        raise UserError(
             f"None of the {len(names)} Action Units is both present and absent in the training "
             "part: there is nothing to learn."
         )

@@ -9,6 +9,7 @@ import torch
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
+from datamodules.errors import UserError
 from lightning_modules.svm.gram import rbf_kernel_, squared_distances
 
 # Support vectors of a block, so that their copy in double precision stays small.
@@ -130,9 +131,9 @@ class SupportVectorClassifier(FittedArrays):
             float64 [B, P (P - 1) / 2], for each pair of classes; positive for the first of it.
         """
         if not self.fitted:
-            raise ValueError("This support vector machine was never fitted.")
+            raise UserError("This support vector machine was never fitted.")
         if features.shape[1] != self.support_vectors.shape[1]:
-            raise ValueError(
+            raise UserError(
                 f"The support vector machine was fitted on {self.support_vectors.shape[1]} "
                 f"features, but is given {features.shape[1]}."
             )
@@ -209,9 +210,9 @@ class LinearMachines(FittedArrays):
     def forward(self, features: Tensor) -> Tensor:
         """Return margins float32 [B, A] of features [B, F]; NaN for a unit that was not fitted."""
         if not self.fitted:
-            raise ValueError("These support vector machines were never fitted.")
+            raise UserError("These support vector machines were never fitted.")
         if features.shape[1] != self.weights.shape[1]:
-            raise ValueError(
+            raise UserError(
                 f"The support vector machines were fitted on {self.weights.shape[1]} features, "
                 f"but are given {features.shape[1]}."
             )

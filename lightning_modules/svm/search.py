@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from datamodules.errors import UserError
+
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -54,12 +56,12 @@ def grouped_folds(
         For each fold the indices to fit on and those to score.
 
     Raises:
-        ValueError: If there are fewer samples or people than folds.
+        UserError: If there are fewer samples or people than folds.
     """
     units = len(labels) if groups is None else len(np.unique(groups))
     if folds < 2 or units < folds:
         what = "samples" if groups is None else "people"
-        raise ValueError(
+        raise UserError(
             f"A search in {folds} folds needs at least 2 folds, and as many {what} as folds, but "
             f"the training part has {units} {what}: change model.search_folds."
         )

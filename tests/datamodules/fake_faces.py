@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.index import PARTS, FaceIndex
+from datamodules.index import PARTS, Index
 from datamodules.labels import Expression
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic.tree import MARKER
@@ -65,11 +65,11 @@ class FakeFaces(FaceDataModule):
         (root / MARKER).write_text("{}")
         return root
 
-    def read_index(self, root: Path) -> FaceIndex:
+    def read_index(self, root: Path) -> Index:
         files = sorted(root.glob("*/*.png"), key=lambda f: (PARTS.index(f.parent.name), f.name))
         words = [file.stem.split("_") for file in files]
         codes = [CODES.get(word[1], -1) for word in words]
-        return FaceIndex(
+        return Index(
             **{
                 "names": [f"{file.parent.name}/{file.stem}" for file in files],
                 "files": files,

@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.synthetic.tree import MARKER
 
 
-def index(folder: Path, **columns: Any) -> FaceIndex:
+def index(folder: Path, **columns: Any) -> Index:
     files = [folder / f"{i}.png" for i in range(3)]
     for i, file in enumerate(files):
         file.write_bytes(b"x" * (i + 1))
     expressions = np.array([Expression.FEAR, -1, Expression.CONTEMPT], np.int8)
     given = {"names": ["a", "b", "c"], "files": files, "pixels": None, "expressions": expressions}
-    return FaceIndex(**{**given, **columns})
+    return Index(**{**given, **columns})
 
 
 def test_classes_follow_the_set_and_no_expression_is_no_class(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.errors import DatasetError
+from datamodules.errors import DatasetError, UserError
 from datamodules.labels import LILLE_CODES, Expression
 
 _HEADERS = frozenset({"subject", "sub_id"})
@@ -93,7 +93,7 @@ def expression_codes(label_map: Mapping[str, str] | None) -> dict[str, Expressio
         The expression for each code.
 
     Raises:
-        ValueError: If an expression is unknown.
+        UserError: If an expression is unknown.
     """
     if label_map is None:
         return {str(code): expression for code, expression in LILLE_CODES.items()}
@@ -101,6 +101,6 @@ def expression_codes(label_map: Mapping[str, str] | None) -> dict[str, Expressio
     for code, name in label_map.items():
         if name.upper() not in Expression.__members__:
             known = ", ".join(expression.name.lower() for expression in Expression)
-            raise ValueError(f"label_map names {name!r} for code {code}; expected one of {known}.")
+            raise UserError(f"label_map names {name!r} for code {code}; expected one of {known}.")
         codes[str(code)] = Expression[name.upper()]
     return codes

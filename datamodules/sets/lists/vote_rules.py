@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.errors import UserError
 from datamodules.labels import Expression
 
 _EMOTIONS = len(Expression)
@@ -155,10 +156,10 @@ def vote_labels(votes: Votes, rule: Rule) -> VoteLabels:
         What the rule makes of the votes.
 
     Raises:
-        ValueError: If there is no such rule, or the votes have other columns.
+        UserError: If there is no such rule, or the votes have other columns.
     """
     if rule not in RULES:
-        raise ValueError(f"data.rule must be one of {', '.join(RULES)}, but is {rule!r}.")
+        raise UserError(f"data.rule must be one of {', '.join(RULES)}, but is {rule!r}.")
     if votes.ndim != 2 or votes.shape[1] != _COLUMNS:
         raise ValueError(f"Votes must have {_COLUMNS} columns, but are of shape {votes.shape}.")
     return RULES[rule](votes)

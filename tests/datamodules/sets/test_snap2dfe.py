@@ -8,7 +8,7 @@ import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.labels import LILLE_CODES, Expression
-from datamodules.recordings import Index
+from datamodules.recordings import SequenceIndex
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule, read_frame_folders
 from tests.datamodules.trees import snap_tree, write_frames
@@ -16,11 +16,11 @@ from tests.datamodules.trees import snap_tree, write_frames
 CODES = expression_codes(None)
 
 
-def names(index: Index) -> list[str]:
+def names(index: SequenceIndex) -> list[str]:
     return [sequence.name for sequence in index.sequences]
 
 
-def reasons(index: Index, root: Path) -> list[str]:
+def reasons(index: SequenceIndex, root: Path) -> list[str]:
     return [f"{path}: {reason}".replace(f"{root}/", "") for path, reason in index.problems]
 
 

@@ -9,18 +9,18 @@ import pytest
 
 from datamodules.errors import BadSamples
 from datamodules.faces import crop, detect_face, loose_box
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.stills.reader import is_coloured, open_face_cache, resize_face
 from datamodules.store.cache import Cache
 from tests.datamodules.fake_faces import face
 from tests.datamodules.test_faces import middle, scene
 
 
-def index(files: list[Path] | None, **columns: Any) -> FaceIndex:
+def index(files: list[Path] | None, **columns: Any) -> Index:
     count = len(columns["pixels"] if files is None else files)
     names = [str(i) for i in range(count)]
     given = {"names": names, "pixels": None, "expressions": np.zeros(count, np.int8)}
-    return FaceIndex(files=files, **{**given, **columns})
+    return Index(files=files, **{**given, **columns})
 
 
 def write(folder: Path, *images: tuple[str, np.ndarray]) -> list[Path]:
@@ -29,7 +29,7 @@ def write(folder: Path, *images: tuple[str, np.ndarray]) -> list[Path]:
     return [folder / name for name, _ in images]
 
 
-def build(found: FaceIndex, root: Path, **kwargs: Any) -> Cache:
+def build(found: Index, root: Path, **kwargs: Any) -> Cache:
     given = {"name": "Some", "size": 16, "colour": True, "crop": "none", "on_bad_sample": "raise"}
     return open_face_cache(found, root, root / "cache", **{**given, **kwargs})
 

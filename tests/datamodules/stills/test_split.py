@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datamodules.index import FaceIndex
+from datamodules.index import Index
 from datamodules.stills.split import people_in, split_faces, stratified_order
 
 CLASSES = np.repeat([0, 1, 2, -1], [60, 30, 9, 5])
@@ -27,13 +27,13 @@ def test_the_end_leaves_one_of_each_class() -> None:
     assert 20 in order[:2]
 
 
-def index(count: int, **columns: list[str]) -> FaceIndex:
+def index(count: int, **columns: list[str]) -> Index:
     names = [str(i) for i in range(count)]
     pixels = np.zeros((count, 2, 2), np.uint8)
-    return FaceIndex(names, None, pixels, np.zeros(count, np.int8), **columns)
+    return Index(names, None, pixels, np.zeros(count, np.int8), **columns)
 
 
-def cut(found: FaceIndex, classes: np.ndarray, **kwargs: object):
+def cut(found: Index, classes: np.ndarray, **kwargs: object):
     given = {"val_share": 0.25, "fold": 0, "folds": None, "fold_mode": "stratified", "seed": 0}
     return split_faces(found, classes, **{**given, **kwargs})
 
