@@ -7,7 +7,6 @@ the whole data set once, whatever its parts, and what was found is kept beside t
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from datamodules.motion.pairs import grey
 from datamodules.store.cache import Cache
 from datamodules.store.fingerprint import code_digest
+from datamodules.store.replacing import replacing
 from datamodules.store.threads import cores, for_each
 
 HASH_DISTANCE = 6
@@ -156,11 +156,8 @@ def open_duplicates(cache: Cache) -> Duplicates:
     except (OSError, ValueError, EOFError):
         pass  # not there, or damaged: look again
     found = find_duplicates(images, cache.valid)
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f"{file.name}.{os.getpid()}")
-    with aside.open("wb") as out:
-        np.save(out, np.stack([found.exact, found.near]))
-    aside.replace(file)
+    with replacing(file) as aside:
+        np.save(aside, np.stack([found.exact, found.near]))
     return found
 
 

@@ -16,15 +16,13 @@ their process where child processes would go on.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
+from datamodules.store.json_file import read_json, write_json
+from datamodules.store.lock import Lock, lock
 from datamodules.store.rows import ArraySpec, RowStore
 from datamodules.store.threads import cores, for_each
 
@@ -121,10 +121,10 @@ def build_cache(
     path = folder / f"{label}-{key[:12]}"
     builder = _Builder(path, {"key": key, **described}, arrays, workers or cores(), label)
     try:
-        with _locked(path, fcntl.LOCK_SH):
+        with _lock(path, shared=True):
             cache = builder.open()
         if cache is None:
-            with _locked(path, fcntl.LOCK_EX):
+            with _lock(path, shared=False):
                 # Another process may have been faster.
                 cache = builder.open() or builder.build(compute, on_bad_sample)
     except OSError as error:
@@ -223,7 +223,8 @@ class _Builder:
             if len(bad) == self._rows or (bad and on_bad_sample == "raise"):
                 raise BadSamples([(path, reason) for _, path, reason in found])
             store.sync()
-        _write_manifest(building, {**self._manifest, "bad": found})
+        manifest = {**self._manifest, "bad": found}
+        write_json(building / _MANIFEST, {**manifest, "check": _check_value(manifest)})
         _sync_folder(building)
         building.rename(self._path)
         _sync_folder(self._path.parent)
@@ -248,26 +249,17 @@ class _Builder:
         return intact
 
 
-@contextmanager
-def _locked(path: Path, mode: int) -> Iterator[None]:
-    """Hold the lock of a cache; the kernel lets go of it when the process dies."""
+def _lock(path: Path, *, shared: bool) -> Lock:
+    """Take the lock of a cache, after waiting for who reads or builds it."""
+    file = path.with_name(f"{path.name}.lock")
+    warning = "Another process is at the cache %s; waiting for it."
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        return lock(file, shared=shared, on_wait=lambda: _log.warning(warning, path))
     except OSError as error:
         raise DatasetError(
             f"The cache folder {path.parent} cannot be written ({error.strerror}); set cache_dir "
             "to a folder that can."
         ) from error
-    try:
-        try:
-            fcntl.flock(file, mode | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.warning("Another process is at the cache %s; waiting for it.", path)
-            fcntl.flock(file, mode)
-        yield
-    finally:
-        os.close(file)
 
 
 def _state(path: Path) -> tuple[object, ...]:
@@ -282,17 +274,12 @@ def _check_value(manifest: Mapping[str, Any]) -> int:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((path / _MANIFEST).read_bytes())
+    manifest = read_json(path / _MANIFEST)
+    if manifest is None:
+        raise ValueError("it has no whole manifest")
     if manifest.pop("check") != _check_value(manifest):
         raise ValueError("the manifest differs from its checksum")
     return manifest
-
-
-def _write_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    with (path / _MANIFEST).open("w") as file:
-        json.dump({**manifest, "check": _check_value(manifest)}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:

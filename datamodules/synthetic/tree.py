@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import logging
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,8 @@ import cv2
 import numpy as np
 
 from datamodules.errors import DatasetError
+from datamodules.store.json_file import read_json, write_json
+from datamodules.store.lock import lock
 from datamodules.synthetic.painting import Bytes
 
 MARKER = "SYNTHETIC.json"
@@ -46,9 +44,10 @@ def write_tree(root: Path, parameters: Mapping[str, Any], draw: Callable[[Path],
     """
     marker = {**parameters, "code": code_version()}
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(root):
-            if _read_marker(root) == marker:
+        waiting = "Another process is drawing the synthetic faces %s; waiting."
+        file = root.with_name(f".{root.name}.lock")
+        with lock(file, on_wait=lambda: _log.warning(waiting, root)):
+            if read_json(root / MARKER) == marker:
                 return
             _refuse_foreign(root)
             _replace(root, marker, draw)
@@ -83,36 +82,13 @@ def _replace(root: Path, marker: Mapping[str, Any], draw: Callable[[Path], None]
     fresh.mkdir()
     try:
         draw(fresh)
-        (fresh / MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
+        write_json(fresh / MARKER, marker)
         if root.exists():
             root.rename(old)
         fresh.rename(root)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def _lock(root: Path) -> Iterator[None]:
-    """Held by one process; the kernel lets go of it when the process dies, however it dies."""
-    file = os.open(root.with_name(f".{root.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.warning("Another process is drawing the synthetic faces %s; waiting.", root)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
-
-
-def _read_marker(root: Path) -> dict[str, Any] | None:
-    try:
-        marker: dict[str, Any] = json.loads((root / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return marker
 
 
 def _refuse_foreign(root: Path) -> None:

@@ -188,7 +188,7 @@ def test_of_two_processes_one_builds_and_the_other_waits(tmp_path: Path, reposit
     folder, log = tmp_path / "cache", tmp_path / "rows"
     folder.mkdir()
     with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.lockf(lock, fcntl.LOCK_EX)
         children = [start(repository, folder, log, 0.01) for _ in range(2)]
         for child in children:
             assert child.stderr is not None
