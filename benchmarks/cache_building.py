@@ -14,9 +14,9 @@ import numpy as np
 from benchmarks.report import Clock, Result, Seconds, cores
 from datamodules.faces import LOOSE_MARGIN, detect_face, loose_box
 from datamodules.faces import crop as cut_out
+from datamodules.images import grey
 from datamodules.motion.catalog import Catalog
 from datamodules.motion.flow import estimate_flow, resize_flow
-from datamodules.motion.pairs import grey
 from datamodules.recordings import Recording, Sequence
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 

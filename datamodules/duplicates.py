@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from datamodules.motion.pairs import grey
+from datamodules.images import grey
 from datamodules.store.cache import Cache
 from datamodules.store.fingerprint import code_digest
 from datamodules.store.replacing import replacing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 OnBadSample = Literal["raise", "skip"]
 """What to do with unusable samples: collect all into one error, or drop and count them."""
@@ -64,18 +64,35 @@ class BadSamples(DatasetError):  # noqa: N818
         )
 
 
-def missing_root(name: str, root: str | Path, tree: str, source: str) -> DatasetError:
+class Released(Protocol):
+    """A data set that somebody has released, as its DataModule class describes it.
+
+    Attributes:
+        name: Its name, e.g. `SNaP-2DFe`.
+        tree: The expected folder tree, one entry a line.
+        origin: Where the data set can be had.
+    """
+
+    name: str
+    tree: str
+    origin: str
+
+
+def missing_root(
+    data: Released, root: str | Path, *, name: str | None = None, tree: str | None = None
+) -> DatasetError:
     """Make the error for a root at which a data set was not found.
 
     Args:
-        name: Name of the data set, e.g. `SNaP-2DFe`.
+        data: Class of the data set's DataModule.
         root: The folder that was given.
-        tree: The expected folder tree, one entry a line.
-        source: Where the data set can be had.
+        name: Another name for the message.
+        tree: Another tree.
 
     Returns:
         The error, to be raised by the reader.
     """
+    name, tree = name or data.name, tree or data.tree
     folder = Path(root)
     if not folder.exists():
         found = "does not exist"
@@ -88,5 +105,5 @@ def missing_root(name: str, root: str | Path, tree: str, source: str) -> Dataset
     indented = "\n".join(f"  {line}" for line in tree.strip("\n").splitlines())
     return DatasetError(
         f"{name} was not found: {folder} {found}. Expected there:\n{indented}\n"
-        f"{name} comes from {source}."
+        f"{name} comes from {data.origin}."
     )

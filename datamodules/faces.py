@@ -1,4 +1,4 @@
-"""Find a face and cut it out loosely, with a box that stays for the whole recording."""
+"""Find the faces of a picture, and cut one out with some room around it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ _SMALLEST = 0.12  # of the picture's shorter side; what is smaller is no subject
 # Of the same: faces of recordings mostly are larger, and small windows take most of the time.
 _LARGE = 0.25
 _DETECTION_SIDE = 480  # longer side at which is searched; more finds no more faces and takes longer
+_NEIGHBOURS = 3  # hits that make a face; only the best one counts
+
+# The same where every face counts: a group has smaller faces than a portrait, which need some 30
+# pixels to be seen, and each false one counts.
+_SMALLEST_OF_ALL, _DETECTION_SIDE_OF_ALL, _NEIGHBOURS_OF_ALL = 0.05, 960, 5
+_SAME_FACE = 0.3  # intersection over union of two boxes of one face; of two faces it is about 0
 
 # A cascade keeps its buffers between calls, so each thread has its own.
 _local = threading.local()
@@ -57,23 +63,77 @@ def detect_face(image: NDArray[np.uint8]) -> Box | None:
         Viola and Jones, Rapid object detection using a boosted cascade of simple features,
         CVPR 2001; OpenCV's haarcascade_frontalface_alt2.
     """
-    scale = min(1.0, _DETECTION_SIDE / max(image.shape))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    picture = cv2.equalizeHist(small)
+    picture, scale = _equalised(image, _DETECTION_SIDE)
     # The detector merges windows whose sides differ by a fifth, in chains: of a face near to the
     # limit it would not see all, and its box would move by a pixel.
-    large = round(_LARGE * min(small.shape))
-    found = _largest(picture, large)
+    large = round(_LARGE * min(picture.shape))
+    found = _largest(search_faces(picture, large, _NEIGHBOURS))
     if found is None or found.width < 1.8 * large:
-        found = _largest(picture, round(_SMALLEST * min(small.shape)))
-    return found and Box(*(round(float(value) / scale) for value in found))
+        smallest = round(_SMALLEST * min(picture.shape))
+        found = _largest(search_faces(picture, smallest, _NEIGHBOURS))
+    return found and _enlarged(found, scale)
 
 
-def _largest(picture: MatLike, smallest: int) -> Box | None:
+def detect_faces(image: NDArray[np.uint8]) -> list[Box]:
+    """Find every face of a picture; the largest as `detect_face` does, to the pixel.
+
+    A network is shown a face to predict on as it was shown those that it learned from: where
+    `detect_face` finds one, its box is here in place of the finer search's own.
+
+    Args:
+        image: [H, W] grey image.
+
+    Returns:
+        Boxes around brows, cheeks and chins, from left to right.
+    """
+    picture, scale = _equalised(image, _DETECTION_SIDE_OF_ALL)
+    smallest = round(_SMALLEST_OF_ALL * min(picture.shape))
+    found = [_enlarged(box, scale) for box in search_faces(picture, smallest, _NEIGHBOURS_OF_ALL)]
+    largest = detect_face(image)
+    if largest is not None:
+        found = [box for box in found if _overlap(box, largest) < _SAME_FACE] + [largest]
+    return sorted(found)
+
+
+def _equalised(image: NDArray[np.uint8], side: int) -> tuple[MatLike, float]:
+    """Shrink an image to a longer side if it is larger; return it and its scale."""
+    scale = min(1.0, side / max(image.shape))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.equalizeHist(small), scale
+
+
+def search_faces(picture: MatLike, smallest: int, neighbours: int) -> list[Box]:
+    """Run the cascade over a picture as it is.
+
+    Args:
+        picture: uint8 [H, W] grey.
+        smallest: Shortest side in pixels of a face that is looked for.
+        neighbours: Hits that make a face.
+
+    Returns:
+        A box for each face, in no order.
+    """
     found = _cascade().detectMultiScale(
-        picture, scaleFactor=1.1, minNeighbors=3, minSize=(smallest, smallest)
+        picture, scaleFactor=1.1, minNeighbors=neighbours, minSize=(smallest, smallest)
     )
-    return Box(*max(found, key=lambda box: box[2] * box[3])) if len(found) else None
+    return [Box(*box) for box in found]
+
+
+def _largest(found: list[Box]) -> Box | None:
+    return max(found, key=lambda box: box.width * box.height, default=None)
+
+
+def _enlarged(box: Box, scale: float) -> Box:
+    return Box(*(round(float(value) / scale) for value in box))
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    lefts, tops = (one.left, other.left), (one.top, other.top)
+    width = min(box.left + box.width for box in (one, other)) - max(lefts)
+    height = min(box.top + box.height for box in (one, other)) - max(tops)
+    shared = max(width, 0) * max(height, 0)
+    return shared / (one.width * one.height + other.width * other.height - shared)
 
 
 def face_of_landmarks(landmarks: NDArray[np.floating[Any]]) -> Box:

@@ -1,56 +1,20 @@
-"""Read an image file, or say what is wrong with it.
-
-OpenCV alone does not do: it returns None without a reason, decodes half a file as if it were
-whole, and writes the decoder's complaints to the terminal.
-"""
+"""Read an image file, or say what is wrong with it; turn images grey, and resize them."""
 
 from __future__ import annotations
 
-import struct
-import zlib
+import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from datamodules.errors import BadSample
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8"
-
-
-def _check_png(data: bytes) -> None:
-    """Walk the chunks of a PNG and compare their checksums."""
-    position = len(_PNG)
-    while True:
-        header = data[position : position + 8]
-        if len(header) < 8:
-            raise ValueError("the file is truncated")
-        length, kind = struct.unpack(">I4s", header)
-        end = position + 8 + length
-        if len(data) < end + 4:
-            raise ValueError("the file is truncated")
-        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            raise ValueError("the file is damaged (a PNG checksum differs)")
-        if kind == b"IEND":
-            return
-        position = end + 4
-
-
-def _check_jpeg(data: bytes) -> None:
-    """Walk the segments of a JPEG to its picture, and look for the end of that."""
-    position = len(_JPEG)
-    while data[position : position + 1] == b"\xff":
-        if data[position + 1 : position + 2] == b"\xff":  # a filling byte
-            position += 1
-            continue
-        marker = data[position + 1 : position + 2]
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == b"\xda":  # the picture follows; a thumbnail's end came before
-            break
-    if data.find(b"\xff\xd9", position) < 0:
-        raise ValueError("the file is truncated")
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB\x60\x82"
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
 def read_image(path: Path, *, colour: bool) -> NDArray[np.uint8]:
@@ -68,18 +32,58 @@ def read_image(path: Path, *, colour: bool) -> NDArray[np.uint8]:
     """
     try:
         data = path.read_bytes()
-        if data.startswith(_PNG):
-            _check_png(data)
-        elif data.startswith(_JPEG):
-            _check_jpeg(data)
     except OSError as error:
         raise BadSample(path, error.strerror or "the file cannot be read") from error
-    except ValueError as error:
-        raise BadSample(path, str(error)) from error
     if not data:
         raise BadSample(path, "the file is empty")
+    if damage := _damage(data):
+        raise BadSample(path, damage)
     flags = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_GRAYSCALE
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise BadSample(path, "the file is not an image that can be decoded")
     return np.asarray(image, np.uint8)
+
+
+def _damage(data: bytes) -> str | None:
+    """Ask Pillow what is wrong with a file of which OpenCV would decode half as if it were whole.
+
+    Pillow compares the checksums of a PNG without decoding it. A JPEG that ends with its end
+    marker is whole; any other, such as one with trailing bytes, is decoded to find out.
+    """
+    try:
+        if data.startswith(_PNG):
+            if _PNG_END not in data:
+                return "the file is truncated"
+            Image.open(io.BytesIO(data), formats=("PNG",)).verify()
+        elif data.startswith(_JPEG) and not data.endswith(_JPEG_END):
+            Image.open(io.BytesIO(data), formats=("JPEG",)).load()
+    except UnidentifiedImageError:
+        return "the file is truncated or damaged in its header"
+    except OSError:
+        return "the file is truncated"
+    except SyntaxError:  # Pillow's word for a broken PNG
+        return "the file is damaged (a PNG checksum differs)"
+    return None
+
+
+def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn RGB [H, W, 3] into grey [H, W]; grey stays as it is."""
+    if image.ndim == 2:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def resize(image: NDArray[Any], size: int) -> NDArray[Any]:
+    """Resize an image to a square, whatever its proportions.
+
+    Args:
+        image: [H, W] or [H, W, C], of any type.
+        size: Side of the square.
+
+    Returns:
+        [size, size] or [size, size, C] of the same type.
+    """
+    shrinks = size <= min(image.shape[:2])
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), image.dtype)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample
+from datamodules.files import is_image, visible
 from datamodules.images import read_image
 from datamodules.labels import Expression
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv"})
 
 
 class FrameReader(Protocol):
@@ -148,52 +144,6 @@ class SequenceIndex:
         self.problems.append((str(path), reason))
 
 
-def natural_key(text: str) -> tuple[tuple[int, str], ...]:
-    """Sort key by which `img_9` comes before `img_10`, and case does not matter."""
-    return tuple(
-        (int(part), "") if part.isdigit() else (-1, part.lower())
-        for part in re.findall(r"\d+|\D+", text)
-    )
-
-
-def visible(folder: Path) -> list[Path]:
-    """List a folder in natural order without hidden files and the leavings of archives."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries]
-    kept = (name for name in names if not name.startswith(".") and name != "__MACOSX")
-    return [folder / name for name in sorted(kept, key=natural_key)]
-
-
-def folders(folder: Path) -> list[Path]:
-    """List the visible folders in a folder, in natural order."""
-    return [path for path in visible(folder) if path.is_dir()]
-
-
-def find_folder(root: Path, names: Items[str], depth: int = 2) -> Path | None:
-    """Find a folder by its name at a root or some levels below it.
-
-    Archives are often unpacked into a folder of their own name, so a root may be one or two
-    levels above the data.
-
-    Args:
-        root: Where to begin.
-        names: Accepted names; case does not matter, an earlier name wins.
-        depth: Levels below the root at which the folder may still lie.
-
-    Returns:
-        The folder nearest to the root, or None.
-    """
-    level = [root] if root.is_dir() else []
-    for _ in range(depth + 1):
-        below = [child for folder in level for child in folders(folder)]
-        for name in names:
-            for child in below:
-                if child.name.lower() == name.lower():
-                    return child
-        level = below
-    return None
-
-
 def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFolder:
     """Make a recording from a folder of frames.
 
@@ -204,12 +154,9 @@ def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFol
     Returns:
         The recording, its frames sorted by the numbers in their names; it may be empty.
     """
-    names = [entry.name for entry in visible(path)]
-    if pattern is not None:
-        names = [name for name in names if pattern.fullmatch(name)]
-    else:
-        names = [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-    return FrameFolder(path, tuple(names))
+    files = visible(path)
+    kept = (f.name for f in files if (pattern.fullmatch(f.name) if pattern else is_image(f)))
+    return FrameFolder(path, tuple(kept))
 
 
 def open_video(path: Path) -> Video:

@@ -8,8 +8,9 @@ from matplotlib.image import imsave
 
 from callbacks.figures.face_drawing import Picture, SeenFace, draw_faces
 from callbacks.figures.sequence_pictures import file_name
+from datamodules.files import is_video
 from datamodules.images import read_image
-from datamodules.recordings import VIDEO_SUFFIXES, open_video
+from datamodules.recordings import open_video
 from datamodules.store.replacing import replacing
 
 
@@ -100,4 +101,4 @@ class SeenPictures:
 
 
 def _is_film(source: str) -> bool:
-    return Path(source).suffix.lower() in VIDEO_SUFFIXES
+    return is_video(Path(source))

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules import faces, images
-from datamodules import recordings as sequences
-from datamodules.errors import BadSamples, OnBadSample
+from datamodules import faces, images, recordings
+from datamodules.errors import OnBadSample
 from datamodules.motion import flow, pairs, posing, registration
 from datamodules.motion.catalog import Catalog
 from datamodules.motion.pairs import Extraction, PairReader
@@ -59,23 +58,17 @@ class PairCaches:
         Raises:
             BadSamples: All that is wrong with index and images, where it may not be skipped.
         """
-        problems = self._catalog.problems
-        code = code_digest(faces, flow, images, pairs, sequences, *self.reader.modules)
-        try:
-            cache = build_cache(
-                self._folder,
-                {**self._fingerprint, "code": code, **self.reader.parameters()},
-                len(self._catalog.pairs.sequence),
-                self.reader.specs(),
-                self.reader.row,
-                self._on_bad_sample,
-                label=self._label,
-            )
-        except BadSamples as error:
-            raise BadSamples([*problems, *error.bad]) from None
-        if problems and self._on_bad_sample == "raise":
-            raise BadSamples(problems)
-        return cache
+        code = code_digest(faces, flow, images, pairs, recordings, *self.reader.modules)
+        return build_cache(
+            self._folder,
+            {**self._fingerprint, "code": code, **self.reader.parameters()},
+            len(self._catalog.pairs.sequence),
+            self.reader.specs(),
+            self.reader.row,
+            self._on_bad_sample,
+            label=self._label,
+            problems=self._catalog.problems,
+        )
 
     def open_registered(
         self,
@@ -92,7 +85,7 @@ class PairCaches:
             compute: Computes the arrays of a pair.
             parameters: What else they depend on.
         """
-        code = code_digest(faces, flow, images, pairs, posing, registration, sequences)
+        code = code_digest(faces, flow, images, pairs, posing, recordings, registration)
         return build_cache(
             self._folder,
             {**self._fingerprint, "code": code, "rows": rows.tolist(), **parameters},

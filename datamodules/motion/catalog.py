@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample
+from datamodules.files import natural_key
 from datamodules.folds import FoldMode, Protocol, Split, assert_disjoint, split, subject_folds
 from datamodules.labels import class_index, class_names
 from datamodules.motion.pairs import Pairs, make_pairs
-from datamodules.recordings import Sequence, SequenceIndex, natural_key
+from datamodules.recordings import Sequence, SequenceIndex
 from datamodules.synthetic.tree import MARKER
 
 _MOST_FOLDS = 10

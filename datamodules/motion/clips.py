@@ -15,16 +15,9 @@ from torch.utils.data import IterableDataset
 
 from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
 from datamodules.faces import Box, crop
+from datamodules.files import is_image, is_video, walk
 from datamodules.motion.pairs import Extraction
-from datamodules.recordings import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    Recording,
-    folders,
-    frame_folder,
-    open_video,
-    visible,
-)
+from datamodules.recordings import Recording, frame_folder, open_video
 
 _EXPECTED = (
     "expected a video (.avi, .mp4, .mov, .mkv), a folder of frames, or a folder of such videos or "
@@ -68,7 +61,7 @@ def find_clips(path: Path, extraction: Extraction, on_bad_sample: OnBadSample) -
     """
     if not path.exists():
         raise DatasetError(f"There is no input {path}; {_EXPECTED}.")
-    if path.suffix.lower() in IMAGE_SUFFIXES:  # OpenCV would read on with its neighbours
+    if is_image(path):  # OpenCV would read on with its neighbours
         raise DatasetError(f"The input {path} is one image; {_EXPECTED}.")
     clips: list[Clip] = []
     bad: list[tuple[str, str]] = []
@@ -97,15 +90,12 @@ def _find(path: Path) -> Iterator[Path]:
     """Walk an input and yield each video and each folder that holds frames."""
     if path.is_file():
         yield path
-        return
-    if len(frame_folder(path)):
-        yield path
-        return
-    for inside in visible(path):
-        if inside.suffix.lower() in VIDEO_SUFFIXES and inside.is_file():
-            yield inside
-    for inside in folders(path):
-        yield from _find(inside)
+    for folder, below, names in walk(path):
+        if any(is_image(folder / name) for name in names):
+            yield folder
+            below.clear()
+        else:
+            yield from (folder / name for name in names if is_video(folder / name))
 
 
 class ClipStream(IterableDataset[dict[str, Any]]):

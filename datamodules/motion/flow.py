@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, UserError
+from datamodules.images import resize
 
 # OpenCV's estimators keep their buffers between calls, so each thread has its own.
 _local = threading.local()
@@ -129,11 +130,7 @@ def resize_flow(flow: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         [size, size, 2] in pixels of the new grid.
     """
     height, width = flow.shape[:2]
-    shrinks = size <= min(height, width)
-    resized = cv2.resize(
-        flow, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    return np.asarray(resized * (size / width, size / height), np.float32)
+    return np.asarray(resize(flow, size) * (size / width, size / height), np.float32)
 
 
 def magnitude_statistics(

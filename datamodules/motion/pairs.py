@@ -23,6 +23,7 @@ from datamodules.faces import (
     face_of_landmarks,
     loose_box,
 )
+from datamodules.images import grey, resize
 from datamodules.motion.flow import estimate_flow, resize_flow
 from datamodules.motion.posing import PoseRange, draw_poses
 from datamodules.motion.registration import register
@@ -102,13 +103,7 @@ class Extraction:
 
     def image(self, face: Frame) -> Frame:
         """Resize a face to [C, size, size]."""
-        shrinks = self.size <= min(face.shape[:2])
-        resized = cv2.resize(
-            face,
-            (self.size, self.size),
-            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-        )
-        return np.ascontiguousarray(np.atleast_3d(resized).transpose(2, 0, 1), np.uint8)
+        return np.ascontiguousarray(np.atleast_3d(resize(face, self.size)).transpose(2, 0, 1))
 
     def estimate(self, first: Frame, second: Frame, name: str) -> NDArray[np.float32]:
         """Estimate the flow at full resolution and resize it: [2, size, size] in grid pixels."""
@@ -332,13 +327,6 @@ class PairReader:
         recording = self._sequence(row).recordings()[camera]
         name = recording.frame_name(int(self._pairs.second[row]))
         return self._extraction.estimate(first, second, name).astype(np.float16)
-
-
-def grey(image: Frame) -> Frame:
-    """Turn RGB [H, W, 3] into grey [H, W]; grey stays as it is."""
-    if image.ndim == 2:
-        return image
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def turn(image: Frame, motion: NDArray[np.float32], size: int) -> Frame:

@@ -11,18 +11,11 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import DatasetError, missing_root
-from datamodules.files import walk
+from datamodules.files import find_file, find_folder, nested, read_lines
 from datamodules.index import Index
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
-_TREE = """
-img_align_celeba/000001.jpg ...
-list_eval_partition.txt
-list_attr_celeba.txt (only to leave out faces by their attributes)
-identity_CelebA.txt (who is who)
-"""
-_ORIGIN = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html, for non-commercial research"
 _IMAGES = "img_align_celeba"
 _NAME = re.compile(r"\d{6}\.(jpg|png)", re.IGNORECASE)
 # The square in the middle of 178 x 218 pixels, in which the eyes are always at one place.
@@ -47,7 +40,13 @@ class CelebADataModule(OfficialFaceDataModule):
     """
 
     name = "CelebA"
-    tree, origin = _TREE, _ORIGIN
+    tree = """
+img_align_celeba/000001.jpg ...
+list_eval_partition.txt
+list_attr_celeba.txt (only to leave out faces by their attributes)
+identity_CelebA.txt (who is who)
+"""
+    origin = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html, for non-commercial research"
     labelled = False
 
     def __init__(
@@ -79,7 +78,7 @@ def read_celeba(root: Path, exclude: Sequence[str] = (), *, strict_counts: bool 
     """
     images = _images(root)
     if images is None:
-        raise missing_root("CelebA", root, _TREE, _ORIGIN)
+        raise missing_root(CelebADataModule, root)
     with os.scandir(images) as entries:
         names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
     notes = [f"{len(names)} faces of CelebA found"]
@@ -121,11 +120,9 @@ def read_celeba(root: Path, exclude: Sequence[str] = (), *, strict_counts: bool 
 
 def _images(root: Path) -> Path | None:
     """Find the folder of the faces; one copy has it twice, one in the other."""
-    for folder, _ in walk(root, depth=3) if root.is_dir() else ():
-        if folder.name.lower() == _IMAGES:
-            inside = folder / folder.name
-            return inside if inside.is_dir() else folder
-    return None
+    is_it = root.name.lower() == _IMAGES and root.is_dir()
+    found = root if is_it else find_folder(root, (_IMAGES,))
+    return None if found is None else nested(found, _IMAGES)
 
 
 def _without(names: list[str], exclude: Sequence[str], root: Path, notes: list[str]) -> list[str]:
@@ -135,9 +132,8 @@ def _without(names: list[str], exclude: Sequence[str], root: Path, notes: list[s
         raise DatasetError(
             f"data.exclude needs list_attr_celeba.txt (or .csv), which is not in {root}."
         )
-    lines, begin = _rows(path)
-    header = lines[begin - 1].replace(",", " ").split() if begin else []
-    attributes = [name for name in header if name != "image_id"]
+    lines, header = _rows(path)
+    attributes = [name for name in header.replace(",", " ").split() if name != "image_id"]
     for attribute in exclude:
         if attribute not in attributes:
             raise DatasetError(
@@ -145,12 +141,11 @@ def _without(names: list[str], exclude: Sequence[str], root: Path, notes: list[s
             )
     columns = [attributes.index(attribute) + 1 for attribute in exclude]
     has: dict[str, list[str]] = {}
-    for number, line in enumerate(lines[begin:], begin):
+    for number, line in lines:
         values = line.replace(",", " ").split(None, max(columns) + 1)
-        if values and len(values) <= max(columns):
+        if len(values) <= max(columns):
             raise _too_short(path, number, line)
-        if values:
-            has[values[0]] = [values[column] for column in columns]
+        has[values[0]] = [values[column] for column in columns]
     none = ["-1"] * len(columns)
     shown = np.array([has.get(name, none) for name in names]).reshape(-1, len(columns)) == "1"
     for attribute, column in zip(exclude, shown.T, strict=True):
@@ -163,37 +158,25 @@ def _pairs(root: Path, stem: str) -> dict[str, str] | None:
     path = _list(root, stem)
     if path is None:
         return None
-    lines, begin = _rows(path)
+    lines, _ = _rows(path)
     # All at once: a list for each of 200,000 lines takes longer than the rest.
-    words = "\n".join(lines[begin:]).replace(",", " ").split()
-    for number, line in enumerate(lines[begin:], begin) if len(words) % 2 else ():
+    words = "\n".join(line for _, line in lines).replace(",", " ").split()
+    for number, line in lines if len(words) % 2 else ():
         if len(line.replace(",", " ").split()) == 1:
             raise _too_short(path, number, line)
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def _rows(path: Path) -> tuple[list[str], int]:
-    """Read the lines of a list, and find where the faces begin: it may have a header."""
-    lines = path.read_text("utf-8-sig").splitlines()
-    return lines, next((i for i, line in enumerate(lines) if _NAME.match(line)), len(lines))
+def _rows(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Read the lines of a list that name a face, and the line before them, the header if any."""
+    lines = read_lines(path)
+    begin = next((i for i, (_, line) in enumerate(lines) if _NAME.match(line)), len(lines))
+    return lines[begin:], lines[begin - 1][1] if begin else ""
 
 
 def _too_short(path: Path, number: int, line: str) -> DatasetError:
-    return DatasetError(f"{path} line {number + 1} has too few columns: {line!r}.")
+    return DatasetError(f"{path} line {number} has too few columns: {line!r}.")
 
 
 def _list(root: Path, stem: str) -> Path | None:
-    """Find a list, not among the faces, whose folder is large."""
-    wanted = {f"{stem.lower()}.txt", f"{stem.lower()}.csv"}
-    level = [root]
-    for _ in range(4):
-        below: list[Path] = []
-        for folder in level:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.lower() in wanted:
-                        return Path(entry.path)
-                    if entry.is_dir() and entry.name.lower() != _IMAGES:
-                        below.append(Path(entry.path))
-        level = below
-    return None
+    return find_file(root, (f"{stem}.txt", f"{stem}.csv"), depth=3)

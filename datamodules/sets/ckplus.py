@@ -14,30 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, missing_root
+from datamodules.files import find_folder, folders, natural_key, nested, visible
 from datamodules.labels import CKPLUS_CODES, Expression
 from datamodules.loaders import Batch
 from datamodules.motion.module import FlowDataModule
 from datamodules.motion.pairs import PairReader
 from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
-from datamodules.recordings import (
-    FrameFolder,
-    Sequence,
-    SequenceIndex,
-    find_folder,
-    folders,
-    frame_folder,
-    natural_key,
-    visible,
-)
+from datamodules.recordings import FrameFolder, Sequence, SequenceIndex, frame_folder
 from datamodules.sets.lists.lille import expression_codes, key, read_rows
 from datamodules.store.cache import Cache
 from datamodules.synthetic import write_ckplus
 
-_TREE = """
-cohn-kanade-images/S005/001/S005_001_00000001.png ...
-Emotion/S005/001/S005_001_00000011_emotion.txt
-"""
-_ORIGIN = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
 _IMAGES = ("cohn-kanade-images",)
 _LABELS = ("Emotion", "emotions", "Emotion_labels")
 _SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
@@ -83,6 +70,11 @@ class FrontalCKPlus(FlowDataModule):
     """
 
     name = "CK-plus"
+    tree = """
+cohn-kanade-images/S005/001/S005_001_00000001.png ...
+Emotion/S005/001/S005_001_00000011_emotion.txt
+"""
+    origin = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
 
     def __init__(
         self,
@@ -196,7 +188,7 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
     """
     images = find_folder(root, _IMAGES)
     if images is None:
-        raise missing_root("CK+", root, _TREE, _ORIGIN)
+        raise missing_root(FrontalCKPlus, root, name="CK+")
     index = SequenceIndex()
     recordings = {
         key(subject.name, sequence.name): frame_folder(sequence, _FRAME)
@@ -232,9 +224,8 @@ def _official_labels(root: Path, index: SequenceIndex) -> dict[_Key, tuple[str, 
             f"CK+ at {root} has no folder Emotion with the labels; unpack Emotion_labels.zip "
             "there, or give a list as data.labels_csv."
         )
-    inside = [path for path in folders(found) if path.name.lower() == "emotion"]
     labels = {}
-    for subject in folders(inside[0] if inside else found):
+    for subject in folders(nested(found, "Emotion")):
         for sequence in folders(subject):
             files = [path for path in visible(sequence) if _LABEL.fullmatch(path.name)]
             if len(files) > 1:

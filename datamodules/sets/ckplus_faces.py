@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, UserError, missing_root
+from datamodules.files import find_folder, folders, nested, visible
 from datamodules.index import Index
 from datamodules.labels import ACTION_UNITS, Expression
-from datamodules.recordings import Sequence, find_folder, folders, frame_folder, visible
+from datamodules.recordings import Sequence, frame_folder
 from datamodules.sets.ckplus import read_ckplus
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.lists.facs import present, read_facs
@@ -22,13 +23,6 @@ from datamodules.sets.lists.lille import expression_codes
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_ckplus
 
-_TREE = """
-cohn-kanade-images/S005/001/S005_001_00000001.png ...
-Emotion/S005/001/S005_001_00000011_emotion.txt
-FACS/S005/001/S005_001_00000011_facs.txt (for action units)
-  or CK+48/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png
-"""
-_ORIGIN = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
 _FRAME = re.compile(r"S\d{3}_\d{3}_\d{8}\.png", re.IGNORECASE)
 _FACS = re.compile(r"(S\d{3})_(\d{3})_\d{8}_facs\.txt", re.IGNORECASE)
 _COPY = re.compile(r"(S\d{3})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
@@ -74,6 +68,13 @@ class CKPlusFacesDataModule(FaceDataModule):
     """
 
     name = "CK-plus-faces"
+    tree = """
+cohn-kanade-images/S005/001/S005_001_00000001.png ...
+Emotion/S005/001/S005_001_00000011_emotion.txt
+FACS/S005/001/S005_001_00000011_facs.txt (for action units)
+  or CK+48/{anger,contempt,disgust,fear,happy,sadness,surprise}/S010_004_00000017.png
+"""
+    origin = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
 
     def __init__(
         self,
@@ -167,7 +168,7 @@ def read_ckplus_faces(
     if images is None:
         copy = _find_copy(root)
         if copy is None:
-            raise missing_root("CK+", root, _TREE, _ORIGIN)
+            raise missing_root(CKPlusFacesDataModule, root, name="CK+")
         return _read_copy(root, copy)
     codes = expression_codes(None)
     del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
@@ -221,10 +222,9 @@ def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:
 
 def _find_facs(facs: Path) -> dict[tuple[str, str], Path]:
     """List the files of action units by person and sequence."""
-    inside = [path for path in folders(facs) if path.name.lower() == "facs"]
     return {
         (subject.name, sequence.name): path
-        for subject in folders(inside[0] if inside else facs)
+        for subject in folders(nested(facs, "FACS"))
         for sequence in folders(subject)
         for path in visible(sequence)
         if _FACS.fullmatch(path.name)

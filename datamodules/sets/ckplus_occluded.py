@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import UserError
+from datamodules.files import find_folder, nested
 from datamodules.loaders import Batch
 from datamodules.motion.catalog import Catalog
 from datamodules.motion.occluded_pairs import OccludedPairReader
 from datamodules.motion.occlusion import REGIONS
 from datamodules.motion.pairs import Extraction, PairReader
 from datamodules.motion.posing import draw_share, mirrored
-from datamodules.recordings import Sequence, find_folder, folders
+from datamodules.recordings import Sequence
 from datamodules.sets.ckplus import FrontalCKPlus
 from datamodules.store.cache import Cache
-
-_LANDMARKS = ("Landmarks",)
 
 
 class OccludedCKPlusDataModule(FrontalCKPlus):
@@ -123,11 +122,10 @@ def find_landmarks(root: Path, sequences: tuple[Sequence, ...]) -> list[Path | N
     Returns:
         A file for each sequence, None where there is none.
     """
-    folder = find_folder(root, _LANDMARKS)
-    if folder is None:
+    found = find_folder(root, ("Landmarks",))
+    if found is None:
         return [None] * len(sequences)
-    # An archive unpacked into a folder of its own name.
-    folder = next((path for path in folders(folder) if path.name.lower() == "landmarks"), folder)
+    folder = nested(found, "Landmarks")
     files = []
     for sequence in sequences:
         frame = sequence.frontal.files()[0]

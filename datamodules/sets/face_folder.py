@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import DatasetError
-from datamodules.files import walk
+from datamodules.files import IMAGE_SUFFIXES, is_image, walk
 from datamodules.index import Index
-from datamodules.recordings import IMAGE_SUFFIXES
 from datamodules.sets.official import OfficialFaceDataModule
-
-_TREE = """
-any/folder/any name.jpg ...
-"""
-_ORIGIN = "wherever you have faces that you may use"
 
 
 class FaceFolderDataModule(OfficialFaceDataModule):
@@ -30,7 +24,10 @@ class FaceFolderDataModule(OfficialFaceDataModule):
     """
 
     name = "face-folder"
-    tree, origin = _TREE, _ORIGIN
+    tree = """
+any/folder/any name.jpg ...
+"""
+    origin = "wherever you have faces that you may use"
     labelled = False
 
     def __init__(self, **kwargs: Any) -> None:
@@ -57,9 +54,9 @@ def read_face_folder(root: Path) -> Index:
         raise DatasetError(f"The folder of faces {root} does not exist; give it as data.root.")
     files = sorted(
         folder / name
-        for folder, names in walk(root)
+        for folder, _, names in walk(root)
         for name in names
-        if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
+        if is_image(folder / name)
     )
     if not files:
         raise DatasetError(

@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, missing_root
+from datamodules.files import find_file, find_folder, folders, is_image, visible
 from datamodules.index import Index
 from datamodules.labels import FER2013_CODES
-from datamodules.recordings import IMAGE_SUFFIXES, find_folder, folders, visible
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
-_TREE = """
-fer2013.csv with the columns emotion, pixels, Usage
-  or icml_face_data.csv, or train.csv of the challenge (no labels for its test images),
-  or {train,test}/{angry,disgust,fear,happy,neutral,sad,surprise}/Training_123.jpg
-"""
-_ORIGIN = "the Kaggle challenges-in-representation-learning-facial-expression-recognition-challenge"
 _FILES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 _SPLITS = {"training": "train", "publictest": "val", "privatetest": "test"}
 _SIDE = 48
@@ -61,7 +55,14 @@ class FER2013DataModule(OfficialFaceDataModule):
     """
 
     name = "FER2013"
-    tree, origin = _TREE, _ORIGIN
+    tree = """
+fer2013.csv with the columns emotion, pixels, Usage
+  or icml_face_data.csv, or train.csv of the challenge (no labels for its test images),
+  or {train,test}/{angry,disgust,fear,happy,neutral,sad,surprise}/Training_123.jpg
+"""
+    origin = (
+        "the Kaggle challenges-in-representation-learning-facial-expression-recognition-challenge"
+    )
 
     def __init__(self, strict_counts: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -85,14 +86,14 @@ def read_fer2013(root: Path, *, strict_counts: bool = False) -> Index:
     Raises:
         DatasetError: If the data set is not there, or the file has other columns.
     """
-    path = _find_file(root)
+    path = find_file(root, _FILES)
     if path is not None:
         names, pixels, codes, splits, problems = _from_csv(path)
         files = None
     else:
         train = find_folder(root, ("train",))
         if train is None or not any(folder.name.lower() in _CLASSES for folder in folders(train)):
-            raise missing_root("FER2013", root, _TREE, _ORIGIN)
+            raise missing_root(FER2013DataModule, root)
         names, files, codes, splits, problems = _from_folders(train.parent)
         pixels = None
     expressions = np.array([FER2013_CODES[code] for code in codes], np.int8)
@@ -105,18 +106,6 @@ def read_fer2013(root: Path, *, strict_counts: bool = False) -> Index:
         problems=problems,
         notes=[_compare(root, splits, codes, strict_counts)],
     )
-
-
-def _find_file(root: Path) -> Path | None:
-    """Find a CSV file at the root or up to two levels below it."""
-    level = [root] if root.is_dir() else []
-    for _ in range(3):
-        for name in _FILES:
-            for folder in level:
-                if (folder / name).is_file():
-                    return folder / name
-        level = [below for folder in level for below in folders(folder)]
-    return None
 
 
 def _from_csv(
@@ -177,7 +166,7 @@ def _from_folders(
         for folder in folders(part)
         if folder.name.lower() in _CLASSES
         for path in visible(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if is_image(path)
     ]
     for path, code in places:
         name = _NAME.fullmatch(path.stem)

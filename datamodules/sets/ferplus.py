@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import missing_root
+from datamodules.files import find_folder, natural_key, visible
 from datamodules.index import Index
-from datamodules.recordings import find_folder, natural_key, visible
-from datamodules.sets.lists.challenge_lists import embedded_lists, ferplus_lists
+from datamodules.sets.lists.challenge_lists import read_challenge_lists
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.lists.ferplus_votes import COLUMNS, VoteRow, read_labels, read_table
 from datamodules.sets.lists.vote_rules import Rule, vote_labels
@@ -25,16 +25,6 @@ VotesFile = Literal["label.csv", "fer2013new.csv"]
 Validation = Literal["official", "train"]
 """What validates: the official Valid part, or a share of Train while Valid is tested on."""
 
-_TREE = """
-data/FER2013Train/label.csv, fer0000000.png ...
-data/FER2013Valid/label.csv, fer0028638.png ...
-data/FER2013Test/label.csv, fer0032220.png ...
-fer2013new.csv (only for data.votes_file=fer2013new.csv)
-"""
-_ORIGIN = (
-    "github.com/microsoft/FERPlus; its generate_training_data.py makes the images from "
-    "fer2013.csv of the Kaggle challenge on facial expression recognition"
-)
 _FOLDERS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
 _USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
 KNOWN_BAD = frozenset({"fer0033120"})
@@ -77,6 +67,16 @@ class FERPlusDataModule(FaceDataModule):
     """
 
     name = "FERPlus"
+    tree = """
+data/FER2013Train/label.csv, fer0000000.png ...
+data/FER2013Valid/label.csv, fer0028638.png ...
+data/FER2013Test/label.csv, fer0032220.png ...
+fer2013new.csv (only for data.votes_file=fer2013new.csv)
+"""
+    origin = (
+        "github.com/microsoft/FERPlus; its generate_training_data.py makes the images from "
+        "fer2013.csv of the Kaggle challenge on facial expression recognition"
+    )
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ def read_ferplus(
     """
     place = find_folder(root, tuple(_FOLDERS.values()), depth=3)
     if place is None:
-        raise missing_root("FERPlus", root, _TREE, _ORIGIN)
+        raise missing_root(FERPlusDataModule, root)
     table = None if votes_file == "label.csv" else read_table(place.parent)
     problems: list[tuple[Path, str]] = []
     notes: list[str] = []
@@ -177,10 +177,8 @@ def read_ferplus(
         chosen, parts = _tested_on_valid(chosen, parts, notes)
     names = [files[row].stem for row in chosen]
     expressions = labels.expressions[chosen]
-    lists, subsets = lists or embedded_lists(root), {}
-    if lists is not None:
-        hard = ferplus_lists(lists, names, expressions)
-        subsets, notes = hard.subsets, notes + hard.notes
+    hard = read_challenge_lists("FERPlus", root, lists, names, expressions)
+    subsets, notes = hard.subsets, notes + hard.notes
     return Index(
         names=names,
         files=[files[row] for row in chosen],

@@ -16,10 +16,6 @@ from datamodules.labels import JAFFE_CODES
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
-_TREE = """
-jaffe/KA.AN1.39.tiff ...
-"""
-_ORIGIN = "zenodo.org/records/14974867, on request, for non-commercial research"
 # The fields are parted by dots: NA and SU are people as well as expressions.
 _NAME = re.compile(
     r"(?P<subject>[A-Z]{2})\.(?P<code>AN|DI|FE|HA|NE|SA|SU)\d\.\d+\.tiff?", re.IGNORECASE
@@ -46,7 +42,10 @@ class JAFFEDataModule(OfficialFaceDataModule):
     """
 
     name = "JAFFE"
-    tree, origin = _TREE, _ORIGIN
+    tree = """
+jaffe/KA.AN1.39.tiff ...
+"""
+    origin = "zenodo.org/records/14974867, on request, for non-commercial research"
 
     def __init__(self, strict_counts: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -72,7 +71,7 @@ def read_jaffe(root: Path, *, strict_counts: bool = False) -> Index:
     """
     found = matching_files(root, _NAME)
     if not found:
-        raise missing_root("JAFFE", root, _TREE, _ORIGIN)
+        raise missing_root(JAFFEDataModule, root)
     codes = [match["code"].upper() for _, match in found]
     counts = Counter(codes)
     note = compare_counts("JAFFE", root, counts, _PUBLISHED, strict=strict_counts)

@@ -20,10 +20,6 @@ from datamodules.sets.official import OfficialFaceDataModule
 VIEWS = ("FL", "HL", "S", "HR", "FR")
 """Full left, half left, straight, half right and full right profile."""
 
-_TREE = """
-KDEF/AF01/AF01AFS.JPG ...
-"""
-_ORIGIN = "kdef.se, for non-commercial research"
 # Session, sex, number of the person, expression (AF is afraid), view. The averaged faces of the
 # archive (FAFFL.JPG) have neither session nor person and do not match.
 _CODE = re.compile(r"([AB])([FM])(\d{2})(AF|AN|DI|HA|NE|SA|SU)(FL|HL|HR|FR|S)")
@@ -59,7 +55,10 @@ class KDEFDataModule(OfficialFaceDataModule):
     """
 
     name = "KDEF"
-    tree, origin = _TREE, _ORIGIN
+    tree = """
+KDEF/AF01/AF01AFS.JPG ...
+"""
+    origin = "kdef.se, for non-commercial research"
 
     def __init__(
         self,
@@ -102,7 +101,7 @@ def read_kdef(
         raise UserError(f"data.views must name some of {', '.join(VIEWS)}, but is {list(views)}.")
     everything = matching_files(root, _NAME, depth=3)
     if not everything:
-        raise missing_root("KDEF", root, _TREE, _ORIGIN)
+        raise missing_root(KDEFDataModule, root)
     rows: dict[str, tuple[Path, re.Match[str]]] = {}
     problems: list[tuple[Path, str]] = []
     left_out = renamed = 0

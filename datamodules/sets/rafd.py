@@ -21,10 +21,6 @@ ANGLES = (0, 45, 90, 135, 180)
 """Angles of the cameras in degrees; 90 looks at the face from the front."""
 GAZES = ("frontal", "left", "right")
 
-_TREE = """
-Rafd090_01_Caucasian_female_angry_frontal.jpg ...
-"""
-_ORIGIN = "rafd.nl, for scientific use, with an account of an accredited university"
 # The last word is the gaze; the first number is the camera.
 _NAME = re.compile(
     r"Rafd(000|045|090|135|180)_(\d{2})_([A-Za-z]+)_(male|female)_([a-z]+)_(frontal|left|right)"
@@ -52,7 +48,10 @@ class RaFDDataModule(OfficialFaceDataModule):
     """
 
     name = "RaFD"
-    tree, origin = _TREE, _ORIGIN
+    tree = """
+Rafd090_01_Caucasian_female_angry_frontal.jpg ...
+"""
+    origin = "rafd.nl, for scientific use, with an account of an accredited university"
 
     def __init__(
         self,
@@ -99,7 +98,7 @@ def read_rafd(
             )
     everything = matching_files(root, _NAME)
     if not everything:
-        raise missing_root("RaFD", root, _TREE, _ORIGIN)
+        raise missing_root(RaFDDataModule, root)
     names: list[str] = []
     files: list[Path] = []
     expressions: list[int] = []

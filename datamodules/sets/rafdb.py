@@ -10,19 +10,23 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import DatasetError, missing_root
+from datamodules.files import (
+    find_file,
+    find_folder,
+    folders,
+    is_image,
+    natural_key,
+    nested,
+    read_lines,
+    visible,
+)
 from datamodules.index import Index
 from datamodules.labels import RAFDB_CODES
-from datamodules.recordings import IMAGE_SUFFIXES, find_folder, folders, natural_key, visible
-from datamodules.sets.lists.challenge_lists import embedded_lists, rafdb_lists
+from datamodules.sets.lists.challenge_lists import read_challenge_lists
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_rafdb
 
-_TREE = """
-basic/EmoLabel/list_patition_label.txt
-basic/Image/aligned/train_00001_aligned.jpg ...
-"""
-_ORIGIN = "whdeng.cn/RAF/model1.html, by e-mail, for non-commercial research"
 _LISTS = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the official one
 _ROW = re.compile(r"((?:train|test)_\d+)\.jpg\s+(\d+)")
 _NAME = re.compile(r"(train_\d{5}|test_\d{4})(?:_aligned)?")
@@ -57,6 +61,11 @@ class RAFDBDataModule(FaceDataModule):
     """
 
     name = "RAF-DB"
+    tree = """
+basic/EmoLabel/list_patition_label.txt
+basic/Image/aligned/train_00001_aligned.jpg ...
+"""
+    origin = "whdeng.cn/RAF/model1.html, by e-mail, for non-commercial research"
 
     def __init__(
         self, lists: str | None = None, strict_counts: bool = False, **kwargs: Any
@@ -97,18 +106,15 @@ def read_rafdb(root: Path, lists: Path | None = None, *, strict_counts: bool = F
     else:
         copy = _folders_of_labels(root)
         if copy is None:
-            raise missing_root("RAF-DB", root, _TREE, _ORIGIN)
+            raise missing_root(RAFDBDataModule, root)
         found = _from_folders(copy, problems)
     names = sorted(found, key=lambda name: (name.startswith("test"), natural_key(name)))
     codes = [found[name][0] for name in names]
     splits = [name.partition("_")[0] for name in names]
     expressions = np.array([RAFDB_CODES[code] for code in codes], np.int8)
     notes = [_compare(root, splits, codes, strict_counts)]
-    lists = lists or embedded_lists(root)
-    subsets = {}
-    if lists is not None:
-        hard = rafdb_lists(lists, names, expressions)
-        subsets, notes = hard.subsets, notes + hard.notes
+    hard = read_challenge_lists("RAF-DB", root, lists, names, expressions)
+    subsets, notes = hard.subsets, notes + hard.notes
     return Index(
         names=names,
         files=[found[name][1] for name in names],
@@ -137,7 +143,7 @@ def _find_labels(root: Path) -> Path | None:
 
 def _official(labels_folder: Path, problems: _Problems) -> dict[str, tuple[int, Path]]:
     """Read the list of labels, and find the image of each line."""
-    listing = next((labels_folder / n for n in _LISTS if (labels_folder / n).is_file()), None)
+    listing = find_file(labels_folder, _LISTS, depth=0)
     if listing is None:
         raise DatasetError(f"{labels_folder} holds no {_LISTS[0]}; unpack RAF-DB again.")
     images = find_folder(labels_folder.parent, ("aligned",))
@@ -145,17 +151,14 @@ def _official(labels_folder: Path, problems: _Problems) -> dict[str, tuple[int, 
         raise DatasetError(
             f"{labels_folder.parent} has no folder Image/aligned; unpack aligned.zip there."
         )
-    nested = [path for path in folders(images) if path.name.lower() == "aligned"]
-    files = _images(nested[0] if nested else images)
+    files = _images(nested(images, "aligned"))
     found = {}
     seen = set()
-    for number, line in enumerate(listing.read_text("utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
-        row = _ROW.fullmatch(line.strip())
+    for number, line in read_lines(listing):
+        row = _ROW.fullmatch(line)
         if row is None or not _NAME.fullmatch(row[1]) or int(row[2]) not in RAFDB_CODES:
             problems.append(
-                (listing, f"line {number} is {line.strip()!r}, not an image and a label 1 to 7")
+                (listing, f"line {number} is {line!r}, not an image and a label 1 to 7")
             )
             continue
         name, code = row[1], int(row[2])
@@ -205,7 +208,7 @@ def _images(folder: Path) -> dict[str, Path]:
     found = {}
     for path in visible(folder):
         name = _NAME.fullmatch(path.stem)
-        if name is not None and path.suffix.lower() in IMAGE_SUFFIXES:
+        if name is not None and is_image(path):
             found[name[1]] = path
     return found
 

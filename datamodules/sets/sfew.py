@@ -16,11 +16,6 @@ from datamodules.labels import SFEW_CODES
 from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
-_TREE = """
-Train/Train_Aligned_Faces/Angry/Airheads_000519240_00000005.png ...
-Val/Val_Aligned_Faces_new/Val_Aligned_Faces/Angry/... (or Val/Val_Aligned_Faces/Angry/...)
-"""
-_ORIGIN = "the organisers of EmotiW and SFEW (A. Dhall), under a licence, for research"
 # Film, time, frame; the name of a film may hold underscores.
 _NAME = re.compile(r"(.+)_(\d{9})_(\d{8})\.png", re.IGNORECASE)
 _CLASSES = {word.lower(): expression for word, expression in SFEW_CODES.items()}
@@ -49,7 +44,11 @@ class SFEWDataModule(OfficialFaceDataModule):
     """
 
     name = "SFEW"
-    tree, origin = _TREE, _ORIGIN
+    tree = """
+Train/Train_Aligned_Faces/Angry/Airheads_000519240_00000005.png ...
+Val/Val_Aligned_Faces_new/Val_Aligned_Faces/Angry/... (or Val/Val_Aligned_Faces/Angry/...)
+"""
+    origin = "the organisers of EmotiW and SFEW (A. Dhall), under a licence, for research"
 
     def __init__(self, strict_counts: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -73,14 +72,14 @@ def read_sfew(root: Path, *, strict_counts: bool = False) -> Index:
     Raises:
         DatasetError: If a part is not there.
     """
-    classes = [folder for folder, _ in walk(root) if folder.name.lower() in _CLASSES]
+    classes = [folder for folder, _, _ in walk(root) if folder.name.lower() in _CLASSES]
     releases = {split: _release(root, classes, names) for split, names in _PARTS.items()}
     rows: list[tuple[str, MatchingFile]] = []
     problems: list[tuple[Path, str]] = []
     for split, (_, folders) in releases.items():
         files = [(split, file) for folder in folders for file in matching_files(folder, _NAME)]
         if not files:
-            raise missing_root("SFEW 2.0", root, _TREE, _ORIGIN)
+            raise missing_root(SFEWDataModule, root, name="SFEW 2.0")
         stems = Counter(file.path.stem for _, file in files)
         for row in files:
             if stems[row[1].path.stem] > 1:

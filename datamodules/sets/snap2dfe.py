@@ -9,33 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DatasetError, UserError, missing_root
+from datamodules.files import find_folder, folders, natural_key
 from datamodules.folds import read_protocol
 from datamodules.labels import Expression
 from datamodules.motion.module import FlowDataModule
-from datamodules.recordings import (
-    FrameFolder,
-    Sequence,
-    SequenceIndex,
-    find_folder,
-    folders,
-    frame_folder,
-    natural_key,
-)
+from datamodules.recordings import FrameFolder, Sequence, SequenceIndex, frame_folder
 from datamodules.sets.lists.lille import Row, expression_codes, key, read_rows
 from datamodules.sets.snap2dfe_release import compile_pattern, read_raw
 from datamodules.synthetic import write_snap2dfe
 
-_TREE = """
-SNAPcam1/<subject>/<sequence>/img_001.png ...   (helmet camera, frontal)
-SNAPcam2/<subject>/<sequence>/img_001.png ...   (fixed camera, head motion; the same frames)
-emotions/SNAP_emotions.csv                      (sub_id;seq_id;label)
-protocols/SNAP_proto.csv                        (optional: sub_id;seq_id;label;Fold 1;...)
-movements.csv                                   (optional: sub_id;seq_id;movement)
-"""
-_ORIGIN = (
-    "its authors (Allaert, Mennesson, Bilasco, Djeraba) on request, for non-commercial research: "
-    "ballaertphd.wp.imt.fr/datasets/snap-2dfe"
-)
 _CAMERAS = ("SNAPcam1", "SNAPcam2")
 _FRAME = re.compile(r"img_(\d{3,})\.(png|jpe?g|bmp|tiff?)", re.IGNORECASE)
 _PUBLISHED = (15, 630)
@@ -77,6 +59,17 @@ class SNaP2DFeDataModule(FlowDataModule):
     """
 
     name = "SNaP-2DFe"
+    tree = """
+SNAPcam1/<subject>/<sequence>/img_001.png ...   (helmet camera, frontal)
+SNAPcam2/<subject>/<sequence>/img_001.png ...   (fixed camera, head motion; the same frames)
+emotions/SNAP_emotions.csv                      (sub_id;seq_id;label)
+protocols/SNAP_proto.csv                        (optional: sub_id;seq_id;label;Fold 1;...)
+movements.csv                                   (optional: sub_id;seq_id;movement)
+"""
+    origin = (
+        "its authors (Allaert, Mennesson, Bilasco, Djeraba) on request, for non-commercial "
+        "research: ballaertphd.wp.imt.fr/datasets/snap-2dfe"
+    )
 
     def __init__(
         self,
@@ -107,7 +100,7 @@ class SNaP2DFeDataModule(FlowDataModule):
         if self._raw_pattern is None:
             return read_frame_folders(root, self._codes)
         if not root.is_dir():
-            raise missing_root("SNaP-2DFe", root, "what raw_pattern describes", _ORIGIN)
+            raise missing_root(type(self), root, tree="what raw_pattern describes")
         return read_raw(root, self._raw_pattern, self._raw_apex)
 
 
@@ -128,7 +121,7 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> SequenceInde
     cameras = [find_folder(root, [name]) for name in _CAMERAS]
     present = [camera for camera in cameras if camera is not None]
     if not present:
-        raise missing_root("SNaP-2DFe", root, _TREE, _ORIGIN)
+        raise missing_root(SNaP2DFeDataModule, root)
     base = present[0].parent
     emotions = base / "emotions" / "SNAP_emotions.csv"
     missing = [name for name, camera in zip(_CAMERAS, cameras, strict=True) if camera is None]
@@ -136,7 +129,8 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> SequenceInde
         missing.append("emotions/SNAP_emotions.csv")
     if missing:
         raise DatasetError(
-            f"SNaP-2DFe at {base} lacks {' and '.join(missing)}. Expected there:{_TREE.rstrip()}"
+            f"SNaP-2DFe at {base} lacks {' and '.join(missing)}. Expected there:"
+            f"{SNaP2DFeDataModule.tree.rstrip()}"
         )
     index = SequenceIndex()
     frontal, posed = (_recordings(camera, index) for camera in present)

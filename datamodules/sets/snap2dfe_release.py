@@ -6,7 +6,6 @@ it matches into pairs of recordings and draws the grid of what was found.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,16 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.errors import BadSample, DatasetError, UserError
+from datamodules.files import is_image, is_video, natural_key, walk
 from datamodules.labels import Expression
 from datamodules.recordings import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
     FrameFolder,
     Recording,
     Sequence,
     SequenceIndex,
     frame_folder,
-    natural_key,
     open_video,
 )
 
@@ -142,7 +139,7 @@ def _recordings(
             continue
         if path.is_dir():
             yield match, frame_folder(path)
-        elif path.suffix.lower() in VIDEO_SUFFIXES:
+        elif is_video(path):
             try:
                 yield match, open_video(path)
             except BadSample as bad:
@@ -156,7 +153,7 @@ def _from_frames(root: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.Matc
     for path in _walk(root):
         name = path.relative_to(root).as_posix()
         match = pattern.fullmatch(name)
-        if match is None or path.suffix.lower() not in IMAGE_SUFFIXES:
+        if match is None or not is_image(path):
             continue
         group = tuple(match[g].lower() for g in GROUPS)
         first.setdefault(group, match)
@@ -167,11 +164,9 @@ def _from_frames(root: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.Matc
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
-        for name in (*below, *sorted(files)):
-            if not name.startswith("."):
-                yield Path(folder) / name
+    """Yield every folder and file below a root."""
+    for folder, below, names in walk(root):
+        yield from (folder / name for name in (*below, *names))
 
 
 def _some_files(root: Path, count: int = 3) -> list[Path]:

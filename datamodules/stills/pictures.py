@@ -7,27 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
-import cv2.data
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from datamodules.errors import BadSample, DatasetError, OnBadSample
-from datamodules.faces import Box, crop, loose_box
-from datamodules.images import read_image
-from datamodules.motion.pairs import grey
-from datamodules.recordings import IMAGE_SUFFIXES, VIDEO_SUFFIXES, folders, open_video, visible
-from datamodules.stills.reader import FACE_MARGIN, FaceCrop, resize_face
+from datamodules.faces import Box, crop, detect_faces, loose_box
+from datamodules.files import is_image, is_video, walk
+from datamodules.images import grey, read_image, resize
+from datamodules.recordings import open_video
+from datamodules.stills.reader import FACE_MARGIN, FaceCrop
 
 _EXPECTED = (
     "expected an image (.png, .jpg, .bmp, .tif), a video (.avi, .mp4, .mov, .mkv), or a folder "
     "with such files"
 )
-_SMALLEST = 0.05  # of a picture's shorter side: a group has smaller faces than a portrait
-_DETECTION_SIDE = 960  # longer side at which is searched, so that such a face has some 30 pixels
-_NEIGHBOURS = 5  # hits that make a face; of one face the best hit counts, of many each false one
 
 FACES_PER_FRAME = 1_000
 FRAMES_PER_FILE = 1_000_000
@@ -54,40 +49,6 @@ class Face(NamedTuple):
     box: Box
 
 
-class FaceFinder:
-    """Finds every face of a picture; not for several threads at once."""
-
-    def __init__(self) -> None:
-        self._cascade: Any = cv2.CascadeClassifier(
-            cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
-        )
-
-    def __call__(self, image: NDArray[np.uint8]) -> list[Box]:
-        """Find the faces of a picture.
-
-        Args:
-            image: [H, W] grey.
-
-        Returns:
-            Boxes around brows, cheeks and chins, from left to right.
-
-        Reference:
-            Viola and Jones, Rapid object detection using a boosted cascade of simple features,
-            CVPR 2001; OpenCV's haarcascade_frontalface_alt2.
-        """
-        scale = min(1.0, _DETECTION_SIDE / max(image.shape))
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        side = round(_SMALLEST * min(small.shape))
-        found = self._cascade.detectMultiScale(
-            cv2.equalizeHist(small),
-            scaleFactor=1.1,
-            minNeighbors=_NEIGHBOURS,
-            minSize=(side, side),
-        )
-        boxes = (Box(*(round(float(value) / scale) for value in box)) for box in found)
-        return sorted(boxes)[:FACES_PER_FRAME]
-
-
 def find_inputs(path: Path) -> list[Path]:
     """List all images and videos of an input.
 
@@ -102,7 +63,10 @@ def find_inputs(path: Path) -> list[Path]:
     """
     if not path.exists():
         raise DatasetError(f"There is no input {path}; {_EXPECTED}.")
-    files = list(_walk(path))
+    inside = (folder / name for folder, _, names in walk(path) for name in names)
+    files = [file for file in inside if is_image(file) or is_video(file)]
+    if path.is_file() and (is_image(path) or is_video(path)):
+        files = [path]
     if not files:
         raise DatasetError(f"The input {path} has neither images nor videos; {_EXPECTED}.")
     return files
@@ -119,7 +83,7 @@ def input_name(files: list[Path], root: Path, sample_id: int) -> str:
     frames, face = divmod(sample_id, FACES_PER_FRAME)
     number, frame = divmod(frames, FRAMES_PER_FILE)
     file = files[number]
-    moment = f":{frame + 1}" if _is_video(file) else ""
+    moment = f":{frame + 1}" if is_video(file) else ""
     return f"{file.relative_to(root).as_posix()}{moment}#{face + 1}"
 
 
@@ -189,18 +153,17 @@ class FaceStream(IterableDataset[dict[str, Any]]):
             )
 
     def _faces(self) -> Iterator[Face]:
-        find = FaceFinder()
         for number in self._numbers:
             file = self._files[number]
             name = file.relative_to(self._root).as_posix()
             try:
                 for frame, picture in enumerate(self._frames(file)):
                     first = (number * FRAMES_PER_FILE + frame) * FACES_PER_FRAME
-                    boxes = self._boxes(picture, find)
+                    boxes = self._boxes(picture)
                     self.pictures += 1
                     self.without_face += not boxes
                     for i, box in enumerate(boxes):
-                        face = resize_face(crop(picture, box), self._size)
+                        face = resize(crop(picture, box), self._size)
                         yield Face(face, first + i, name, frame, box)
             except BadSample as error:
                 if self._on_bad_sample == "raise":
@@ -208,28 +171,15 @@ class FaceStream(IterableDataset[dict[str, Any]]):
                 _log.warning("Skipped %s: %s.", error.path, error.reason)
 
     def _frames(self, file: Path) -> Iterator[NDArray[np.uint8]]:
-        if _is_video(file):
+        if is_video(file):
             return open_video(file).frames(colour=self._colour)
         return iter([read_image(file, colour=self._colour)])
 
-    def _boxes(self, picture: NDArray[np.uint8], find: FaceFinder) -> list[Box]:
+    def _boxes(self, picture: NDArray[np.uint8]) -> list[Box]:
         if self._crop == "none":
             return [Box(0, 0, picture.shape[1], picture.shape[0])]
-        return [loose_box(face, FACE_MARGIN, picture.shape) for face in find(grey(picture))]
-
-
-def _walk(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
-            yield path
-        return
-    yield from (f for inside in visible(path) if inside.is_file() for f in _walk(inside))
-    for folder in folders(path):
-        yield from _walk(folder)
-
-
-def _is_video(file: Path) -> bool:
-    return file.suffix.lower() in VIDEO_SUFFIXES
+        faces = detect_faces(grey(picture))[:FACES_PER_FRAME]
+        return [loose_box(face, FACE_MARGIN, picture.shape) for face in faces]
 
 
 def _batch(faces: list[Face]) -> dict[str, Any]:

@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import faces, images
-from datamodules.errors import BadSample, BadSamples, OnBadSample
+from datamodules.errors import BadSample, OnBadSample
 from datamodules.faces import Box, crop, detect_face, loose_box
-from datamodules.images import read_image
+from datamodules.images import grey, read_image, resize
 from datamodules.index import Index
-from datamodules.motion.pairs import grey
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.fingerprint import code_digest, files_digest
 from datamodules.store.rows import ArraySpec
@@ -70,7 +68,7 @@ class FaceReader:
         """
         image = _read(self._index, row, colour=self._colour)
         box = self._box(row, image)
-        return {"image": resize_face(image if box is None else crop(image, box), self._size)}
+        return {"image": resize(image if box is None else crop(image, box), self._size)}
 
     def _box(self, row: int, image: NDArray[np.uint8]) -> Box | None:
         name = self._index.names[row] if self._index.files is None else self._index.files[row]
@@ -130,22 +128,16 @@ def open_face_cache(
         "crop": crop,
         "code": code_digest(faces, images, sys.modules[__name__]),
     }
-    problems = [(str(path), reason) for path, reason in index.problems]
-    try:
-        cache = build_cache(
-            folder,
-            fingerprint,
-            len(index),
-            reader.specs(),
-            reader.row,
-            on_bad_sample,
-            label=f"{name.lower()}-faces",
-        )
-    except BadSamples as error:
-        raise BadSamples([*problems, *error.bad]) from None
-    if problems and on_bad_sample == "raise":
-        raise BadSamples(problems)
-    return cache
+    return build_cache(
+        folder,
+        fingerprint,
+        len(index),
+        reader.specs(),
+        reader.row,
+        on_bad_sample,
+        label=f"{name.lower()}-faces",
+        problems=index.problems,
+    )
 
 
 def is_coloured(index: Index) -> bool:
@@ -161,21 +153,6 @@ def is_coloured(index: Index) -> bool:
         if (image[..., :1] != image[..., 1:]).any():
             return True
     return False
-
-
-def resize_face(face: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Resize a face to a square, whatever its proportions.
-
-    Args:
-        face: [H, W] or [H, W, 3].
-        size: Side of the square.
-
-    Returns:
-        [size, size] or [size, size, 3].
-    """
-    shrinks = size <= min(face.shape[:2])
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(face, (size, size), interpolation=interpolation), np.uint8)
 
 
 def _read(index: Index, row: int, *, colour: bool) -> NDArray[np.uint8]:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from datamodules.errors import UserError
+from datamodules.files import natural_key
 from datamodules.folds import FoldMode, Protocol, Split, assert_disjoint, split, subject_folds
 from datamodules.index import PARTS, Index
-from datamodules.recordings import natural_key
 
 _MOST_FOLDS = 10
 

@@ -22,7 +22,7 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ def build_cache(
     on_bad_sample: OnBadSample = "raise",
     workers: int | None = None,
     label: str = "cache",
+    problems: Sequence[tuple[str | Path, str]] = (),
 ) -> Cache:
     """Open the cache of what the fingerprint describes, after building what is missing of it.
 
@@ -100,12 +101,15 @@ def build_cache(
             keep what is good.
         workers: Threads; all cores where None.
         label: Beginning of the cache's name, and name of the progress bar.
+        problems: (path, reason) of what was found to be wrong before; they count as bad samples
+            that may be skipped.
 
     Returns:
         The cache.
 
     Raises:
-        BadSamples: If there are bad samples and they may not be skipped, or nothing is good.
+        BadSamples: If there are bad samples and they may not be skipped, or nothing is good; it
+            names the problems, too.
         DatasetError: If the folder cannot be written or the disk is full.
         ValueError: If there are no rows.
     """
@@ -119,6 +123,7 @@ def build_cache(
     }
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     path = folder / f"{label}-{key[:12]}"
+    before = [(str(name), reason) for name, reason in problems]
     builder = _Builder(path, {"key": key, **described}, arrays, workers or cores(), label)
     try:
         with _lock(path, shared=True):
@@ -127,6 +132,8 @@ def build_cache(
             with _lock(path, shared=False):
                 # Another process may have been faster.
                 cache = builder.open() or builder.build(compute, on_bad_sample)
+    except BadSamples as error:
+        raise BadSamples([*before, *error.bad]) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -136,9 +143,9 @@ def build_cache(
             f"{shutil.disk_usage(folder).free / 1e9:.2f} GB are free. Make room, or set cache_dir "
             "to a folder on another disk."
         ) from error
+    if (before or cache.bad) and on_bad_sample == "raise":
+        raise BadSamples([*before, *cache.bad])
     if cache.bad:
-        if on_bad_sample == "raise":
-            raise BadSamples(cache.bad)
         named = "; ".join(f"{name}: {reason}" for name, reason in cache.bad[:5])
         _log.warning(
             "Skipped %d of %d samples of %s: %s%s",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any
-
-import cv2
-import cv2.data
 import numpy as np
 
 from datamodules.errors import UserError
+from datamodules.faces import search_faces
 from datamodules.synthetic.face import FaceModel
 from datamodules.synthetic.head_pose import HeadPose
 from datamodules.synthetic.identity import Identity
@@ -18,22 +14,12 @@ from datamodules.synthetic.painting import Bytes
 from datamodules.synthetic.scene import Frame
 
 _CANDIDATES = 30
-_local = threading.local()
-
-
-def _cascade() -> Any:
-    """A cascade of this thread's own: it keeps buffers between calls."""
-    if not hasattr(_local, "cascade"):
-        path = cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
-        _local.cascade = cv2.CascadeClassifier(path)
-    return _local.cascade
 
 
 def detected_once(image: Bytes) -> bool:
     """Whether OpenCV's frontal cascade finds one face and nothing else in a grey image."""
     smallest = min(48, round(0.3 * min(image.shape)))
-    found = _cascade().detectMultiScale(image, 1.1, 3, minSize=(smallest, smallest))
-    return len(found) == 1
+    return len(search_faces(image, smallest, neighbours=3)) == 1
 
 
 def cast(layout: int, seed: int, subject: int, frame: Frame) -> tuple[FaceModel, Light]:

@@ -28,6 +28,12 @@ def test_many_bad_samples_are_counted_after_twenty() -> None:
     assert lines[-1] == "  ... and 5 more"
 
 
+class Released:
+    name = "CK-plus"
+    tree = "\ncohn-kanade-images/\nEmotion/\n"
+    origin = "its authors"
+
+
 @pytest.mark.parametrize(
     ("entries", "found"),
     [(None, "does not exist"), ([], "is empty"), (["x", "y"], "holds only x, y")],
@@ -38,7 +44,7 @@ def test_missing_root_shows_what_is_there_and_what_should_be(
     root = tmp_path / "data"
     for entry in [] if entries is None else [".", *entries]:
         (root / entry).mkdir(exist_ok=True)
-    error = missing_root("CK+", root, "cohn-kanade-images/\nEmotion/", "its authors")
+    error = missing_root(Released, root, name="CK+")
     assert isinstance(error, DatasetError)
     assert f"CK+ was not found: {root} {found}." in str(error)
     assert "\n  cohn-kanade-images/\n  Emotion/\n" in str(error)
@@ -48,4 +54,4 @@ def test_missing_root_shows_what_is_there_and_what_should_be(
 def test_missing_root_tells_a_file_from_a_folder(tmp_path: Path) -> None:
     file = tmp_path / "data.zip"
     file.touch()
-    assert "is not a folder" in str(missing_root("CK+", file, "x", "y"))
+    assert "is not a folder" in str(missing_root(Released, file))

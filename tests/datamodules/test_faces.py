@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.faces import Box, crop, detect_face, face_of_landmarks, loose_box
+from datamodules.faces import Box, crop, detect_face, detect_faces, face_of_landmarks, loose_box
 from datamodules.synthetic import write_ckplus
 
 
@@ -72,6 +72,27 @@ def test_the_box_is_that_of_one_search_over_all_sizes(tmp_path: Path) -> None:
 
 def test_no_face_is_none() -> None:
     assert detect_face(scene()) is None
+
+
+def test_every_face_of_a_picture_is_found_from_left_to_right() -> None:
+    two = scene((80, 120, 40), (230, 120, 45))
+    boxes = detect_faces(two)
+    centres = [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
+    assert len(centres) == 2
+    assert centres[0] == pytest.approx((80, 120), abs=15)
+    assert centres[1] == pytest.approx((230, 120), abs=15)
+    large = detect_faces(cv2.resize(two, (1920, 1440)))
+    for box, small in zip(large, boxes, strict=True):
+        assert box == pytest.approx([6 * value for value in small], abs=90)
+    assert detect_faces(scene()) == []
+
+
+def test_the_largest_of_all_faces_is_that_of_the_largest_face() -> None:
+    for side in range(36, 60):
+        image = scene((80, 120, 30), (230, 120, side))
+        largest, boxes = detect_face(image), detect_faces(image)
+        assert len(boxes) == 2
+        assert boxes[1] == largest
 
 
 def test_threads_do_not_disturb_each_other() -> None:

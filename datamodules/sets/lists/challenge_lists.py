@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
+from datamodules.files import find_folder, read_lines
 from datamodules.labels import RAFDB_CODES, Expression
-from datamodules.recordings import find_folder
 
-_TREE = {
-    "RAF_DB_dir": {
+_FOLDERS = {"RAF-DB": "RAF_DB_dir", "FERPlus": "FERplus_dir"}
+_FILES = {
+    "RAF-DB": {
         "occlusion": "rafdb_occlusion_list.txt",
         "pose30": "val_raf_db_list.txt",
         "pose45": "val_raf_db_list_45.txt",
     },
-    "FERplus_dir": {
+    "FERPlus": {
         "occlusion": "jianfei_occlusion_list.txt",
         "pose30": "pose_30_ferplus_list.txt",
         "pose45": "pose_45_ferplus_list.txt",
     },
+}
+_CODES: dict[str, dict[int, Expression]] = {
+    # The lists count from 0 what RAF-DB counts from 1.
+    "RAF-DB": {code - 1: expression for code, expression in RAFDB_CODES.items()},
+    "FERPlus": dict(enumerate(Expression)),
 }
 _ORIGIN = "the repository kaiwang960112/Challenge-condition-FER-dataset"
 
@@ -41,69 +48,44 @@ class ChallengeLists:
     notes: list[str]
 
 
-def rafdb_lists(
-    folder: Path, names: Sequence[str], expressions: NDArray[np.int8]
+def read_challenge_lists(
+    data_set: Literal["RAF-DB", "FERPlus"],
+    root: Path,
+    folder: Path | None,
+    names: Sequence[str],
+    expressions: NDArray[np.int8],
 ) -> ChallengeLists:
-    """Find the images of RAF-DB that are occluded, or turned by more than 30 or 45 degrees.
+    """Find the images that are occluded, or turned by more than 30 or 45 degrees.
 
     Args:
-        folder: Copy of the lists; the folder RAF_DB_dir, or up to two levels above it.
-        names: Names of the images, e.g. `test_0001`.
+        data_set: Name of the data set.
+        root: Its folder; drawn faces have their lists in the folder `lists` there.
+        folder: Copy of the lists; the folder RAF_DB_dir or FERplus_dir, or up to two levels above
+            it. None looks for `lists` in the root.
+        names: Names of the images, e.g. `test_0001` or `fer0032226`.
         expressions: int8 [N], canonical expressions of the images, -1 for none.
 
     Returns:
-        The lists as masks.
+        The lists as masks; none where there is no folder.
 
     Raises:
         DatasetError: If a list is missing or cannot be read, or names another label for an image.
 
     Reference:
         Wang et al., Region attention networks for pose and occlusion robust facial expression
-        recognition, TIP 2020, IV.A.
+        recognition, TIP 2020, IV.A; the labels of FERPlus are those of the majority rule.
 
     Deviation:
-        The list of occlusions names test_2464 twice, so that it has 734 images, not 735.
+        RAF-DB's list of occlusions names test_2464 twice, so that it has 734 images, not 735.
     """
-    # The lists count from 0 what RAF-DB counts from 1.
-    codes = {code - 1: expression for code, expression in RAFDB_CODES.items()}
-    return _read_lists(folder, "RAF_DB_dir", names, expressions, codes)
-
-
-def ferplus_lists(
-    folder: Path, names: Sequence[str], expressions: NDArray[np.int8]
-) -> ChallengeLists:
-    """Find the images of FERPlus that are occluded, or turned by more than 30 or 45 degrees.
-
-    Args:
-        folder: Copy of the lists; the folder FERplus_dir, or up to two levels above it.
-        names: Names of the images, e.g. `fer0032226`.
-        expressions: int8 [N], canonical expressions of the images, -1 for none.
-
-    Returns:
-        The lists as masks.
-
-    Raises:
-        DatasetError: If a list is missing or cannot be read, or names another label for an image.
-
-    Reference:
-        Wang et al., TIP 2020, IV.A; the labels are those of the majority rule.
-    """
-    return _read_lists(folder, "FERplus_dir", names, expressions, dict(enumerate(Expression)))
-
-
-def _read_lists(
-    folder: Path,
-    place: str,
-    names: Sequence[str],
-    expressions: NDArray[np.int8],
-    codes: dict[int, Expression],
-) -> ChallengeLists:
-    found = _find(folder, place)
-    row_of = {name: row for row, name in enumerate(names)}
     lists = ChallengeLists({}, [])
-    for subset, file in _TREE[place].items():
+    if folder is None and not (root / "lists").is_dir():
+        return lists
+    found = _find(folder or root / "lists", data_set)
+    row_of = {name: row for row, name in enumerate(names)}
+    for subset, file in _FILES[data_set].items():
         path = found / file
-        labels = _read(path, codes)
+        labels = _read(path, _CODES[data_set])
         rows = {row_of[stem]: label for stem, label in labels.items() if stem in row_of}
         used = {row: label for row, label in rows.items() if expressions[row] >= 0}
         wrong = [row for row, label in used.items() if expressions[row] != label]
@@ -125,12 +107,12 @@ def _read_lists(
     return lists
 
 
-def _find(folder: Path, place: str) -> Path:
+def _find(folder: Path, data_set: str) -> Path:
     """Find the folder that holds the lists of a data set."""
-    files = list(_TREE[place].values())
+    files, place = list(_FILES[data_set].values()), _FOLDERS[data_set]
     if (folder / files[0]).is_file():
         return folder
-    found = find_folder(folder, (place,)) if folder.is_dir() else None
+    found = find_folder(folder, (place,))
     if found is None:
         raise DatasetError(
             f"{folder} holds no lists of hard test images; expected {place}/ with "
@@ -141,20 +123,14 @@ def _find(folder: Path, place: str) -> Path:
 
 def _read(path: Path, codes: dict[int, Expression]) -> dict[str, Expression]:
     """Read a list, `test_0003_aligned 3 4`, `1_fer0034656.png 8 0` or `0/fer0032226.jpg`."""
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"The list {path} cannot be read: {error}.") from error
     labels = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path):
         try:
             stem, code = _parse(line.split())
             labels[stem] = codes[code]
         except (ValueError, KeyError, IndexError) as error:
             raise DatasetError(
-                f"Line {number} of {path} is {line.strip()!r}; expected the name of an image and "
+                f"Line {number} of {path} is {line!r}; expected the name of an image and "
                 f"a label from 0 to {max(codes)}."
             ) from error
     return labels
@@ -170,9 +146,3 @@ def _parse(cells: list[str]) -> tuple[str, int]:
     else:  # the label stands before the name, and 8 behind every name
         code, _, stem = name.stem.partition("_")
     return stem.removesuffix("_aligned"), int(code)
-
-
-def embedded_lists(root: Path) -> Path | None:
-    """Return the folder `lists` beside a data set, where drawn faces have theirs, or None."""
-    folder = root / "lists"
-    return folder if folder.is_dir() else None

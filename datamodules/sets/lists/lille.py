@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.errors import DatasetError, UserError
+from datamodules.files import read_lines
 from datamodules.labels import LILLE_CODES, Expression
 
 _HEADERS = frozenset({"subject", "sub_id"})
@@ -59,18 +60,14 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         DatasetError: If the file cannot be read, has no rows or a line has fewer than three cells.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"The list {path} cannot be read: {error}.") from error
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in read_lines(path):
         cells = [cell.strip() for cell in line.split(";" if ";" in line else ",")]
         if not any(cells) or cells[0].lower() in _HEADERS:
             continue
         if len(cells) < 3 or not all(cells[:3]):
             raise DatasetError(
-                f"Line {number} of {path} is {line.strip()!r}; expected a subject, a sequence and "
+                f"Line {number} of {path} is {line!r}; expected a subject, a sequence and "
                 "a value, separated by semicolons."
             )
         subject, sequence, value = cells[:3]

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from datamodules.errors import BadSamples, DatasetError
+from datamodules.labels import Expression
 from datamodules.motion.clips import ClipStream, clip_sample_name, find_clips
-from datamodules.motion.pairs import Extraction
+from datamodules.motion.pairs import Extraction, PairReader, make_pairs
+from datamodules.recordings import Sequence, frame_folder
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import picture, write_frames, write_video
 
@@ -129,3 +131,17 @@ def test_a_damaged_frame_stops_or_ends_its_recording(tmp_path: Path) -> None:
         list(ClipStream(clips, WHOLE, 8, "raise"))
     batches = list(ClipStream(clips, WHOLE, 8, "skip"))
     assert [batch["frame"].tolist() for batch in batches] == [[1], [1, 2, 3]]
+
+
+def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
+    for side in (40, 50, 60):
+        folder = tmp_path / str(side)
+        folder.mkdir()
+        for x in (150, 152):
+            cv2.imwrite(str(folder / f"{x}.png"), scene((x, 120, side)))
+        clips = find_clips(folder, LOOSE, "raise")
+        (batch,) = ClipStream(clips, LOOSE, batch_size=4)
+        sequence = Sequence("s", "s", Expression.FEAR, frame_folder(folder), None, 2)
+        row = PairReader([sequence], make_pairs([2], []), LOOSE).row(0)
+        np.testing.assert_array_equal(batch["neutral"][0], row["neutral"])
+        np.testing.assert_array_equal(batch["posed_flow"][0].numpy().astype("f2"), row["flow"])

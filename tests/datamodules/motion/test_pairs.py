@@ -9,9 +9,10 @@ import torch
 
 from datamodules.errors import BadSample
 from datamodules.faces import LOOSE_MARGIN, crop, detect_face, loose_box
+from datamodules.images import grey
 from datamodules.labels import Expression
 from datamodules.motion.flow import estimate_flow
-from datamodules.motion.pairs import CropReader, Extraction, PairReader, grey, make_pairs, turn
+from datamodules.motion.pairs import CropReader, Extraction, PairReader, make_pairs, turn
 from datamodules.motion.posing import PoseRange, draw_poses, pose_flow
 from datamodules.motion.registration import register
 from datamodules.recordings import Sequence, frame_folder, open_video

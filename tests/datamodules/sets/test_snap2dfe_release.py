@@ -102,7 +102,7 @@ def test_bad_recordings_are_problems(tmp_path: Path) -> None:
 
 def test_a_pattern_that_matches_nothing_is_shown_what_is_there(tmp_path: Path) -> None:
     release(tmp_path, subjects=1)
-    with pytest.raises(DatasetError, match=r"matches no .*for instance: F/s1_Tx_neutral\.avi"):
+    with pytest.raises(DatasetError, match=r"matches no .*for instance: F/s1_nothing_Happy\.avi"):
         read_raw(tmp_path, NAME + r"\.mp4", apex=1.0)
 
 

@@ -8,9 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, DatasetError
-from datamodules.stills.pictures import FaceFinder, FaceStream, find_inputs, input_name
+from datamodules.index import Index
+from datamodules.stills.pictures import FaceStream, find_inputs, input_name
+from datamodules.stills.reader import open_face_cache
+from datamodules.synthetic import write_ckplus
 from tests.datamodules.fake_faces import face
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import picture, write_video
@@ -40,18 +44,6 @@ def tree(root: Path) -> Path:
         film.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
     film.release()
     return root
-
-
-def test_every_face_of_a_picture_is_found_from_left_to_right() -> None:
-    boxes = FaceFinder()(TWO)
-    centres = [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
-    assert len(centres) == 2
-    assert centres[0] == pytest.approx((80, 120), abs=15)
-    assert centres[1] == pytest.approx((230, 120), abs=15)
-    large = FaceFinder()(cv2.resize(TWO, (1920, 1440)))
-    for box, small in zip(large, boxes, strict=True):
-        assert box == pytest.approx([6 * value for value in small], abs=90)
-    assert FaceFinder()(scene()) == []
 
 
 def test_a_tree_is_walked_and_frames_without_a_face_are_counted(
@@ -149,3 +141,37 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
 
     peak(4)
     assert peak(80) < 2 * peak(8)
+
+
+def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
+    write_ckplus(tmp_path / "ck", subjects=1, frames=2)
+    drawn = sorted((tmp_path / "ck" / "cohn-kanade-images").rglob("*_00000001.png"))[::3]
+    (tmp_path / "in").mkdir()
+    for number, file in enumerate(drawn):
+        image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+        for width in (320, 480, 640, 1000):
+            size = (width, round(width * image.shape[0] / image.shape[1]))
+            cv2.imwrite(str(tmp_path / "in" / f"{number}_{width}.png"), cv2.resize(image, size))
+    files = find_inputs(tmp_path / "in")
+    index = Index(
+        names=[file.stem for file in files],
+        files=files,
+        pixels=None,
+        expressions=np.zeros(len(files), np.int8),
+    )
+    cache = open_face_cache(
+        index,
+        tmp_path,
+        tmp_path / "cache",
+        name="Drawn",
+        size=32,
+        colour=False,
+        crop="detect",
+        on_bad_sample="raise",
+    )
+    predicted: dict[str, list[NDArray[np.uint8]]] = {file.name: [] for file in files}
+    for batch in stream(tmp_path / "in"):
+        for source, image in zip(batch["source"], batch["image"].numpy(), strict=True):
+            predicted[source].append(image)
+    for file, trained in zip(files, cache.arrays["image"], strict=True):
+        assert any((image == trained).all() for image in predicted[file.name]), file.name

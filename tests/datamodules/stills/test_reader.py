@@ -9,8 +9,9 @@ import pytest
 
 from datamodules.errors import BadSamples
 from datamodules.faces import crop, detect_face, loose_box
+from datamodules.images import resize
 from datamodules.index import Index
-from datamodules.stills.reader import is_coloured, open_face_cache, resize_face
+from datamodules.stills.reader import is_coloured, open_face_cache
 from datamodules.store.cache import Cache
 from tests.datamodules.fake_faces import face
 from tests.datamodules.test_faces import middle, scene
@@ -144,5 +145,5 @@ def test_a_cache_is_shared_by_labels_and_belongs_to_images_and_size(tmp_path: Pa
 
 
 def test_a_face_becomes_a_square() -> None:
-    assert resize_face(face(1, 30, colour=True)[:10], 12).shape == (12, 12, 3)
-    np.testing.assert_array_equal(resize_face(face(2, 12), 12), face(2, 12))
+    assert resize(face(1, 30, colour=True)[:10], 12).shape == (12, 12, 3)
+    np.testing.assert_array_equal(resize(face(2, 12), 12), face(2, 12))

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.labels import Expression
-from datamodules.sets.lists.challenge_lists import embedded_lists, ferplus_lists, rafdb_lists
+from datamodules.sets.lists.challenge_lists import ChallengeLists, read_challenge_lists
 
 HAPPY, FEAR, NEUTRAL = Expression.HAPPINESS, Expression.FEAR, Expression.NEUTRAL
 RAFDB = ["train_00001", "test_0003", "test_0004", "test_0005"]
@@ -32,6 +33,14 @@ def fer_lists(folder: Path) -> Path:
     (place / "pose_30_ferplus_list.txt").write_text("0/fer0032226.jpg\n1/fer0034656.jpg\n")
     (place / "pose_45_ferplus_list.txt").write_text("0/fer0099999.jpg\n")
     return folder
+
+
+def rafdb_lists(folder: Path, *columns: Any) -> ChallengeLists:
+    return read_challenge_lists("RAF-DB", folder / "root", folder, *columns)
+
+
+def ferplus_lists(folder: Path, *columns: Any) -> ChallengeLists:
+    return read_challenge_lists("FERPlus", folder / "root", folder, *columns)
 
 
 def labels(*expressions: int) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
@@ -86,5 +95,12 @@ def test_missing_lists(tmp_path: Path) -> None:
     (tmp_path / "RAF_DB_dir" / "val_raf_db_list_45.txt").unlink()
     with pytest.raises(DatasetError, match=r"val_raf_db_list_45\.txt cannot be read"):
         rafdb_lists(tmp_path, RAFDB, labels(HAPPY, HAPPY, FEAR, NEUTRAL))
-    assert embedded_lists(tmp_path) is None
-    assert embedded_lists(tmp_path / "nowhere") is None
+
+
+def test_lists_in_the_root_are_taken_where_none_are_named(tmp_path: Path) -> None:
+    codes = labels(HAPPY, HAPPY, FEAR, NEUTRAL)
+    for root in (tmp_path, tmp_path / "nowhere"):
+        assert read_challenge_lists("RAF-DB", root, None, RAFDB, codes) == ChallengeLists({}, [])
+    raf_lists(tmp_path / "lists")
+    found = read_challenge_lists("RAF-DB", tmp_path, None, RAFDB, codes)
+    assert list(found.subsets) == ["occlusion", "pose30", "pose45"]
