@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.labels import ACTION_UNITS, Expression, class_index
-from datamodules.synthetic.tree import MARKER
+from datamodules.store.marker import MARKER
 
 PARTS = ("train", "val", "test")
 

@@ -18,7 +18,7 @@ from datamodules.folds import FoldMode, Protocol, Split, assert_disjoint, split,
 from datamodules.labels import class_index, class_names
 from datamodules.motion.pairs import Pairs, make_pairs
 from datamodules.recordings import Sequence, SequenceIndex
-from datamodules.synthetic.tree import MARKER
+from datamodules.store.marker import MARKER
 
 _MOST_FOLDS = 10
 

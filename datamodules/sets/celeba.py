@@ -13,7 +13,7 @@ import numpy as np
 from datamodules.errors import DatasetError, missing_root
 from datamodules.files import find_file, find_folder, nested, read_lines
 from datamodules.index import Index
-from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
 _IMAGES = "img_align_celeba"

@@ -17,8 +17,7 @@ from datamodules.index import Index
 from datamodules.labels import ACTION_UNITS, Expression
 from datamodules.recordings import Sequence, frame_folder
 from datamodules.sets.ckplus import read_ckplus
-from datamodules.sets.lists.counts import compare_counts
-from datamodules.sets.lists.facs import present, read_facs
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_ckplus
@@ -127,7 +126,7 @@ class _Rows:
         self.files.append(file)
         self.expressions.append(expression)
         self.subjects.append(subject)
-        self.units.append(present(units, ACTION_UNITS))
+        self.units.append(np.array([unit in units for unit in ACTION_UNITS], np.int8))
 
     def index(self, *, with_units: bool) -> Index:
         return Index(
@@ -238,6 +237,38 @@ def _units(path: Path, rows: _Rows) -> list[int] | None:
     except BadSample as error:
         rows.problems.append((path, error.reason))
         return None
+
+
+def read_facs(path: Path) -> dict[int, float]:
+    """Read the units of a face, `   1.2000000e+01   3.0000000e+00`: a unit and its intensity.
+
+    Args:
+        path: The file, `*_facs.txt` of CK+.
+
+    Returns:
+        Intensity of each unit that is present: 1 (a trace) to 5, or 0 where it is not given.
+
+    Raises:
+        BadSample: If the file cannot be read or has other lines.
+
+    Reference:
+        Lucey et al., The extended Cohn-Kanade dataset (CK+), CVPR workshops 2010, 2.2.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSample(path, "the file cannot be read") from error
+    units: dict[int, float] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        cells = line.split()
+        if not cells:
+            continue
+        try:
+            unit, intensity = (float(cell) for cell in cells)
+        except ValueError as error:
+            raise BadSample(path, f"line {number} is not a unit and an intensity") from error
+        units[int(unit)] = intensity
+    return units
 
 
 def _find_copy(root: Path) -> Path | None:

@@ -15,7 +15,7 @@ from datamodules.errors import DatasetError, missing_root
 from datamodules.files import find_file, find_folder, folders, is_image, visible
 from datamodules.index import Index
 from datamodules.labels import FER2013_CODES
-from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
 _FILES = ("fer2013.csv", "icml_face_data.csv", "train.csv")

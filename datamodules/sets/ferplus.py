@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from datamodules.errors import missing_root
 from datamodules.files import find_folder, natural_key, visible
 from datamodules.index import Index
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.challenge_lists import read_challenge_lists
-from datamodules.sets.lists.counts import compare_counts
 from datamodules.sets.lists.ferplus_votes import COLUMNS, VoteRow, read_labels, read_table
 from datamodules.sets.lists.vote_rules import Rule, vote_labels
 from datamodules.stills.module import FaceDataModule

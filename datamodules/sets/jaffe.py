@@ -13,7 +13,7 @@ from datamodules.errors import missing_root
 from datamodules.files import matching_files
 from datamodules.index import Index
 from datamodules.labels import JAFFE_CODES
-from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
 # The fields are parted by dots: NA and SU are people as well as expressions.

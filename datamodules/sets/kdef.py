@@ -14,7 +14,7 @@ from datamodules.errors import UserError, missing_root
 from datamodules.files import matching_files
 from datamodules.index import Index
 from datamodules.labels import KDEF_CODES
-from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
 VIEWS = ("FL", "HL", "S", "HR", "FR")

@@ -14,7 +14,7 @@ from datamodules.errors import UserError, missing_root
 from datamodules.files import matching_files
 from datamodules.index import Index
 from datamodules.labels import RAFD_CODES
-from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
 ANGLES = (0, 45, 90, 135, 180)

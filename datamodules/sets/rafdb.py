@@ -22,8 +22,8 @@ from datamodules.files import (
 )
 from datamodules.index import Index
 from datamodules.labels import RAFDB_CODES
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.challenge_lists import read_challenge_lists
-from datamodules.sets.lists.counts import compare_counts
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_rafdb
 

@@ -13,7 +13,7 @@ from datamodules.errors import missing_root
 from datamodules.files import MatchingFile, matching_files, walk
 from datamodules.index import Index
 from datamodules.labels import SFEW_CODES
-from datamodules.sets.lists.counts import compare_counts
+from datamodules.sets.counts import compare_counts
 from datamodules.sets.official import OfficialFaceDataModule
 
 # Film, time, frame; the name of a film may hold underscores.

@@ -10,10 +10,8 @@ from datamodules.synthetic.light import Light
 from datamodules.synthetic.rafdb import write_rafdb
 from datamodules.synthetic.scene import Frame
 from datamodules.synthetic.snap2dfe import write_snap2dfe
-from datamodules.synthetic.tree import MARKER
 
 __all__ = [
-    "MARKER",
     "POSES",
     "Difficulty",
     "FaceModel",

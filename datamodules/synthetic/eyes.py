@@ -1,13 +1,13 @@
-"""Eyes: lids, eyeball, iris, lashes, shaped by the action units."""
+"""Eyes: lids, eyeball, iris, lashes, shaped by the action units; and spectacles before them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from datamodules.synthetic.action_units import side_strength
-from datamodules.synthetic.geometry import Canvas, Floats
+from datamodules.synthetic.geometry import Canvas, FaceGeometry, Floats
 from datamodules.synthetic.identity import Identity
-from datamodules.synthetic.painting import Region, blend, column, darken, shifted
+from datamodules.synthetic.painting import Region, blend, column, darken, shifted, spline
 
 _SAMPLES = 25
 _IRIS_RADIUS = 0.090
@@ -111,3 +111,40 @@ def eye_landmarks(who: Identity, values: Floats) -> Floats:
     upper, lower = lids(who, values, 1)
     right = np.stack([upper[0], upper[8], upper[16], upper[-1], lower[16], lower[8]])
     return np.concatenate([left, right])
+
+
+def paint_glasses(albedo: Floats, canvas: Canvas, geometry: FaceGeometry) -> None:
+    """Paints thin frames in place; they do not move with the skin.
+
+    Args:
+        albedo: [3, n, n] in [0, 1].
+        canvas: Its raster.
+        geometry: The face.
+    """
+    who = geometry.identity
+    power = 2.4 if who.glasses == "round" else 4.5
+    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+    c, s = np.cos(angle), np.sin(angle)
+    rim = np.stack(
+        [
+            0.31 * np.sign(c) * np.abs(c) ** (2 / power),
+            0.235 * np.sign(s) * np.abs(s) ** (2 / power),
+        ],
+        -1,
+    )
+    colour = (0.10, 0.09, 0.09)
+    inner = who.eye_spacing - 0.31
+    for sign in (-1.0, 1.0):
+        lens = (rim + np.array((who.eye_spacing, 0.045))) * (sign, 1)
+        temple = np.array([(who.eye_spacing + 0.30, -0.03), (who.cheek_width * 0.98, -0.02)]) * (
+            sign,
+            1,
+        )
+        region = Region(canvas, np.concatenate([lens, temple]).astype(np.float32), margin=0.1)
+        patch = albedo[region.slices]
+        darken(patch, region.line(shifted(lens, 0.03), 0.03, blur=0.02, closed=True), 0.22)
+        blend(patch, colour, region.line(lens, 0.024, closed=True) * 0.95)
+        blend(patch, colour, region.line(temple, 0.028) * 0.95)
+    bridge = spline([(-inner, 0.01), (0.0, -0.035), (inner, 0.01)], 20)
+    region = Region(canvas, bridge, margin=0.06)
+    blend(albedo[region.slices], colour, region.line(bridge, 0.026) * 0.95)

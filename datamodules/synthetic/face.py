@@ -17,9 +17,8 @@ from datamodules.synthetic.action_units import (
     jaw_field,
     on_eyes,
 )
-from datamodules.synthetic.eyes import eye_landmarks, paint_eye
+from datamodules.synthetic.eyes import eye_landmarks, paint_eye, paint_glasses
 from datamodules.synthetic.geometry import Canvas, FaceGeometry, Floats, enlarge, look_up, split
-from datamodules.synthetic.glasses import paint_glasses
 from datamodules.synthetic.hair import hair_mask, paint_hair
 from datamodules.synthetic.head_pose import HeadPose, turned_lookup
 from datamodules.synthetic.identity import Identity

@@ -13,7 +13,6 @@ from datamodules.errors import UserError
 from datamodules.labels import FERPLUS_CODES, Expression
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.painting import Bytes
-from datamodules.synthetic.raters import NO_FACE, RATERS, UNKNOWN, rate
 from datamodules.synthetic.stills import STILL_DIFFICULTY, Scene, Still, draw_stills
 from datamodules.synthetic.tree import write_png, write_tree
 
@@ -24,6 +23,24 @@ _USAGES = {"Train": "Training", "Valid": "PublicTest", "Test": "PrivateTest"}
 _BOX = '"(0, 0, 48, 48)"'
 _NAMELESS = 40  # one row in so many has no face, no name and no image
 _LEAST = 8  # pictures of a part, so that train has room for the oddities
+RATERS = 10
+UNKNOWN, NO_FACE = len(Expression), len(Expression) + 1
+"""Columns of votes behind those of the expressions."""
+
+# What an expression is most often taken for.
+_TAKEN_FOR: dict[Expression, tuple[Expression, ...]] = {
+    Expression.NEUTRAL: (Expression.SADNESS, Expression.ANGER),
+    Expression.HAPPINESS: (Expression.NEUTRAL, Expression.SURPRISE),
+    Expression.SURPRISE: (Expression.FEAR, Expression.HAPPINESS),
+    Expression.SADNESS: (Expression.NEUTRAL, Expression.FEAR),
+    Expression.ANGER: (Expression.DISGUST, Expression.NEUTRAL),
+    Expression.DISGUST: (Expression.ANGER, Expression.SADNESS),
+    Expression.FEAR: (Expression.SURPRISE, Expression.SADNESS),
+    Expression.CONTEMPT: (Expression.NEUTRAL, Expression.HAPPINESS),
+}
+_CLEAREST, _VAGUEST = 0.98, 0.45  # share of raters who see what is meant
+# How the others vote: first and second confusion, any expression, unknown, no face.
+_OTHERS = (0.50, 0.22, 0.16, 0.09, 0.03)
 
 
 @dataclass
@@ -107,6 +124,28 @@ def write_ferplus(
         (folder / "fer2013new.csv").write_text("\n".join(table) + "\n")
 
     write_tree(Path(root), parameters, draw)
+
+
+def rate(expression: Expression, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Have ten raters vote on a face.
+
+    Args:
+        expression: What the face shows.
+        rng: Source of chance.
+
+    Returns:
+        int64 [10], votes for the eight expressions in canonical order, for "unknown" and for
+        "NF"; they sum to 10.
+    """
+    clear = float(rng.uniform(_VAGUEST, _CLEAREST))
+    first, second, anything, unknown, no_face = ((1 - clear) * share for share in _OTHERS)
+    chances = np.full(len(Expression) + 2, 0.0)
+    chances[: len(Expression)] = anything / len(Expression)
+    chances[expression] += clear
+    chances[_TAKEN_FOR[expression][0]] += first
+    chances[_TAKEN_FOR[expression][1]] += second
+    chances[UNKNOWN], chances[NO_FACE] = unknown, no_face
+    return rng.multinomial(RATERS, chances / chances.sum())
 
 
 def _rated(still: Still, rng: np.random.Generator) -> _Face:

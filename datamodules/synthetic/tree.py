@@ -15,10 +15,8 @@ import numpy as np
 from datamodules.errors import DatasetError
 from datamodules.store.json_file import read_json, write_json
 from datamodules.store.lock import lock
+from datamodules.store.marker import MARKER
 from datamodules.synthetic.painting import Bytes
-
-MARKER = "SYNTHETIC.json"
-"""File in the root of every tree drawn here; a tree without it is not ours."""
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datamodules.index import PARTS, Index
 from datamodules.labels import Expression
 from datamodules.stills.module import FaceDataModule
-from datamodules.synthetic.tree import MARKER
+from datamodules.store.marker import MARKER
 
 CODES = {e.name.lower(): e for e in Expression}
 

@@ -8,7 +8,7 @@ import pytest
 
 from datamodules.index import Index
 from datamodules.labels import Expression
-from datamodules.synthetic.tree import MARKER
+from datamodules.store.marker import MARKER
 
 
 def index(folder: Path, **columns: Any) -> Index:

@@ -11,7 +11,7 @@ from datamodules.errors import DatasetError
 from datamodules.motion.catalog import Catalog
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.sets.snap2dfe import read_frame_folders
-from datamodules.synthetic import MARKER
+from datamodules.store.marker import MARKER
 from tests.datamodules.trees import snap_tree
 
 

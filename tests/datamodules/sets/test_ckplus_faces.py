@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.errors import DatasetError
+from datamodules.errors import BadSample, DatasetError
 from datamodules.labels import ACTION_UNITS, Expression
-from datamodules.sets.ckplus_faces import CKPlusFacesDataModule, read_ckplus_faces
+from datamodules.sets.ckplus_faces import CKPlusFacesDataModule, read_ckplus_faces, read_facs
 from tests.datamodules.trees import ckplus_tree
 
 pytestmark = pytest.mark.filterwarnings("ignore:CK")
@@ -185,3 +185,28 @@ def test_action_units_that_are_not_there_are_not_invented(tmp_path: Path) -> Non
     )
     with pytest.raises(DatasetError, match="no action units of its own: leave data"):
         data.setup("fit")
+
+
+def test_intensity_zero_is_present(tmp_path: Path) -> None:
+    path = tmp_path / "S005_001_00000011_facs.txt"
+    path.write_bytes(
+        b"   9.0000000e+00   5.0000000e+00\r\n   1.2000000e+01   0.0000000e+00\n\n"
+        b"   6.2000000e+01   2.0000000e+00"
+    )
+    units = read_facs(path)
+    assert units == {9: 5.0, 12: 0.0, 62: 2.0}
+
+
+def test_no_line_is_no_unit(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    assert read_facs(tmp_path / "empty.txt") == {}
+
+
+@pytest.mark.parametrize("text", ["9.0", "9.0 a", "9 5 1"])
+def test_other_lines_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(f"1.0 2.0\n{text}\n")
+    with pytest.raises(BadSample, match="line 2 is not a unit and an intensity"):
+        read_facs(path)
+    with pytest.raises(BadSample, match="cannot be read"):
+        read_facs(tmp_path / "missing.txt")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from datamodules.labels import CKPLUS_CODES, Expression
-from datamodules.synthetic import MARKER, write_ckplus
+from datamodules.store.marker import MARKER
+from datamodules.synthetic import write_ckplus
 
 KINDS = {"cohn-kanade-images", "Emotion", "FACS", "Landmarks"}
 NUMBER = r"   -?\d\.\d{7}e[+-]\d{2}"

@@ -10,7 +10,8 @@ import pytest
 
 from datamodules.sets.ferplus import read_ferplus
 from datamodules.sets.lists.vote_rules import RULES
-from datamodules.synthetic import MARKER, write_ferplus
+from datamodules.store.marker import MARKER
+from datamodules.synthetic import write_ferplus
 
 
 @pytest.fixture(scope="module")

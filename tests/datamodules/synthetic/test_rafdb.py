@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from datamodules.sets.rafdb import read_rafdb
-from datamodules.synthetic import MARKER, write_rafdb
+from datamodules.store.marker import MARKER
+from datamodules.synthetic import write_rafdb
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from datamodules.labels import LILLE_CODES, Expression
-from datamodules.synthetic import MARKER, POSES, Difficulty, write_snap2dfe
+from datamodules.store.marker import MARKER
+from datamodules.synthetic import POSES, Difficulty, write_snap2dfe
 
 CAMERAS = ("SNAPcam1", "SNAPcam2")
 

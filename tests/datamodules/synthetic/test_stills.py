@@ -5,8 +5,8 @@ import pytest
 
 from datamodules.labels import Expression
 from datamodules.synthetic import FaceModel, Frame, HeadPose, Identity, Light
+from datamodules.synthetic.ferplus import NO_FACE, RATERS, UNKNOWN, rate
 from datamodules.synthetic.occluders import OCCLUDERS, Occluder, paint_occluder
-from datamodules.synthetic.raters import NO_FACE, RATERS, UNKNOWN, rate
 from datamodules.synthetic.stills import (
     STILL_DIFFICULTY,
     Scene,

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DatasetError
-from datamodules.synthetic.tree import MARKER, write_png, write_tree
+from datamodules.store.marker import MARKER
+from datamodules.synthetic.tree import write_png, write_tree
 
 
 def draw_three(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_warn
 
 from datamodules.errors import DatasetError
-from datamodules.synthetic.tree import MARKER
+from datamodules.store.marker import is_synthetic
 
 
 def compare_counts(
@@ -36,7 +36,7 @@ def compare_counts(
         DatasetError: If there is a difference, and `strict` is true.
     """
     total = sum(found.values())
-    if any((folder / MARKER).exists() for folder in (root, *root.absolute().parents)):
+    if is_synthetic(root):
         return f"{total} synthetic images"
     if all(found.get(part, 0) == count for part, count in published.items()):
         return f"{total} images, each count as published"
