@@ -48,10 +48,7 @@ _Key = tuple[str, str]
 class FrontalCKPlus(FlowDataModule):
     """What the data modules of CK+ share: its sequences from the neutral face to the apex.
 
-    593 sequences of 123 subjects, 327 of them (118 subjects) labelled::
-
-        cohn-kanade-images/S005/001/S005_001_00000001.png ...
-        Emotion/S005/001/S005_001_00000011_emotion.txt
+    593 sequences of 123 subjects, 327 of them (118 subjects) labelled.
 
     Args:
         labels_csv: List `subject;file;emotion` that replaces the Emotion folder, in the codes of

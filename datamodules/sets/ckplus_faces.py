@@ -41,11 +41,7 @@ _NO_EXPRESSION = -1
 class CKPlusFacesDataModule(FaceDataModule):
     """Still faces of CK+ with their action units, in folds that share nobody.
 
-    327 of the 593 sequences have an expression; all have the units of their last frame::
-
-        cohn-kanade-images/S005/001/S005_001_00000001.png ...
-        Emotion/S005/001/S005_001_00000011_emotion.txt
-        FACS/S005/001/S005_001_00000011_facs.txt
+    327 of the 593 sequences have an expression; all have the units of their last frame.
 
     The copy CK+48, `CK+48/{anger,...}/S010_004_00000017.png`, is read as well; it has neither
     neutral faces nor units.

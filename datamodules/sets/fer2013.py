@@ -36,10 +36,6 @@ _Problems = list[tuple[Path, str]]
 class FER2013DataModule(OfficialFaceDataModule):
     """FER2013: 28,709 faces to train on, 3,589 (PublicTest) to validate, 3,589 to test.
 
-    Its files::
-
-        fer2013.csv with the columns emotion, pixels, Usage
-
     Read as well: `icml_face_data.csv`, the challenge's own `train.csv`, whose test images have no
     labels, and copies `{train,test}/{angry,...}/Training_123.jpg`, where the name tells the split.
 

@@ -42,12 +42,6 @@ _PUBLISHED = {
 class FERPlusDataModule(FaceDataModule):
     """FERPlus: 28,558 faces to train on, 3,579 to validate and 3,573 to test, 48 x 48 and grey.
 
-    Its files::
-
-        data/FER2013Train/label.csv, fer0000000.png ...
-        data/FER2013Valid/label.csv, fer0028638.png ...
-        data/FER2013Test/label.csv, fer0032220.png ...
-
     Args:
         rule: What makes a label of ten votes: majority (the official rule, which drops images
             without one), argmax, argmax8, soft or multi; see `vote_rules`.

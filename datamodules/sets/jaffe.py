@@ -26,10 +26,6 @@ _PUBLISHED = {"NE": 30, "HA": 31, "SU": 30, "SA": 31, "AN": 30, "DI": 29, "FE": 
 class JAFFEDataModule(OfficialFaceDataModule):
     """JAFFE: 213 grey pictures of 256 x 256 pixels, 10 people, in folds that share nobody.
 
-    Its files::
-
-        jaffe/KA.AN1.39.tiff ...
-
     Args:
         strict_counts: Whether other counts than the published ones are an error.
         **kwargs: See `FaceDataModule`.

@@ -41,11 +41,6 @@ _Problems = list[tuple[Path, str]]
 class RAFDBDataModule(FaceDataModule):
     """RAF-DB basic: 12,271 faces to train on and 3,068 to test, aligned, 100 x 100.
 
-    Its files::
-
-        basic/EmoLabel/list_patition_label.txt
-        basic/Image/aligned/train_00001_aligned.jpg ...
-
     The copy with a folder for each label, `DATASET/{train,test}/{1..7}/`, is read as well. There
     is no official validation set: `val_share` of train is cut for it.
 

@@ -28,13 +28,7 @@ _Key = tuple[str, str]
 class SNaP2DFeDataModule(FlowDataModule):
     """SNaP-2DFe in the frame folders of the Lille group, or as released, by a pattern.
 
-    15 subjects x 6 head movements x 7 expressions, each filmed by two synchronous cameras::
-
-        SNAPcam1/<subject>/<sequence>/img_001.png ...
-        SNAPcam2/<subject>/<sequence>/img_001.png ...
-        emotions/SNAP_emotions.csv
-        protocols/SNAP_proto.csv    (optional)
-        movements.csv               (optional)
+    15 subjects x 6 head movements x 7 expressions, each filmed by two synchronous cameras.
 
     Args:
         label_map: Expression of each code in SNAP_emotions.csv, e.g. `{"0": happiness}`; null
