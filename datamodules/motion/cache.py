@@ -1,9 +1,7 @@
-"""The caches of a catalog: flows and faces of all pairs, and registered flows of the test pairs."""
+"""The caches of sequences: flows and faces of all pairs, and registered flows of the test pairs."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,45 +11,44 @@ from numpy.typing import NDArray
 
 from datamodules import faces, images
 from datamodules import recordings as sequences
-from datamodules.errors import BadSamples, OnBadSample
+from datamodules.errors import BadSample, BadSamples, OnBadSample
+from datamodules.index import Index
 from datamodules.motion import flow, pairs, posing, registration
-from datamodules.motion.catalog import Catalog
-from datamodules.motion.pairs import Extraction, PairReader
+from datamodules.motion.pairs import PairReader
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.fingerprint import code_digest, files_digest
 
 
 class PairCaches:
-    """Opens the caches of a catalog, and builds them where they are missing.
+    """Opens the caches of a data set of sequences, and builds them where they are missing.
 
     Args:
-        catalog: The data set.
-        extraction: How a pair becomes arrays.
+        index: The data set.
+        root: Folder below which its files lie.
+        reader: Computes the rows.
         folder: Where caches live.
         label: Beginning of their names.
         on_bad_sample: Whether bad samples are an error.
-        reader: Computes the rows; None for flows and faces, as `PairReader` does.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
-        extraction: Extraction,
+        index: Index,
+        root: Path,
+        reader: PairReader,
         folder: Path,
         label: str,
         on_bad_sample: OnBadSample,
-        reader: PairReader | None = None,
     ) -> None:
-        self._catalog = catalog
+        self._problems = index.problems
         self._folder = folder
         self._label = label
         self._on_bad_sample = on_bad_sample
         self._fingerprint = {
-            "files": files_digest(catalog.files(), catalog.root),
-            "pairs": hashlib.sha256(np.stack(catalog.pairs).tobytes()).hexdigest(),
-            "extraction": dataclasses.asdict(extraction),
+            "files": files_digest(index.all_files(), root),
+            **reader.fingerprint(),
         }
-        self.reader = reader or PairReader(catalog.sequences, catalog.pairs, extraction)
+        self.reader = reader
 
     def open_pairs(self) -> Cache:
         """Open the cache with a row for each pair.
@@ -59,22 +56,21 @@ class PairCaches:
         Raises:
             BadSamples: All that is wrong with index and images, where it may not be skipped.
         """
-        problems = self._catalog.problems
         code = code_digest(faces, flow, images, pairs, sequences, *self.reader.modules)
         try:
             cache = build_cache(
                 self._folder,
                 {**self._fingerprint, "code": code, **self.reader.parameters()},
-                len(self._catalog.pairs.sequence),
+                len(self.reader),
                 self.reader.specs(),
                 self.reader.row,
                 self._on_bad_sample,
                 label=self._label,
             )
         except BadSamples as error:
-            raise BadSamples([*problems, *error.bad]) from None
-        if problems and self._on_bad_sample == "raise":
-            raise BadSamples(problems)
+            raise BadSamples([*self._problems, *error.bad]) from None
+        if self._problems and self._on_bad_sample == "raise":
+            raise BadSamples(self._problems)
         return cache
 
     def open_registered(
@@ -102,3 +98,16 @@ class PairCaches:
             self._on_bad_sample,
             label=f"{self._label}-registered",
         )
+
+
+def is_coloured(index: Index) -> bool:
+    """Look at one frame of each person: cameras and scans differ between people, not within."""
+    _, first = np.unique(index.person_of, return_index=True)
+    for row in np.sort(first).tolist():
+        try:
+            frame = (index.recordings or [])[row][0].reader(colour=True).read(0)
+        except BadSample:
+            continue  # the cache will name it
+        if (frame[..., :1] != frame[..., 1:]).any():
+            return True
+    return False

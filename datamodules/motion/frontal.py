@@ -25,7 +25,7 @@ def choose_faces(
     Args:
         rows: int64 [N], numbers of the pairs.
         classes: int64 [N], their classes.
-        neutral: SequenceIndex of the class neutral, if there is one.
+        neutral: Index of the class neutral, if there is one.
         num_classes: Number of classes.
 
     Returns:

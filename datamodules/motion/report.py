@@ -1,86 +1,50 @@
-"""What is said once about a data set: its parts, and how long its flow vectors are."""
+"""How long the flow vectors of a data set are, measured once and kept beside its cache."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from lightning.pytorch.utilities import rank_zero_info
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from datamodules.folds import folds_hash, write_protocol
-from datamodules.motion.flow import FlowStatistics, magnitude_statistics
-from datamodules.motion.parts import Opened
+from datamodules.motion import flow, posing
+from datamodules.motion.flow import magnitude_statistics
+from datamodules.store.cache import Cache
+from datamodules.store.fingerprint import code_digest
+from datamodules.store.replacing import replacing
 
-_LISTED = 5  # problems written out in the log; the error that they are by default names all
+Flows = Iterable[NDArray[np.floating[Any]]]
 
-
-def report(
-    title: str,
-    opened: Opened,
-    posed_flows: Iterable[NDArray[np.floating[Any]]] | None,
-    clip: float,
-) -> None:
-    """Say what the data are, and write folds and magnitudes into a folder beside the cache.
-
-    Args:
-        title: Name of the data set and its source.
-        opened: The data set.
-        posed_flows: Posed flows [2, H, W] of some training pairs, in pixels; None for data that
-            are not posed.
-        clip: Magnitude in pixels at which the method cuts.
-    """
-    catalog, cache, fold_of = opened.catalog, opened.cache, opened.fold_of
-    # Not into it: a file that appears there would have its checksums compared again.
-    folder = cache.path.with_name(f"{cache.path.name}.report")
-    protocol = catalog.protocol(fold_of)
-    protocol_file = folder / f"protocol_{folds_hash(protocol)[:12]}.csv"
-    write_protocol(protocol_file, protocol)
-    flows: dict[str, Iterable[NDArray[np.floating[Any]]]] = {
-        "flow": (cache.arrays["flow"][row] for row in some_of(opened.parts.rows["train"]))
-    }
-    if posed_flows is not None:
-        flows["posed_flow"] = posed_flows
-    lines = [
-        f"{title}: {len(catalog.sequences)} sequences of {len(catalog.subjects)} subjects, "
-        f"{len(cache.valid)} pairs of frames; {len(catalog.problems)} problems in files and lists "
-        f"and {int((~cache.valid).sum())} unusable pairs skipped; "
-        f"{int((fold_of < 0).sum())} sequences outside {catalog.expressions} or the protocol",
-        *(f"skipped {path}: {reason}" for path, reason in catalog.problems[:_LISTED]),
-        *catalog.notes,
-        f"{int(fold_of.max()) + 1} folds, written to {protocol_file}",
-        *(
-            f"{name}: {len(opened.parts.rows[name])} pairs, {len(part)} sequences of "
-            f"{len(opened.parts.subjects[name])} subjects "
-            f"({', '.join(opened.parts.subjects[name])}): {catalog.class_counts(part)}"
-            for name, part in opened.split._asdict().items()
-        ),
-        *report_magnitudes(folder, flows, clip),
-    ]
-    rank_zero_info("\n".join(lines))
+_MOST = 250  # flows: so many give quartiles to a tenth of a pixel and are read in a second
 
 
-def some_of(rows: NDArray[np.int64], most: int = 250) -> NDArray[np.int64]:
-    """Choose rows evenly: so many give quartiles to a tenth of a pixel and are read in a second."""
+def some_of(rows: NDArray[np.int64], most: int = _MOST) -> NDArray[np.int64]:
+    """Choose rows evenly."""
     return rows[np.linspace(0, len(rows), min(len(rows), most), endpoint=False).astype(np.int64)]
 
 
 def report_magnitudes(
-    folder: Path, flows: dict[str, Iterable[NDArray[np.floating[Any]]]], clip: float
+    cache: Cache,
+    rows: NDArray[np.int64],
+    flows: Mapping[str, Flows],
+    clip: float,
+    parameters: Mapping[str, Any],
 ) -> list[str]:
-    """Measure flows, and write what was found as `flow_magnitude.json` and `.png`.
+    """Measure flows, or read what was found before.
+
+    What was found is `flow_magnitude_<key>.json` beside the cache, where the key is of all that it
+    depends on, so that folds and clips do not write over each other.
 
     Args:
-        folder: Where to write; made if missing.
-        flows: Flows [2, H, W] in pixels, by their names.
+        cache: Cache of the pairs.
+        rows: The pairs measured.
+        flows: Their flows [2, H, W] in pixels, by their names; not read where they were measured.
         clip: Magnitude in pixels at which the method cuts.
+        parameters: What else the flows depend on, of JSON types.
 
     Returns:
         A line for each set of flows.
@@ -88,42 +52,24 @@ def report_magnitudes(
     Reference:
         eMotion-GAN, IV.C: the clip is chosen by the distribution of the magnitudes.
     """
-    statistics = {name: magnitude_statistics(those, clip) for name, those in flows.items()}
-    text = json.dumps(
-        {
-            "unit": "pixels of the grid",
-            "clip": clip,
-            **{name: _plain(asdict(values)) for name, values in statistics.items()},
-        },
-        indent=1,
+    made_of = [rows.tolist(), list(flows), clip, dict(parameters), code_digest(flow, posing)]
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+    # Not into the cache: a file that appears there would have its checksums compared again.
+    folder = cache.path.with_name(f"{cache.path.name}.report")
+    file = folder / f"flow_magnitude_{key[:12]}.json"
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):  # not there, or damaged
+        found = {"unit": "pixels of the grid", "clip": clip}
+        found |= {name: asdict(magnitude_statistics(some, clip)) for name, some in flows.items()}
+        with replacing(file) as aside:
+            aside.write_text(json.dumps(found, indent=1, default=np.ndarray.tolist), "utf-8")
+    return [_sentence(name, found[name], clip) for name in flows]
+
+
+def _sentence(name: str, values: Mapping[str, Any], clip: float) -> str:
+    return (
+        f"{name} magnitude: Q1 {values['q1']:.2f}, median {values['median']:.2f}, "
+        f"Q3 {values['q3']:.2f}, max {values['max']:.1f} px; a clip at {clip:g} px cuts "
+        f"{100 * values['share_clipped']:.2f} %"
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "flow_magnitude.json"
-    if not file.exists() or file.read_text() != text:
-        file.write_text(text)
-        _draw(statistics, clip, folder / "flow_magnitude.png")
-    return [
-        f"{name} magnitude: Q1 {s.q1:.2f}, median {s.median:.2f}, Q3 {s.q3:.2f}, "
-        f"max {s.max:.1f} px; a clip at {clip:g} px cuts {100 * s.share_clipped:.2f} %"
-        for name, s in statistics.items()
-    ]
-
-
-def _draw(statistics: dict[str, FlowStatistics], clip: float, path: Path) -> None:
-    with mpl.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(6, 3.2), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        for name, values in statistics.items():
-            share = values.histogram / max(values.histogram.sum(), 1)
-            label = f"{name}: Q3 {values.q3:.2f} px, {100 * values.share_clipped:.1f} % cut"
-            axes.stairs(share, values.edges, label=label)
-        axes.axvline(clip, color="black", linestyle="--", label=f"clip {clip:g} px")
-        axes.set(xlabel="flow magnitude (px)", ylabel="share of vectors", yscale="log")
-        axes.legend()
-        figure.savefig(path, dpi=120)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Turn arrays into lists, for JSON."""
-    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}

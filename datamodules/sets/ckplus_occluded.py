@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import UserError
+from datamodules.index import Index
 from datamodules.loaders import Batch
-from datamodules.motion.catalog import Catalog
 from datamodules.motion.occluded_pairs import OccludedPairReader
 from datamodules.motion.occlusion import REGIONS
-from datamodules.motion.pairs import Extraction, PairReader
+from datamodules.motion.pairs import Extraction, PairReader, Pairs
 from datamodules.motion.posing import draw_share, mirrored
-from datamodules.recordings import Sequence, find_folder, folders
+from datamodules.parts import Parts
+from datamodules.recordings import find_folder, folders
 from datamodules.sets.ckplus import FrontalCKPlus
 from datamodules.store.cache import Cache
 
@@ -82,16 +83,18 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         self._share = share
         self._mirror = mirror
 
-    def pair_reader(self, catalog: Catalog, extraction: Extraction) -> PairReader:
+    def pair_reader(
+        self, index: Index, root: Path, pairs: Pairs, extraction: Extraction
+    ) -> PairReader:
         """Make what computes clean and occluded flows of a pair."""
         return OccludedPairReader(
-            catalog.sequences,
-            catalog.pairs,
+            index,
+            pairs,
             extraction,
             regions=self.regions,
             share=self._share,
-            landmarks=find_landmarks(catalog.root, catalog.sequences),
-            root=catalog.root,
+            landmarks=find_landmarks(root, index),
+            root=root,
         )
 
     def posed_flows(self, cache: Cache, rows: NDArray[np.int64]) -> None:
@@ -108,29 +111,29 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
                 batch[key] = mirrored(batch[key], chosen)
         return batch
 
-    def _open_registered(self) -> None:
+    def open_registered(self, parts: Parts) -> None:
         """Open nothing: a frontal face needs no registration."""
         return
 
 
-def find_landmarks(root: Path, sequences: tuple[Sequence, ...]) -> list[Path | None]:
+def find_landmarks(root: Path, index: Index) -> list[Path | None]:
     """Find the landmarks of the first frame of each sequence of CK+.
 
     Args:
         root: Folder of the data set, or one or two levels above it.
-        sequences: The sequences.
+        index: The sequences.
 
     Returns:
         A file for each sequence, None where there is none.
     """
     folder = find_folder(root, _LANDMARKS)
     if folder is None:
-        return [None] * len(sequences)
+        return [None] * len(index)
     # An archive unpacked into a folder of its own name.
     folder = next((path for path in folders(folder) if path.name.lower() == "landmarks"), folder)
     files = []
-    for sequence in sequences:
-        frame = sequence.frontal.files()[0]
+    for recordings in index.recordings or []:
+        frame = recordings[0].files()[0]
         place = folder / frame.parent.parent.name / frame.parent.name
         file = place / f"{frame.stem}_landmarks.txt"
         files.append(file if file.exists() else None)

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from datamodules.motion.catalog import Catalog
 
 from benchmarks import __main__ as command
 from benchmarks import cache_building, data_wait, face_reading, latency, memory, step_time
 from benchmarks.report import Clock, Result
-from datamodules.motion.catalog import Catalog
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from lightning_modules.ssim_vae import SSIMVAE
 from tests.datamodules.trees import snap_tree

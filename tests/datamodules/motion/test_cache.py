@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datamodules.motion.catalog import Catalog
 
 from datamodules.errors import BadSamples, OnBadSample
 from datamodules.motion.cache import PairCaches
-from datamodules.motion.catalog import Catalog
 from datamodules.motion.pairs import Extraction
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.sets.snap2dfe import read_frame_folders

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datamodules.motion.catalog import Catalog
 
 from datamodules.errors import DatasetError
-from datamodules.motion.catalog import Catalog
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.sets.snap2dfe import read_frame_folders
 from datamodules.synthetic import MARKER

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from datamodules.motion.catalog import Catalog
+from datamodules.motion.parts import Parts
 
 from datamodules.errors import DatasetError
 from datamodules.motion.cache import PairCaches
-from datamodules.motion.catalog import Catalog
 from datamodules.motion.pairs import Extraction
-from datamodules.motion.parts import Parts
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.sets.snap2dfe import read_frame_folders
 from tests.datamodules.trees import snap_tree

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+from datamodules.stills.split import people_in, split_faces, stratified_order
 
 from datamodules.index import Index
-from datamodules.stills.split import people_in, split_faces, stratified_order
 
 CLASSES = np.repeat([0, 1, 2, -1], [60, 30, 9, 5])
 
