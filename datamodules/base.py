@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError
-from datamodules.folds import Assignment, FoldMode, assign, check_folds
+from datamodules.folds import FoldMode, assign, check_folds
 from datamodules.index import Index
 from datamodules.labels import class_names
 from datamodules.leak_guard import LeakGuard
-from datamodules.loaders import Batch, BatchLoader, CacheDataset, batch_loader, to_float
+from datamodules.loaders import Batch, BatchLoader, CacheDataset, batch_loader, next_batch, to_float
 from datamodules.parts import Parts
-from datamodules.report import describe
 from datamodules.samplers import ShardSampler, TrainSampler
+from datamodules.store.cache import Cache
 
 
 class FERDataModule(LightningDataModule):
@@ -51,7 +51,7 @@ class FERDataModule(LightningDataModule):
         class_names: Names of the classes, in the order of their indices.
         source: `synthetic` for embedded faces, else the name of the root.
         manifest_hash: Fingerprint of files and labels; empty before the data were found.
-        sketch: Contents of some files, by which selections of one data set are recognised.
+        content_sketch: Contents of some files, by which selections of one data set are recognised.
         split_sizes: Samples in train, val and test; empty before `setup`.
         train_subjects: Names of the people trained on; empty where nobody knows them.
         test_subjects: Names of the people tested; empty where nobody knows them.
@@ -63,6 +63,8 @@ class FERDataModule(LightningDataModule):
     """
 
     name: str
+    tree: str  # its folders, one entry a line, for who has no root and no embedded faces
+    origin: str  # where it can be had
     takes: str  # what there may be to predict on, for a message
     val_share = 0.1  # of official training samples, where no official part validates
 
@@ -102,7 +104,7 @@ class FERDataModule(LightningDataModule):
         self.class_names = class_names(expressions)
         self.source = "synthetic" if self.root is None else self.root.resolve().name
         self.manifest_hash = ""
-        self.sketch: list[str] = []
+        self.content_sketch: list[str] = []
         self.split_sizes: dict[str, int] = {}
         self.train_subjects: list[str] = []
         self.test_subjects: list[str] = []
@@ -125,8 +127,15 @@ class FERDataModule(LightningDataModule):
 
         Returns:
             The root of the tree.
+
+        Raises:
+            DatasetError: If the data set has no embedded faces, so that it needs a root.
         """
-        raise NotImplementedError
+        indented = "\n".join(f"  {line}" for line in self.tree.strip("\n").splitlines())
+        raise DatasetError(
+            f"{self.name} has no embedded faces: give its folder as --data.root. Expected there:\n"
+            f"{indented}\n{self.name} comes from {self.origin}."
+        )
 
     def read_index(self, root: Path) -> Index:
         """Find the samples below a root.
@@ -146,38 +155,36 @@ class FERDataModule(LightningDataModule):
         """Return what is dealt out to the parts class by class, -1 for what is in none of them."""
         return index.classes(self.expressions)
 
-    def make_parts(self, index: Index, root: Path, assignment: Assignment) -> Parts:
-        """Open the cache of an index, and choose its usable rows.
-
-        Args:
-            index: The data set.
-            root: Folder below which its files lie.
-            assignment: Which of its samples train, validate and test.
-        """
+    def open_cache(self, index: Index, root: Path) -> Cache:
+        """Open the cache of an index, whose first rows show its samples; see `Parts`."""
         raise NotImplementedError
 
-    def columns(self, parts: Parts, part: str) -> dict[str, NDArray[Any]]:
+    def rows_to_use(self) -> dict[str, Any]:
+        """Return further arguments of `Parts`, once the cache is open."""
+        return {}
+
+    def columns(self, part: str) -> dict[str, NDArray[Any]]:
         """Return what batches of a part hold besides the arrays of the cache and ``label``."""
         raise NotImplementedError
+
+    def remarks(self) -> list[str]:
+        """Return lines for the report that are particular to this kind of samples."""
+        raise NotImplementedError
+
+    def row_name(self, row: int) -> str:
+        """Name a row of the cache."""
+        return self._open().index.names[row]
 
     def open_input(self, path: Path) -> list[str]:
         """Find what to predict on, and name its files or recordings."""
         raise NotImplementedError
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Batches of the input, streamed."""
-        raise NotImplementedError
-
-    def row_name(self, parts: Parts, row: int) -> str:
-        """Name a row of the cache."""
-        return parts.index.names[row]
-
     def input_name(self, sample_id: int) -> str:
         """Name a sample of the input."""
         raise NotImplementedError
 
-    def remarks(self, parts: Parts) -> list[str]:
-        """Return lines for the report that are particular to a kind of samples."""
+    def predict_dataloader(self) -> BatchLoader:
+        """Batches of the input, streamed."""
         raise NotImplementedError
 
     # ---- from files to batches
@@ -208,11 +215,10 @@ class FERDataModule(LightningDataModule):
         self.test_subjects = parts.subjects["test"]
         self.num_folds = parts.assignment.num_folds
         self.folds_hash = parts.folds_hash
-        self.sketch = self._open_guard().sketch()
+        self.content_sketch = self._open_guard().sketch()
         if self._rank()[0] == 0 and not self._said:
             self._said = True
-            title = f"{self.name}, source {self.source}"
-            rank_zero_info("\n".join(describe(title, parts, self.remarks(parts))))
+            rank_zero_info(parts.describe(f"{self.name}, source {self.source}", self.remarks()))
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training part, from where a resumed run stopped."""
@@ -229,8 +235,7 @@ class FERDataModule(LightningDataModule):
 
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test."""
-        parts = self._open()
-        return parts.dataset(part, self.columns(parts, part))
+        return self._open().dataset(part, self.columns(part))
 
     def train_sampler(self, length: int) -> TrainSampler:
         """Make the sampler of so many training samples."""
@@ -244,7 +249,7 @@ class FERDataModule(LightningDataModule):
         """Name a sample, of the data set or of the input."""
         if self._predicts:
             return self.input_name(sample_id)
-        return self.row_name(self._open(), sample_id)
+        return self.row_name(sample_id)
 
     # ---- the state of a run
 
@@ -329,7 +334,10 @@ class FERDataModule(LightningDataModule):
                 seed=self.seed,
                 val_share=self.val_share,
             )
-            self._parts = self.make_parts(index, root, assignment)
+            cache = self.open_cache(index, root)
+            self._parts = Parts(
+                index, assignment, cache, expressions=self.expressions, **self.rows_to_use()
+            )
             self.manifest_hash = index.manifest_hash()
             if index.is_synthetic(root):
                 self.source = "synthetic"
@@ -375,26 +383,3 @@ class FERDataModule(LightningDataModule):
     def _loader(self, samples: CacheDataset, **sampling: Any) -> BatchLoader:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return batch_loader(samples, workers=self.num_workers, pin_memory=on_gpu, **sampling)
-
-
-def next_batch(trainer: Trainer | None) -> tuple[int, int]:
-    """Tell which batch comes next.
-
-    Lightning's loaders do not know: they are asked for batches ahead of time. The loops do; of
-    their counters, `ready` rises as an epoch starts and `processed` once a batch was trained on,
-    before any callback writes a checkpoint.
-
-    Args:
-        trainer: The trainer, if there is one.
-
-    Returns:
-        Its epoch, and its number within that, both from 0.
-    """
-    if trainer is None:
-        return 0, 0
-    epochs: int = trainer.fit_loop.epoch_progress.current.ready
-    # Lightning declares a base class that lacks this counter.
-    batches: int = trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-    if batches >= trainer.num_training_batches:
-        return epochs, 0
-    return max(epochs - 1, 0), batches

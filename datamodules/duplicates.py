@@ -7,7 +7,6 @@ the whole data set once, whatever its parts, and what was found is kept beside t
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from dataclasses import dataclass
 
@@ -145,23 +144,13 @@ def open_duplicates(cache: Cache) -> Duplicates:
     Returns:
         The groups.
     """
-    images = cache.arrays["image"]
-    # Not into the cache: a file that appears there would have its checksums compared again.
-    folder = cache.path.with_name(f"{cache.path.name}.report")
-    file = folder / f"duplicates_{code_digest(sys.modules[__name__])[:12]}.npy"
-    try:
-        exact, near = np.load(file)
-        if len(exact) == len(images):
-            return Duplicates(exact, near)
-    except (OSError, ValueError, EOFError):
-        pass  # not there, or damaged: look again
-    found = find_duplicates(images, cache.valid)
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f"{file.name}.{os.getpid()}")
-    with aside.open("wb") as out:
-        np.save(out, np.stack([found.exact, found.near]))
-    aside.replace(file)
-    return found
+
+    def find() -> NDArray[np.int64]:
+        found = find_duplicates(cache.arrays["image"], cache.valid)
+        return np.stack([found.exact, found.near])
+
+    name = f"duplicates_{code_digest(sys.modules[__name__])[:12]}.npy"
+    return Duplicates(*cache.kept(name, find))
 
 
 def _near_pairs(

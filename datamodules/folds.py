@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from datamodules.errors import DatasetError, UserError
-from datamodules.index import PARTS, Index
-from datamodules.labels import class_names
+from datamodules.index import PARTS, Index, in_natural_order
 from datamodules.protocols import Protocol
-from datamodules.recordings import natural_key
 
 FoldMode = Literal["stratified", "stride", "loso"]
 
@@ -56,21 +54,19 @@ class Assignment:
     num_folds: int
     notes: tuple[str, ...]
 
-    def protocol(self, index: Index, expressions: str) -> Protocol:
+    def protocol(self, index: Index, labels: Sequence[str]) -> Protocol:
         """Write the assignment down in the form of the protocol files.
 
         Args:
             index: The data set.
-            expressions: Name of the set of classes.
+            labels: Label of each sample.
         """
         used = np.flatnonzero(self.fold_of >= 0).tolist()
-        names = (*class_names(expressions), "none")
-        classes = index.classes(expressions)
         people = index.subjects or [""] * len(index)
         return Protocol(
             subjects=tuple(people[i] for i in used),
             sequences=tuple(index.names[i].removeprefix(f"{people[i]}/") for i in used),
-            labels=tuple(names[classes[i]] for i in used),  # -1 picks the last
+            labels=tuple(labels[i] for i in used),
             fold_of=self.fold_of[used],
         )
 
@@ -139,11 +135,6 @@ def assign(
     return Assignment(parts, _unlabelled(index, classes, parts), fold_of, num_folds, tuple(notes))
 
 
-def _natural(subject: str | int) -> tuple[Any, str]:
-    """Sort key by which S9 comes before S10."""
-    return natural_key(str(subject)), str(subject)
-
-
 def check_folds(fold: int, folds: int | None) -> None:
     """Refuse at once what no data could be split into.
 
@@ -192,7 +183,7 @@ def subject_folds(
     Reference:
         scikit-learn's StratifiedGroupKFold. Emotion-FAN, CK+_10-fold_sample_IDascendorder_step10.
     """
-    people = sorted(set(subjects), key=_natural)
+    people = in_natural_order(map(str, subjects))
     if mode == "loso":
         folds = len(people)
     if len(people) < 3:
@@ -207,7 +198,7 @@ def subject_folds(
             f"{len(people)}, or to null to have it chosen."
         )
     rank = {person: number for number, person in enumerate(people)}
-    person_of = np.array([rank[subject] for subject in subjects], np.int64)
+    person_of = np.array([rank[str(subject)] for subject in subjects], np.int64)
     if mode != "stratified":
         return person_of % folds
     return _stratified(person_of, np.asarray(labels), folds, seed)
@@ -269,7 +260,7 @@ def assert_disjoint(subjects: Sequence[str | int], parts: Split) -> None:
         for name, part in zip(Split._fields, parts, strict=True)
     }
     for one, other in (("train", "test"), ("train", "val"), ("val", "test")):
-        if shared := sorted(people[one] & people[other], key=_natural):
+        if shared := in_natural_order(people[one] & people[other]):
             raise DatasetError(
                 f"Subjects {', '.join(shared)} are both in {one} and in {other}; "
                 "a protocol must keep all sequences of a person in one fold."

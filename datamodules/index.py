@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -146,7 +146,7 @@ class Index:
     @cached_property
     def people(self) -> tuple[str, ...]:
         """Names of all people in natural order; nobody where they are not known."""
-        return tuple(sorted(set(self.subjects or ()), key=lambda name: (natural_key(name), name)))
+        return tuple(in_natural_order(self.subjects or ()))
 
     @cached_property
     def person_of(self) -> NDArray[np.int64]:
@@ -194,6 +194,11 @@ class Index:
         first = next(self.all_files(), root)
         folders = [root, *root.parents, *first.parents]
         return any((folder / MARKER).exists() for folder in folders)
+
+
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names, each once, such that S9 comes before S10."""
+    return sorted(set(names), key=lambda name: (natural_key(name), name))
 
 
 def _size(path: Path) -> int:

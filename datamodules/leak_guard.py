@@ -20,7 +20,6 @@ from datamodules.errors import DatasetError
 from datamodules.index import Index
 from datamodules.parts import Parts
 from datamodules.store.cache import Cache
-from datamodules.store.replacing import replacing
 from datamodules.store.threads import cores, for_each
 
 Contents = NDArray[np.int64]
@@ -130,26 +129,19 @@ def open_contents(index: Index, cache: Cache) -> Contents:
     Returns:
         int64 [N]; equal files have equal values, under whatever names and in whatever folders.
     """
-    # Not into the cache: a file that appears there would have its checksums compared again.
-    folder = cache.path.with_name(f"{cache.path.name}.report")
-    file = folder / f"contents_{index.names_hash()[:12]}.npy"
-    try:
-        found: Contents = np.load(file)
-        if found.shape == (len(index),):
-            return found
-    except (OSError, ValueError, EOFError):
-        pass  # not there, or damaged: read the files again
-    contents = np.zeros(len(index), np.int64)
 
-    def read(row: int) -> None:
-        digest = hashlib.blake2b(_content(index, row), digest_size=8).digest()
-        contents[row] = int.from_bytes(digest, "little", signed=True)
+    def read_all() -> Contents:
+        contents = np.zeros(len(index), np.int64)
 
-    title = "fingerprints of files"
-    for_each(range(len(index)), read, title, total=len(index), workers=cores(), delay=2.0)
-    with replacing(file) as aside:
-        np.save(aside, contents)
-    return contents
+        def read(row: int) -> None:
+            digest = hashlib.blake2b(_content(index, row), digest_size=8).digest()
+            contents[row] = int.from_bytes(digest, "little", signed=True)
+
+        title = "fingerprints of files"
+        for_each(range(len(index)), read, title, total=len(index), workers=cores(), delay=2.0)
+        return contents
+
+    return cache.kept(f"contents_{index.names_hash()[:12]}.npy", read_all)
 
 
 def _content(index: Index, row: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -115,6 +116,29 @@ def batch_loader(
 def _as_is(batch: Any) -> Any:
     """Collate nothing: the data set returns whole batches."""
     return batch
+
+
+def next_batch(trainer: Trainer | None) -> tuple[int, int]:
+    """Tell which batch comes next.
+
+    Lightning's loaders do not know: they are asked for batches ahead of time. The loops do; of
+    their counters, `ready` rises as an epoch starts and `processed` once a batch was trained on,
+    before any callback writes a checkpoint.
+
+    Args:
+        trainer: The trainer, if there is one.
+
+    Returns:
+        Its epoch, and its number within that, both from 0.
+    """
+    if trainer is None:
+        return 0, 0
+    epochs: int = trainer.fit_loop.epoch_progress.current.ready
+    # Lightning declares a base class that lacks this counter.
+    batches: int = trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+    if batches >= trainer.num_training_batches:
+        return epochs, 0
+    return max(epochs - 1, 0), batches
 
 
 def to_float(batch: Batch, augment: Callable[[Tensor], Tensor] | None = None) -> Batch:

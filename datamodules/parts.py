@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from datamodules.folds import Assignment, stratified_order
 from datamodules.index import Index
 from datamodules.labels import class_names
 from datamodules.loaders import CacheDataset
-from datamodules.protocols import Protocol, folds_hash
+from datamodules.protocols import Protocol, folds_hash, write_protocol
 from datamodules.store.cache import Cache
 
+_LISTED = 5  # problems written out; the error that they are by default names all
+_NAMED = 20  # people of a part named one by one
 _NEEDED = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 
@@ -84,7 +86,8 @@ class Parts:
 
     def protocol(self) -> Protocol:
         """Write the assignment to parts or folds down in the form of the protocol files."""
-        return self.assignment.protocol(self.index, self.expressions)
+        labels = np.array([*self.class_names, "none"])[self.classes]  # -1 picks the last
+        return self.assignment.protocol(self.index, labels.tolist())
 
     def samples(self, part: str) -> NDArray[np.int64]:
         """List the usable labelled samples of a part, train, val or test.
@@ -173,6 +176,48 @@ class Parts:
             )
         label = {"label": self.classes[self.sample_of]}
         return CacheDataset(self.cache, self.rows[part], {**label, **columns}, registered)
+
+    def describe(self, title: str, remarks: Sequence[str] = ()) -> str:
+        """Describe the data set, and write its folds beside the cache where it has some.
+
+        Args:
+            title: Name of the data set and its source.
+            remarks: What else is to be said, line by line.
+
+        Returns:
+            Several lines of text.
+        """
+        index, valid = self.index, self.cache.valid
+        people = f" of {len(index.people)} people" if index.people else ""
+        pairs = f", {len(valid)} pairs of frames" if len(valid) > len(index) else ""
+        outside = int((self.assignment.fold_of < 0).sum())
+        lines = [
+            f"{title}: {len(index)} {index.kind}s{people}{pairs}; {len(index.problems)} problems "
+            f"in files and lists and {int((~valid).sum())} unusable rows skipped; {outside} "
+            f"{index.kind}s in no part: not of {self.expressions}, or not in the protocol",
+            *(f"skipped {path}: {reason}" for path, reason in index.problems[:_LISTED]),
+            *index.notes,
+            *self.assignment.notes,
+            *(self._describe_part(part) for part in self.rows),
+            *remarks,
+        ]
+        if self.assignment.num_folds > 1:
+            file = self.cache.beside(f"protocol_{self.folds_hash[:12]}.csv")
+            write_protocol(file, self.protocol())
+            lines.append(f"{self.assignment.num_folds} folds, written to {file}")
+        return "\n".join(lines)
+
+    def _describe_part(self, part: str) -> str:
+        rows, people = self.rows[part], self.subjects[part]
+        samples = np.unique(self.sample_of[rows])
+        pairs = f"{len(rows)} pairs, " if len(rows) > len(samples) else ""
+        named = f" ({', '.join(people)})" if len(people) <= _NAMED else ""
+        of_whom = f" of {len(people)} people{named}" if people else ""
+        counts = zip(self.class_names, self.class_counts(part), strict=True)
+        classes = ", ".join(f"{class_name} {count}" for class_name, count in counts)
+        other = int((self.classes[samples] < 0).sum())
+        without = f", {other} without a label" if other else ""
+        return f"{part}: {pairs}{len(samples)} {self.index.kind}s{of_whom}: {classes}{without}"
 
     def _limited(self, rows: NDArray[np.int64], limit: int | None, seed: int) -> NDArray[np.int64]:
         if limit is None or limit >= len(rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,16 +12,13 @@ from torch import Tensor
 
 from datamodules.base import FERDataModule
 from datamodules.errors import UserError
-from datamodules.folds import Assignment
 from datamodules.index import Index
 from datamodules.loaders import BatchLoader, CacheDataset
-from datamodules.motion.cache import PairCaches, is_coloured
+from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import Clip, ClipStream, clip_sample_name, find_clips
 from datamodules.motion.flow import ALGORITHMS
 from datamodules.motion.frontal import choose_faces, face_batches
 from datamodules.motion.pairs import Extraction, PairReader, Pairs, make_pairs
-from datamodules.motion.report import report_magnitudes, some_of
-from datamodules.parts import Parts
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
@@ -95,10 +92,10 @@ class FlowDataModule(FERDataModule):
         return {}
 
     def posed_flows(
-        self, cache: Cache, rows: NDArray[np.int64]
+        self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
     ) -> Iterator[NDArray[np.floating[Any]]] | None:
         """Yield posed flows [2, H, W] in pixels, for the report of magnitudes; None for none."""
-        return (cache.arrays["posed_flow"][row] for row in rows)
+        return (arrays["posed_flow"][row] for row in rows)
 
     # ---- from files to batches
 
@@ -107,7 +104,7 @@ class FlowDataModule(FERDataModule):
         super().prepare_data()
         if self._stage() == "test":
             self._open().check("test")
-            self.open_registered(self._open())
+            self.open_registered()
 
     def setup(self, stage: str | None = None) -> None:
         """Open the caches and split them by persons.
@@ -121,48 +118,38 @@ class FlowDataModule(FERDataModule):
         """
         super().setup(stage)
         if stage in (None, "test") and self.split_sizes["test"]:
-            self._registered = self.open_registered(self._open())
+            self._registered = self.open_registered()
             self.split_sizes["test"] = len(self.dataset("test"))
 
-    def make_parts(self, index: Index, root: Path, assignment: Assignment) -> Parts:
-        """Open the cache of all pairs, and choose those that are trained on.
-
-        Args:
-            index: The data set.
-            root: Folder below which its files lie.
-            assignment: Which of its sequences train, validate and test.
-        """
+    def open_cache(self, index: Index, root: Path) -> Cache:
+        """Open the cache of all pairs; those from neutral to apex, one a sequence, come first."""
         self._colour = is_coloured(index)
-        steps = self.steps if "frame_to_frame" in self.strategies else ()
         lengths = [] if index.lengths is None else index.lengths.tolist()
-        self._pairs = pairs = make_pairs(lengths, steps)
-        wanted = np.isin(pairs.second - pairs.first, steps)
-        if "neutral_apex" in self.strategies:
-            wanted |= pairs.is_neutral_apex
-        reader = self.pair_reader(index, root, pairs, self._extraction())
+        self._pairs = make_pairs(lengths, self._trained_steps())
+        reader = self.pair_reader(index, root, self._pairs, self._extraction())
         label = self.name.lower()
         self._caches = PairCaches(index, root, reader, self.cache_dir, label, self.on_bad_sample)
-        return Parts(
-            index,
-            assignment,
-            self._caches.open_pairs(),
-            expressions=self.expressions,
-            sample_of=pairs.sequence,
-            trains=wanted,
-        )
+        return self._caches.open_pairs()
 
-    def columns(self, parts: Parts, part: str) -> dict[str, NDArray[Any]]:
+    def rows_to_use(self) -> dict[str, Any]:
+        """Return which sequence each pair is of, and which pairs the strategies train on."""
+        pairs = self._pairs
+        wanted = np.isin(pairs.second - pairs.first, self._trained_steps())
+        if "neutral_apex" in self.strategies:
+            wanted |= pairs.is_neutral_apex
+        return {"sample_of": pairs.sequence, "trains": wanted}
+
+    def columns(self, part: str) -> dict[str, NDArray[Any]]:
         """Return ``subject``, the person, and ``is_neutral_apex`` of each pair."""
         return {
-            "subject": parts.index.person_of[self._pairs.sequence],
+            "subject": self._open().index.person_of[self._pairs.sequence],
             "is_neutral_apex": self._pairs.is_neutral_apex,
         }
 
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test; test has registered flows."""
-        parts = self._open()
         registered = self._registered if part == "test" else None
-        return parts.dataset(part, self.columns(parts, part), registered)
+        return self._open().dataset(part, self.columns(part), registered)
 
     def predict_dataloader(self) -> BatchLoader:
         """Pairs (first frame, frame t) of the input's recordings, streamed."""
@@ -177,10 +164,10 @@ class FlowDataModule(FERDataModule):
         )
         return BatchLoader(stream, batch_size=None)
 
-    def open_registered(self, parts: Parts) -> Cache | None:
+    def open_registered(self) -> Cache | None:
         """Open the cache of the registered flows of the test pairs; None for no such flows."""
         return self._caches.open_registered(
-            parts.rows["test"],
+            self._open().rows["test"],
             lambda row: self.compute_registered(self._caches.reader, row),
             self.posing_parameters(),
         )
@@ -194,19 +181,19 @@ class FlowDataModule(FERDataModule):
         """Name a pair of the input: its recording, and its second frame from 1."""
         return clip_sample_name(self._clips, sample_id)
 
-    def row_name(self, parts: Parts, row: int) -> str:
+    def row_name(self, row: int) -> str:
         """Name a pair: its sequence, and its frames (from 1) unless they are neutral and apex."""
-        name = parts.index.names[int(self._pairs.sequence[row])]
+        name = super().row_name(int(self._pairs.sequence[row]))
         if self._pairs.is_neutral_apex[row]:
             return name
         return f"{name}:{self._pairs.first[row] + 1}-{self._pairs.second[row] + 1}"
 
-    def remarks(self, parts: Parts) -> list[str]:
+    def remarks(self) -> list[str]:
         """Say how long the flow vectors of the training part are."""
-        cache, rows = parts.cache, some_of(parts.rows["train"])
+        cache, rows = self._open().cache, some_of(self._open().rows["train"])
         if not len(rows):
             return []
-        posed = self.posed_flows(cache, rows)
+        posed = self.posed_flows(cache.arrays, rows)
         flows: dict[str, Any] = {"flow": (cache.arrays["flow"][row] for row in rows)}
         flows |= {} if posed is None else {"posed_flow": posed}
         clip = self.clip * self.size / 128
@@ -235,3 +222,6 @@ class FlowDataModule(FERDataModule):
 
     def _extraction(self) -> Extraction:
         return Extraction(self.size, self.flow, self.crop, self._colour)
+
+    def _trained_steps(self) -> tuple[int, ...]:
+        return self.steps if "frame_to_frame" in self.strategies else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from datamodules.recordings import (
     visible,
 )
 from datamodules.sets.lists.lille import expression_codes, key, read_rows
-from datamodules.store.cache import Cache
 from datamodules.synthetic import write_ckplus
 
 _TREE = """
@@ -155,11 +154,11 @@ class CKPlusDataModule(FrontalCKPlus):
         return batch
 
     def posed_flows(
-        self, cache: Cache, rows: NDArray[np.int64]
+        self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
     ) -> Iterator[NDArray[np.floating[Any]]]:
         """Yield posed flows as the first epoch draws them, for the report of magnitudes."""
         for row in rows:
-            flow = torch.from_numpy(np.array(cache.arrays["flow"][row])[None]).float()
+            flow = torch.from_numpy(np.array(arrays["flow"][row])[None]).float()
             yield self._pose(flow, torch.tensor([int(row)]), epoch=1)[0].numpy()
 
     def compute_registered(self, reader: PairReader, row: int) -> dict[str, NDArray[Any]]:

@@ -132,7 +132,6 @@ class _Rows:
         return Index(
             names=self.names,
             files=self.files,
-            pixels=None,
             expressions=np.array(self.expressions, np.int8),
             subjects=self.subjects,
             action_units=np.stack(self.units) if with_units and self.units else None,

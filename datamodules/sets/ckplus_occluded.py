@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,8 @@ from datamodules.motion.occluded_pairs import OccludedPairReader
 from datamodules.motion.occlusion import REGIONS
 from datamodules.motion.pairs import Extraction, PairReader, Pairs
 from datamodules.motion.posing import draw_share, mirrored
-from datamodules.parts import Parts
 from datamodules.recordings import find_folder, folders
 from datamodules.sets.ckplus import FrontalCKPlus
-from datamodules.store.cache import Cache
 
 _LANDMARKS = ("Landmarks",)
 
@@ -97,7 +96,7 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
             root=root,
         )
 
-    def posed_flows(self, cache: Cache, rows: NDArray[np.int64]) -> None:
+    def posed_flows(self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> None:
         """Return None: these faces are not posed."""
         return
 
@@ -111,7 +110,7 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
                 batch[key] = mirrored(batch[key], chosen)
         return batch
 
-    def open_registered(self, parts: Parts) -> None:
+    def open_registered(self) -> None:
         """Open nothing: a frontal face needs no registration."""
         return
 

@@ -11,7 +11,7 @@ from datamodules.errors import DatasetError
 from datamodules.files import walk
 from datamodules.index import Index
 from datamodules.recordings import IMAGE_SUFFIXES
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 _TREE = """
 any/folder/any name.jpg ...
@@ -19,7 +19,7 @@ any/folder/any name.jpg ...
 _ORIGIN = "wherever you have faces that you may use"
 
 
-class FaceFolderDataModule(OfficialFaceDataModule):
+class FaceFolderDataModule(FaceDataModule):
     """All pictures below a folder, for training without labels.
 
     Args:
@@ -69,7 +69,6 @@ def read_face_folder(root: Path) -> Index:
     return Index(
         names=[file.relative_to(root).as_posix() for file in files],
         files=files,
-        pixels=None,
         expressions=np.full(len(files), -1, np.int8),
         splits=["train"] * len(files),
         notes=[f"{len(files)} pictures, whatever they show"],

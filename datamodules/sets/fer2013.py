@@ -16,7 +16,7 @@ from datamodules.index import Index
 from datamodules.labels import FER2013_CODES
 from datamodules.recordings import IMAGE_SUFFIXES, find_folder, folders, visible
 from datamodules.sets.lists.counts import compare_counts
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 _TREE = """
 fer2013.csv with the columns emotion, pixels, Usage
@@ -39,7 +39,7 @@ _PUBLISHED = {
 _Problems = list[tuple[Path, str]]
 
 
-class FER2013DataModule(OfficialFaceDataModule):
+class FER2013DataModule(FaceDataModule):
     """FER2013: 28,709 faces to train on, 3,589 (PublicTest) to validate, 3,589 to test.
 
     Its files::

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from datamodules.base import FERDataModule
 from datamodules.duplicates import Duplicates, open_duplicates
 from datamodules.errors import DatasetError, UserError
-from datamodules.folds import Assignment
 from datamodules.index import Index
 from datamodules.loaders import Batch, BatchLoader, to_float
-from datamodules.parts import Parts
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.stills.augmentation import Augmentation
 from datamodules.stills.pictures import FaceStream, find_inputs, input_name
 from datamodules.stills.reader import FaceCrop, is_coloured, open_face_cache
+from datamodules.store.cache import Cache
 
 Annotation = Literal["expressions", "action_units"]
 ClassBalance = Literal["none", "loss", "sampler"]
@@ -105,7 +104,7 @@ class FaceDataModule(FERDataModule):
         """Draw the embedded faces where there is no root, build the cache, look for duplicates."""
         super().prepare_data()
         if self._stage() != "predict" and self._open().has_labels():
-            self._open_duplicates(self._open())
+            self._open_duplicates()
 
     def setup(self, stage: str | None = None) -> None:
         """Open the cache and split it.
@@ -136,16 +135,10 @@ class FaceDataModule(FERDataModule):
             )
         return np.where(classes < 0, len(self.class_names), classes)
 
-    def make_parts(self, index: Index, root: Path, assignment: Assignment) -> Parts:
-        """Open the cache of the images, and choose those that are trained on.
-
-        Args:
-            index: The data set.
-            root: Folder from which files are named.
-            assignment: Which of its images train, validate and test.
-        """
+    def open_cache(self, index: Index, root: Path) -> Cache:
+        """Open the cache of the images."""
         self._colour = self._colour and is_coloured(index)
-        cache = open_face_cache(
+        return open_face_cache(
             index,
             root,
             self.cache_dir,
@@ -155,26 +148,22 @@ class FaceDataModule(FERDataModule):
             crop=self.crop,
             on_bad_sample=self.on_bad_sample,
         )
-        return Parts(
-            index,
-            assignment,
-            cache,
-            expressions=self.expressions,
-            unlabelled=self.unlabelled,
-            train_limit=self.train_limit,
-            seed=self.seed,
-        )
 
-    def columns(self, parts: Parts, part: str) -> dict[str, NDArray[Any]]:
+    def rows_to_use(self) -> dict[str, Any]:
+        """Return which images train."""
+        limit = self.train_limit
+        return {"unlabelled": self.unlabelled, "train_limit": limit, "seed": self.seed}
+
+    def columns(self, part: str) -> dict[str, NDArray[Any]]:
         """Return ``votes`` and ``action_units`` where there are any, and ``subsets`` of a test."""
-        index = parts.index
+        index = self._open().index
         columns: dict[str, NDArray[Any]] = {}
         if (votes := index.class_votes(self.expressions)) is not None:
             columns["votes"] = votes
         if index.action_units is not None:
             columns["action_units"] = index.action_units.astype(np.float32)
         if part == "test":
-            alone = ~self._open_duplicates(parts).twins(parts.rows["train"])
+            alone = ~self._open_duplicates().twins(self._open().rows["train"])
             columns["subsets"] = np.stack([*index.subsets.values(), alone], axis=1)
         return columns
 
@@ -230,9 +219,10 @@ class FaceDataModule(FERDataModule):
         """Name a face of the input by its picture, frame and number in that."""
         return input_name(self._inputs, self._input_root(), sample_id)
 
-    def remarks(self, parts: Parts) -> list[str]:
+    def remarks(self) -> list[str]:
         """Say which limit holds, and how many held-out images have a twin in training."""
-        lines = []
+        parts = self._open()
+        lines = [f"the images are cached {'coloured' if self._colour else 'grey'}"]
         labelled = int((parts.assignment.fold_of[parts.rows["train"]] >= 0).sum())
         if labelled < parts.usable_for_training:
             lines.append(
@@ -241,7 +231,7 @@ class FaceDataModule(FERDataModule):
             )
         held_out = {name: rows for name in ("val", "test") if len(rows := parts.rows[name])}
         if held_out:
-            found = self._open_duplicates(parts)
+            found = self._open_duplicates()
             exact = found.twins(parts.rows["train"], near=False)
             near = found.twins(parts.rows["train"]) & ~exact
             told = ", ".join(
@@ -288,10 +278,10 @@ class FaceDataModule(FERDataModule):
             known["subject"] = np.unique(np.array(index.subjects)[rows], return_inverse=True)[1]
         return known
 
-    def _open_duplicates(self, parts: Parts) -> Duplicates:
+    def _open_duplicates(self) -> Duplicates:
         """Look for equal and nearly equal images, once; what was found is kept on disk."""
         if self._duplicates is None:
-            self._duplicates = open_duplicates(parts.cache)
+            self._duplicates = open_duplicates(self._open().cache)
         return self._duplicates
 
     def _input_root(self) -> Path:
