@@ -66,8 +66,8 @@ class Index:
     action_units: NDArray[np.int8] | None = None
     boxes: NDArray[np.int64] | None = None
     subsets: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-    problems: Sequence[tuple[str | Path, str]] = ()
-    notes: Sequence[str] = ()
+    problems: Sequence[tuple[str | Path, str]] = field(default_factory=list)
+    notes: Sequence[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         count = len(self.names)

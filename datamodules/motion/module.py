@@ -183,7 +183,8 @@ class FlowDataModule(FERDataModule):
 
     def row_name(self, row: int) -> str:
         """Name a pair: its sequence, and its frames (from 1) unless they are neutral and apex."""
-        name = super().row_name(int(self._pairs.sequence[row]))
+        names = self._open().index.names
+        name = names[int(self._pairs.sequence[row])]
         if self._pairs.is_neutral_apex[row]:
             return name
         return f"{name}:{self._pairs.first[row] + 1}-{self._pairs.second[row] + 1}"
