@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.base import FERDataModule
 from datamodules.errors import UserError
 from datamodules.index import Index
-from datamodules.loaders import BatchLoader, CacheDataset
+from datamodules.loaders import BatchLoader, CacheDataset, to_float
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import Clip, ClipStream, clip_sample_name, find_clips
 from datamodules.motion.flow import ALGORITHMS
-from datamodules.motion.frontal import choose_faces, face_batches
 from datamodules.motion.pairs import Extraction, PairReader, Pairs, make_pairs
 from datamodules.store.cache import Cache
 
@@ -212,17 +212,59 @@ class FlowDataModule(FERDataModule):
             epoch: The order is a pure function of this and the seed.
             batch_size: Faces a batch.
 
-        Returns:
-            Iterator of faces float32 [B, 3, H, W] in [0, 1] and classes int64 [B], on the CPU.
+        Yields:
+            Faces float32 [B, 3, H, W] in [0, 1] and classes int64 [B], on the CPU.
         """
         parts, names = self._open(), self.class_names
-        rows = parts.samples("train")
+        rows, arrays = parts.samples("train"), parts.cache.arrays
         neutral = names.index("neutral") if "neutral" in names else None
-        chosen = choose_faces(rows, parts.classes[rows], neutral, len(names))
-        return face_batches(parts.cache, *chosen, batch_size=batch_size, seed=(self.seed, epoch))
+        rows, is_apex, classes = choose_faces(rows, parts.classes[rows], neutral, len(names))
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(rows))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            stored = np.where(
+                is_apex[chosen, None, None, None],
+                np.asarray(arrays["apex"])[rows[chosen]],
+                np.asarray(arrays["neutral"])[rows[chosen]],
+            )
+            face = to_float({"face": torch.from_numpy(stored)})["face"]
+            yield face, torch.from_numpy(classes[chosen])
 
     def _extraction(self) -> Extraction:
         return Extraction(self.size, self.flow, self.crop, self._colour)
 
     def _trained_steps(self) -> tuple[int, ...]:
         return self.steps if "frame_to_frame" in self.strategies else ()
+
+
+def choose_faces(
+    rows: NDArray[np.int64], classes: NDArray[np.int64], neutral: int | None, num_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Choose faces from neutral-apex pairs.
+
+    The apex of each pair has the class of its sequence. Where neutral is a class, first frames,
+    spread over the pairs, are added until it is as large as the mean of the other classes: all of
+    them would make it larger than those together.
+
+    Args:
+        rows: int64 [N], numbers of the pairs.
+        classes: int64 [N], their classes.
+        neutral: Index of the class neutral, if there is one.
+        num_classes: Number of classes.
+
+    Returns:
+        Numbers of pairs, whether the face is the apex (else the first frame), and classes.
+    """
+    missing = 0
+    expressive = rows[:0]
+    if neutral is not None:
+        expressive = rows[classes != neutral]
+        missing = len(expressive) // (num_classes - 1) - int((classes == neutral).sum())
+        missing = min(max(missing, 0), len(expressive))
+    spread = np.linspace(0, len(expressive), missing, endpoint=False).astype(np.int64)
+    added = np.full(missing, -1 if neutral is None else neutral, np.int64)
+    return (
+        np.concatenate([rows, expressive[spread]]),
+        np.arange(len(rows) + missing) < len(rows),
+        np.concatenate([classes, added]),
+    )

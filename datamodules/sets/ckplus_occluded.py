@@ -38,9 +38,6 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         mirror: Share of the training samples that are shown mirrored, anew in each epoch.
         **kwargs: See `FrontalCKPlus`.
 
-    Attributes:
-        regions: As given.
-
     Raises:
         UserError: If an argument is out of its range.
 

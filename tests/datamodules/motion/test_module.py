@@ -13,6 +13,7 @@ import torch
 
 from datamodules.errors import BadSamples, DatasetError
 from datamodules.motion.flow import estimate_flow
+from datamodules.motion.module import choose_faces
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from tests.datamodules.runs import Recorder, make, trainer
 from tests.datamodules.trees import picture, snap_tree, write_frames
@@ -236,8 +237,48 @@ def test_frontal_faces_are_of_the_training_fold(snap: Path, cache: Path) -> None
     small = [cv2.resize(picture(p, 1.0), (16, 16), interpolation=cv2.INTER_AREA) for p in (3, 4)]
     for face in faces:
         assert min(np.abs(face[0].numpy() * 255 - s).max() for s in small) < 1e-3
+        assert face.dtype == torch.float32
     again = torch.cat([labels for _, labels in data.frontal_faces(batch_size=4)])
     assert torch.equal(again, labels)
+    later = torch.cat([faces for faces, _ in data.frontal_faces(epoch=1, batch_size=4)])
+    assert not torch.equal(later, faces)
+
+
+def test_frontal_faces_are_apexes_and_neutral_first_frames(
+    snap: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make(snap, cache)
+    data.setup("fit")
+    rows, is_apex = np.array([6, 7, 8, 7]), np.array([True, True, True, False])
+    chosen = (rows, is_apex, np.array([5, 6, 7, 0]))
+    monkeypatch.setattr("datamodules.motion.module.choose_faces", lambda *_: chosen)
+    arrays = data._open().cache.arrays
+    faces, labels = (torch.cat(part) for part in zip(*data.frontal_faces(), strict=True))
+    for face, label in zip(faces, labels.tolist(), strict=True):
+        name, row = {5: ("apex", 6), 6: ("apex", 7), 7: ("apex", 8), 0: ("neutral", 7)}[label]
+        np.testing.assert_allclose(
+            face.numpy() * 255, np.repeat(arrays[name][row], 3, 0), atol=1e-3
+        )
+
+
+def test_neutral_faces_fill_up_to_the_mean_class() -> None:
+    classes = np.array([1, 1, 2, 2, 1, 2, 0, 1])
+    rows = np.arange(10, 18)
+    chosen, is_apex, labels = choose_faces(rows, classes, neutral=0, num_classes=3)
+    # 7 expressive faces in 2 classes: 3 neutral are wanted, 1 is there.
+    assert len(chosen) == 10
+    assert is_apex.tolist() == [True] * 8 + [False] * 2
+    np.testing.assert_array_equal(chosen[:8], rows)
+    np.testing.assert_array_equal(labels, [*classes, 0, 0])
+    assert 16 not in chosen[8:]  # a neutral recording's first frame adds nothing
+
+
+def test_without_the_class_neutral_nothing_is_added() -> None:
+    rows, classes = np.arange(4), np.array([0, 1, 1, 0])
+    chosen, is_apex, labels = choose_faces(rows, classes, neutral=None, num_classes=2)
+    np.testing.assert_array_equal(chosen, rows)
+    np.testing.assert_array_equal(labels, classes)
+    assert is_apex.all()
 
 
 def test_prediction_needs_no_data_set(tmp_path: Path) -> None:
