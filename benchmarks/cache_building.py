@@ -14,10 +14,10 @@ import numpy as np
 from benchmarks.report import Clock, Result, Seconds, cores
 from datamodules.faces import LOOSE_MARGIN, detect_face, loose_box
 from datamodules.faces import crop as cut_out
-from datamodules.images import grey
-from datamodules.motion.catalog import Catalog
+from datamodules.motion.cache import is_coloured
 from datamodules.motion.flow import estimate_flow, resize_flow
-from datamodules.recordings import Recording, Sequence
+from datamodules.motion.pairs import grey, make_pairs
+from datamodules.recordings import Recording
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 
 Crop = Literal["loose", "none"]
@@ -42,14 +42,16 @@ def measure(*, quick: bool = False, root: Path | None = None, crop: Crop = "loos
     if root is None:
         root = SNaP2DFeDataModule(synthetic_subjects=4).write_embedded(Path(".cache/synthetic"))
     index = SNaP2DFeDataModule().read_index(root)
-    catalog = Catalog.make(root, index, "basic7", steps=(1,))
-    some = catalog.sequences[:: max(1, len(catalog.sequences) // (3 if quick else 60))]
+    lengths = [] if index.lengths is None else index.lengths.tolist()
+    pairs, colour = make_pairs(lengths, steps=(1,)), is_coloured(index)
+    some = list(zip(index.recordings or [], lengths, strict=True))
+    some = some[:: max(1, len(some) // (3 if quick else 60))]
     built, alone = [], []
     # In turns, so that what else the machine does meets both.
     for _ in range(1 if quick else 3):
-        alone.append(_one_thread(some, crop, colour=catalog.colour))
+        alone.append(_one_thread(some, crop, colour=colour))
         # One flow a pair and camera.
-        built.append(_per_flow(_build(root, crop), 2 * len(catalog.pairs.sequence)))
+        built.append(_per_flow(_build(root, crop), 2 * len(pairs.sequence)))
     turns = list(zip(built, alone, strict=True))
     return {
         "what": "flows/s of a cache build / (one thread of OpenCV x cores)",
@@ -78,14 +80,16 @@ def _build(root: Path, crop: Crop) -> Seconds:
         return clock.read()
 
 
-def _one_thread(sequences: Iterable[Sequence], crop: Crop, *, colour: bool) -> Seconds:
+def _one_thread(
+    sequences: Iterable[tuple[tuple[Recording, ...], int]], crop: Crop, *, colour: bool
+) -> Seconds:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     clock = Clock()
     flows = sum(
-        _flows(recording, sequence.length, crop, colour)
-        for sequence in sequences
-        for recording in sequence.recordings()
+        _flows(recording, length, crop, colour)
+        for recordings, length in sequences
+        for recording in recordings
     )
     seconds = clock.read()
     cv2.setNumThreads(threads)

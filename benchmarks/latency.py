@@ -77,5 +77,6 @@ def _frames(subjects: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Read neutral and apex frame of each sequence of embedded CK+."""
     data = OccludedCKPlusDataModule(synthetic_subjects=subjects)
     index = data.read_index(data.write_embedded(Path(".cache/synthetic")))
-    readers = [(s.frontal.reader(colour=False), s.length) for s in index.sequences]
-    return [(reader.read(0), reader.read(length - 1)) for reader, length in readers]
+    films = [recording.reader(colour=False) for (recording,) in index.recordings or []]
+    lengths = () if index.lengths is None else index.lengths.tolist()
+    return [(film.read(0), film.read(n - 1)) for film, n in zip(films, lengths, strict=True)]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import Result
-from datamodules.loaders import PairDataset, batch_loader, to_float
+from datamodules.loaders import CacheDataset, batch_loader, to_float
 from datamodules.samplers import TrainSampler
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec
@@ -80,7 +80,7 @@ def read_epoch(path: Path) -> dict[str, float]:
     with watch:
         cache = Cache(path)
         rows = np.arange(len(cache.valid))
-        pairs = PairDataset(cache, rows, {"label": rows})
+        pairs = CacheDataset(cache, rows, {"label": rows})
         sampler = TrainSampler(len(rows), 4)
         for batch in batch_loader(pairs, workers=0, pin_memory=False, batch_sampler=sampler):
             to_float(batch)

@@ -1,74 +1,87 @@
-"""What all data sets share: arguments, loaders, the place of a resumed run, refusal of leaks."""
+"""What all data sets share: arguments, the way from files to batches, the state of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from numpy.typing import NDArray
 
-from datamodules.errors import OnBadSample, UserError
-from datamodules.folds import FoldMode, check_folds
+from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError
+from datamodules.folds import FoldMode, assign, check_folds
+from datamodules.index import Index
 from datamodules.labels import class_names
-from datamodules.leak_guard import next_batch, refuse_leak
-from datamodules.loaders import BatchLoader, CacheDataset, batch_loader
-from datamodules.samplers import ShardSampler
+from datamodules.leak_guard import LeakGuard
+from datamodules.loaders import Batch, BatchLoader, CacheDataset, batch_loader, next_batch, to_float
+from datamodules.parts import Parts
+from datamodules.samplers import ShardSampler, TrainSampler
+from datamodules.store.cache import Cache
 
 
 class FERDataModule(LightningDataModule):
-    """A data set that is split by persons and picked up where a run stopped.
+    """A data set in parts that share nobody, computed once and read from a cache.
 
-    A subclass names its data set and implements `write_embedded`, `held_out`, `prepare_data`,
-    `setup` and the loaders.
+    The way of the data is index, folds, cache, parts, loaders. A subclass names its data set and
+    gives `write_embedded`, `read_index` and what is particular to its kind of samples.
 
     Args:
+        size: Side of what is cached, in pixels.
+        batch_size: Samples a batch, on each device.
         root: Folder of the data set, or one or two levels above it; null draws embedded synthetic
             faces.
-        cache_dir: Folder for caches and for the embedded faces.
-        size: Side of the square images, in pixels.
-        batch_size: Samples a batch, on each device.
+        cache_dir: Folder for what is computed once, and for the embedded faces.
+        expressions: Classes: basic7, basic6, all8 or ck7. Samples of other expressions are left
+            out and counted.
         fold: The fold to test; the one after it validates, the others train.
-        folds: Number of folds.
+        folds: Number of subject-exclusive folds; null takes the official parts or the own protocol
+            of the data set where it has some, else 10, or one a subject where those are fewer.
         fold_mode: How folds are made: stratified, stride or loso.
-        seed: Seed of the folds and of the order of training.
-        expressions: Classes: basic7, basic6, all8 or ck7.
-        num_workers: Processes that read batches.
+        seed: Seed of the folds, of a validation part and of the order of training.
+        num_workers: Processes that read batches. A batch is one read from memory maps, so 0 is
+            mostly enough.
         on_bad_sample: raise one error that names all unusable samples, or skip and count them.
-        input: What to predict on.
+        input: What to predict on: a video, or a folder of pictures or videos.
 
     Attributes:
         class_names: Names of the classes, in the order of their indices.
         source: `synthetic` for embedded faces, else the name of the root.
         manifest_hash: Fingerprint of files and labels; empty before the data were found.
+        content_sketch: Contents of some files, by which selections of one data set are recognised.
         split_sizes: Samples in train, val and test; empty before `setup`.
-        train_subjects: Names of the people trained on; empty before `setup`.
-        test_subjects: Names of the people tested; empty before `setup`.
-        num_folds: Number of folds; 0 before `setup`.
-        folds_hash: Fingerprint of the assignment to folds; empty before `setup`.
+        train_subjects: Names of the people trained on; empty where nobody knows them.
+        test_subjects: Names of the people tested; empty where nobody knows them.
+        num_folds: Number of folds, 1 with official parts; 0 before `setup`.
+        folds_hash: Fingerprint of the assignment to parts or folds; empty before `setup`.
 
     Raises:
         UserError: If an argument is out of its range.
     """
 
     name: str
+    tree: str  # its folders, one entry a line, for who has no root and no embedded faces
+    origin: str  # where it can be had
+    takes: str  # what there may be to predict on, for a message
+    val_share = 0.1  # of official training samples, where no official part validates
 
     def __init__(
         self,
-        *,
-        root: str | None,
-        cache_dir: str,
         size: int,
         batch_size: int,
-        fold: int,
-        folds: int | None,
-        fold_mode: FoldMode,
-        seed: int,
-        expressions: str,
-        num_workers: int,
-        on_bad_sample: OnBadSample,
-        input: str | None,
+        root: str | None = None,
+        cache_dir: str = ".cache",
+        expressions: str = "basic7",
+        fold: int = 0,
+        folds: int | None = None,
+        fold_mode: FoldMode = "stratified",
+        seed: int = 0,
+        num_workers: int = 0,
+        on_bad_sample: OnBadSample = "raise",
+        input: str | None = None,
     ) -> None:
         super().__init__()
         for argument, count in (("size", size), ("batch_size", batch_size)):
@@ -91,14 +104,20 @@ class FERDataModule(LightningDataModule):
         self.class_names = class_names(expressions)
         self.source = "synthetic" if self.root is None else self.root.resolve().name
         self.manifest_hash = ""
+        self.content_sketch: list[str] = []
         self.split_sizes: dict[str, int] = {}
         self.train_subjects: list[str] = []
         self.test_subjects: list[str] = []
         self.num_folds = 0
         self.folds_hash = ""
         self._colour = True
+        self._parts: Parts | None = None
+        self._guard: LeakGuard | None = None
         self._position = (0, 0)
+        self._predicts = False
         self._said = False
+
+    # ---- what a subclass gives
 
     def write_embedded(self, folder: Path) -> Path:
         """Draw the embedded faces in the layout of the data set, once.
@@ -108,25 +127,146 @@ class FERDataModule(LightningDataModule):
 
         Returns:
             The root of the tree.
+
+        Raises:
+            DatasetError: If the data set has no embedded faces, so that it needs a root.
+        """
+        indented = "\n".join(f"  {line}" for line in self.tree.strip("\n").splitlines())
+        raise DatasetError(
+            f"{self.name} has no embedded faces: give its folder as --data.root. Expected there:\n"
+            f"{indented}\n{self.name} comes from {self.origin}."
+        )
+
+    def read_index(self, root: Path) -> Index:
+        """Find the samples below a root.
+
+        Args:
+            root: Folder of the data set, or some levels above it.
+
+        Returns:
+            What was found.
+
+        Raises:
+            DatasetError: If the data set is not there.
         """
         raise NotImplementedError
 
-    def held_out(self) -> Mapping[str, Sequence[str]]:
-        """Name the people in val and in test."""
+    def strata(self, index: Index) -> NDArray[np.int64]:
+        """Return what is dealt out to the parts class by class, -1 for what is in none of them."""
+        return index.classes(self.expressions)
+
+    def open_cache(self, index: Index, root: Path) -> Cache:
+        """Open the cache of an index, whose first rows show its samples; see `Parts`."""
         raise NotImplementedError
 
+    def rows_to_use(self) -> dict[str, Any]:
+        """Return further arguments of `Parts`, once the cache is open."""
+        return {}
+
+    def columns(self, part: str) -> dict[str, NDArray[Any]]:
+        """Return what batches of a part hold besides the arrays of the cache and ``label``."""
+        raise NotImplementedError
+
+    def remarks(self) -> list[str]:
+        """Return lines for the report that are particular to this kind of samples."""
+        raise NotImplementedError
+
+    def row_name(self, row: int) -> str:
+        """Name a row of the cache."""
+        return self._open().index.names[row]
+
+    def open_input(self, path: Path) -> list[str]:
+        """Find what to predict on, and name its files or recordings."""
+        raise NotImplementedError
+
+    def input_name(self, sample_id: int) -> str:
+        """Name a sample of the input."""
+        raise NotImplementedError
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Batches of the input, streamed."""
+        raise NotImplementedError
+
+    # ---- from files to batches
+
+    def prepare_data(self) -> None:
+        """Draw the embedded faces where there is no root, and build what is kept on disk."""
+        if self._stage() != "predict":
+            self._open_guard()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the cache and split it.
+
+        Args:
+            stage: fit, validate, test or predict; all but the last where None.
+
+        Raises:
+            DatasetError: If the data set or the input is missing or damaged, or a part that the
+                stage needs is empty.
+        """
+        self._predicts = stage == "predict"
+        if self._predicts:
+            self._setup_input()
+            return
+        parts = self._open()
+        parts.check(stage)
+        self.split_sizes = {name: len(rows) for name, rows in parts.rows.items()}
+        self.train_subjects = parts.subjects["train"]
+        self.test_subjects = parts.subjects["test"]
+        self.num_folds = parts.assignment.num_folds
+        self.folds_hash = parts.folds_hash
+        self.content_sketch = self._open_guard().sketch()
+        if self._rank()[0] == 0 and not self._said:
+            self._said = True
+            rank_zero_info(parts.describe(f"{self.name}, source {self.source}", self.remarks()))
+
+    def train_dataloader(self) -> BatchLoader:
+        """Batches of the training part, from where a resumed run stopped."""
+        samples = self.dataset("train")
+        return self._loader(samples, batch_sampler=self.train_sampler(len(samples)))
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """Samples of the validation part, each once."""
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> BatchLoader:
+        """Samples of the test part, each once."""
+        return self._evaluation_loader("test")
+
+    def dataset(self, part: str) -> CacheDataset:
+        """Make the data set of a part, train, val or test."""
+        return self._open().dataset(part, self.columns(part))
+
+    def train_sampler(self, length: int) -> TrainSampler:
+        """Make the sampler of so many training samples."""
+        return TrainSampler(length, self.batch_size, **self._placed())
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Turn stored types into float32, on the device."""
+        return to_float(batch)
+
+    def sample_name(self, sample_id: int) -> str:
+        """Name a sample, of the data set or of the input."""
+        if self._predicts:
+            return self.input_name(sample_id)
+        return self.row_name(sample_id)
+
+    # ---- the state of a run
+
     def state_dict(self) -> dict[str, Any]:
-        """Return who was trained on, and how far training has come.
+        """Return who and what was trained on, and how far training has come.
 
         Returns:
-            Plain types: `train_subjects`, `manifest_hash`, `source`, `colour` (whether faces were
-            coloured), and `epoch` and `batch`, the place of the batch that comes next.
+            Tensors and plain values: `trained_on` (see `leak_guard`), `manifest_hash`, `source`,
+            `class_names`, `colour` (whether faces were coloured), and `epoch` and `batch`, the
+            place of the batch that comes next.
         """
         epoch, batch = next_batch(self.trainer)
         return {
-            "train_subjects": list(self.train_subjects),
+            "trained_on": [] if self._guard is None else self._guard.trained_on(),
             "manifest_hash": self.manifest_hash,
             "source": self.source,
+            "class_names": list(self.class_names),
             "colour": self._colour,
             "epoch": epoch,
             "batch": batch,
@@ -139,7 +279,7 @@ class FERDataModule(LightningDataModule):
             state_dict: As `state_dict` made it.
 
         Raises:
-            DatasetError: If the checkpoint was trained on people who are held out here.
+            DatasetError: If the checkpoint was trained on people or samples held out here.
         """
         stage = self._stage()
         if stage == "predict":
@@ -152,12 +292,71 @@ class FERDataModule(LightningDataModule):
                     f"The data have changed since the checkpoint was written (it saw "
                     f"{state_dict['source']}, this is {self.source}); training goes on with these."
                 )
-        people = self.held_out()
-        refuse_leak(state_dict, self.source, {part: people[part] for part in self._tested_parts()})
+        self.refuse_leak({"": state_dict})
 
-    def _tested_parts(self) -> tuple[str, ...]:
-        """Name the parts that this stage holds out."""
-        return {"validate": ("val",), "test": ("test",)}.get(self._stage() or "", ("val", "test"))
+    def refuse_leak(self, checkpoint: Mapping[str, Any], what: str = "The checkpoint") -> None:
+        """Refuse a checkpoint that was trained on whom this stage holds out.
+
+        What was trained from it is remembered in the checkpoints of this run.
+
+        Args:
+            checkpoint: Its whole content; data modules of any class may have written it.
+            what: What it is, as the beginning of a sentence, e.g. `--model.pretrained a.ckpt`.
+
+        Raises:
+            DatasetError: If it was trained on people or samples held out here.
+        """
+        stage = self._stage()
+        if stage == "predict":
+            return
+        tested = {"validate": ("val",), "test": ("test",)}.get(stage or "", ("val", "test"))
+        self._open_guard().refuse(checkpoint, tested, what)
+
+    # ---- private
+
+    def _open(self) -> Parts:
+        """Read the index, split it and open the cache, once."""
+        if self._parts is None:
+            root = self.root or self.write_embedded(self.cache_dir / "synthetic")
+            index = self.read_index(root)
+            if len(index) == 0:
+                if index.problems:
+                    raise BadSamples(index.problems)
+                kind = "image" if index.recordings is None else "labelled sequence"
+                raise DatasetError(f"{self.name} at {root} has no {kind}.")
+            # Parts first: a wrong fold should not cost the minutes that a cache takes.
+            assignment = assign(
+                index,
+                self.strata(index),
+                fold=self.fold,
+                folds=self.folds,
+                fold_mode=self.fold_mode,
+                seed=self.seed,
+                val_share=self.val_share,
+            )
+            cache = self.open_cache(index, root)
+            self._parts = Parts(
+                index, assignment, cache, expressions=self.expressions, **self.rows_to_use()
+            )
+            self.manifest_hash = index.manifest_hash()
+            if index.is_synthetic(root):
+                self.source = "synthetic"
+        return self._parts
+
+    def _open_guard(self) -> LeakGuard:
+        if self._guard is None:
+            parts = self._open()  # knows the source afterwards
+            self._guard = LeakGuard(parts, self.source)
+        return self._guard
+
+    def _setup_input(self) -> None:
+        """Find what to predict on."""
+        if self.input is None:
+            raise UserError(f"Prediction needs data.input: {self.takes}.")
+        names = self.open_input(self.input)
+        self.source = self.input.resolve().name
+        self.manifest_hash = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        rank_zero_info(f"{self.source}: {len(names)} recordings or pictures to predict on")
 
     def _stage(self) -> str | None:
         """What the trainer is at: fit, validate, test, predict, or None without a trainer."""
@@ -175,7 +374,8 @@ class FERDataModule(LightningDataModule):
         rank, world = self._rank()
         return {"seed": self.seed, "rank": rank, "world": world, "epoch": epoch, "start": start}
 
-    def _evaluation_loader(self, samples: CacheDataset) -> BatchLoader:
+    def _evaluation_loader(self, part: str) -> BatchLoader:
+        samples = self.dataset(part)
         rank, world = self._rank()
         sampler = ShardSampler(len(samples), rank=rank, world=world)
         return self._loader(samples, sampler=sampler, batch_size=self.batch_size)
@@ -183,9 +383,3 @@ class FERDataModule(LightningDataModule):
     def _loader(self, samples: CacheDataset, **sampling: Any) -> BatchLoader:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return batch_loader(samples, workers=self.num_workers, pin_memory=on_gpu, **sampling)
-
-    def _speaks(self) -> bool:
-        """Tell, once, that this process is the one to report what the data are."""
-        speaks = self._rank()[0] == 0 and not self._said
-        self._said = self._said or speaks
-        return speaks

@@ -19,7 +19,6 @@ from scipy.sparse.csgraph import connected_components
 from datamodules.images import grey
 from datamodules.store.cache import Cache
 from datamodules.store.fingerprint import code_digest
-from datamodules.store.replacing import replacing
 from datamodules.store.threads import cores, for_each
 
 HASH_DISTANCE = 6
@@ -145,20 +144,13 @@ def open_duplicates(cache: Cache) -> Duplicates:
     Returns:
         The groups.
     """
-    images = cache.arrays["image"]
-    # Not into the cache: a file that appears there would have its checksums compared again.
-    folder = cache.path.with_name(f"{cache.path.name}.report")
-    file = folder / f"duplicates_{code_digest(sys.modules[__name__])[:12]}.npy"
-    try:
-        exact, near = np.load(file)
-        if len(exact) == len(images):
-            return Duplicates(exact, near)
-    except (OSError, ValueError, EOFError):
-        pass  # not there, or damaged: look again
-    found = find_duplicates(images, cache.valid)
-    with replacing(file) as aside:
-        np.save(aside, np.stack([found.exact, found.near]))
-    return found
+
+    def find() -> NDArray[np.int64]:
+        found = find_duplicates(cache.arrays["image"], cache.valid)
+        return np.stack([found.exact, found.near])
+
+    name = f"duplicates_{code_digest(sys.modules[__name__])[:12]}.npy"
+    return Duplicates(*cache.kept(name, find))
 
 
 def _near_pairs(

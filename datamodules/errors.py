@@ -49,9 +49,9 @@ class BadSamples(DatasetError):  # noqa: N818
         bad: (path, reason) of each; repetitions (one frame serves many samples) are said once.
     """
 
-    def __init__(self, bad: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, bad: Sequence[tuple[str | Path, str]]) -> None:
         super().__init__(list(bad))
-        self.bad = list(dict.fromkeys(bad))
+        self.bad = list(dict.fromkeys((str(path), reason) for path, reason in bad))
 
     def __str__(self) -> str:
         lines = [f"  {path}: {reason}" for path, reason in self.bad[:_LISTED]]

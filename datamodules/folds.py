@@ -1,28 +1,29 @@
-"""Folds in which no person is on two sides, and the protocol files that keep them.
+"""Folds and parts in which no person is on two sides.
 
-Test is fold k, validation is fold k + 1, and the rest trains.
+Official parts of a data set are kept. Otherwise test is fold k, validation is fold k + 1, and the
+rest trains.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from datamodules.errors import DatasetError, UserError
+from datamodules.index import PARTS, Index, in_natural_order
+from datamodules.protocols import Protocol
 
 FoldMode = Literal["stratified", "stride", "loso"]
 
 Indices = NDArray[np.int64]
+
+_MOST_FOLDS = 10  # unless more are asked for
 
 
 class Split(NamedTuple):
@@ -34,28 +35,104 @@ class Split(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """The fold in which each sequence is tested.
+class Assignment:
+    """Which samples of a data set train, validate and test.
 
     Attributes:
-        subjects: Person of each sequence.
-        sequences: Name of each sequence, unique to its subject.
-        labels: Label of each sequence, as its data set writes it.
-        fold_of: int64 [N], fold of each sequence from 0.
+        parts: int64 rows of the labelled samples of each part; parts may be empty.
+        unlabelled: int64 rows of samples without a label that may be trained on: official training
+            samples, or all where there are no official parts, but of nobody who is held out.
+        fold_of: int64 [N], the fold that tests each sample, -1 for those in no part; with official
+            parts 0 for train, 1 for val and 2 for test.
+        num_folds: Number of folds; 1 with official parts.
+        notes: How the data were split, for the log.
     """
 
-    subjects: tuple[str, ...]
-    sequences: tuple[str, ...]
-    labels: tuple[str, ...]
+    parts: Split
+    unlabelled: Indices
     fold_of: Indices
+    num_folds: int
+    notes: tuple[str, ...]
+
+    def protocol(self, index: Index, labels: Sequence[str]) -> Protocol:
+        """Write the assignment down in the form of the protocol files.
+
+        Args:
+            index: The data set.
+            labels: Label of each sample.
+        """
+        used = np.flatnonzero(self.fold_of >= 0).tolist()
+        people = index.subjects or [""] * len(index)
+        return Protocol(
+            subjects=tuple(people[i] for i in used),
+            sequences=tuple(index.names[i].removeprefix(f"{people[i]}/") for i in used),
+            labels=tuple(labels[i] for i in used),
+            fold_of=self.fold_of[used],
+        )
 
 
-def _natural(subject: str | int) -> tuple[tuple[int, str], ...]:
-    """Sort key by which S9 comes before S10."""
-    return tuple(
-        (int(part), "") if part.isdigit() else (-1, part)
-        for part in re.findall(r"\d+|\D+", str(subject))
-    )
+def assign(
+    index: Index,
+    classes: Indices,
+    *,
+    fold: int,
+    folds: int | None,
+    fold_mode: FoldMode,
+    seed: int,
+    val_share: float = 0.1,
+) -> Assignment:
+    """Assign the samples of a data set to its parts.
+
+    Args:
+        index: The data set.
+        classes: int64 [N], class of each sample, -1 for what is in no part.
+        fold: The fold to test, where there are folds.
+        folds: Number of folds; None takes the official parts or the own protocol of the data set
+            where it has some, else 10, or one a person where those are fewer.
+        fold_mode: How folds are made, see `subject_folds`; without people samples are dealt out
+            class by class.
+        seed: Seed of folds and validation part.
+        val_share: Part of the training samples that validates where no official part does.
+
+    Returns:
+        The parts; nobody is in two of them.
+
+    Raises:
+        DatasetError: If a person is in two official parts or in two folds of the protocol.
+        UserError: If there are too few people, or no such fold.
+    """
+    used = np.flatnonzero(classes >= 0)
+    fold_of = np.full(len(classes), -1, np.int64)
+    notes: list[str] = []
+    num_folds = 1
+    if index.splits is not None and folds is None:
+        if fold != 0:
+            raise UserError(
+                f"data.fold is {fold}, but this data set has official parts; give data.folds to "
+                "make folds of it, or leave data.fold at 0."
+            )
+        number = {part: i for i, part in enumerate(PARTS)}
+        fold_of[used] = np.array([number[part] for part in index.splits], np.int64)[used]
+        if len(used) and not (fold_of == 1).any():
+            notes.append(_cut_validation(index, classes, fold_of, val_share, seed))
+        parts = Split(*(np.flatnonzero(fold_of == i) for i in range(3)))
+    elif len(used) == 0:
+        parts = Split(used, used, used)
+    else:
+        if index.folds is not None and folds is None:
+            fold_of[used] = index.folds[used]
+            used = np.flatnonzero(fold_of >= 0)
+        else:
+            fold_of[used] = _make_folds(index, classes, used, folds, fold_mode, seed)
+        num_folds = int(fold_of.max()) + 1
+        parts = Split(*(used[part] for part in split(fold_of[used], fold)))
+        if index.splits is not None:
+            notes.append(f"the official parts are not used: {num_folds} folds were asked for")
+        if index.subjects is None:
+            notes.append("nobody knows who the people are: the folds may share them")
+    if index.subjects is not None:
+        assert_disjoint(index.subjects, parts)
+    return Assignment(parts, _unlabelled(index, classes, parts), fold_of, num_folds, tuple(notes))
 
 
 def check_folds(fold: int, folds: int | None) -> None:
@@ -106,7 +183,7 @@ def subject_folds(
     Reference:
         scikit-learn's StratifiedGroupKFold. Emotion-FAN, CK+_10-fold_sample_IDascendorder_step10.
     """
-    people = sorted(set(subjects), key=_natural)
+    people = in_natural_order(map(str, subjects))
     if mode == "loso":
         folds = len(people)
     if len(people) < 3:
@@ -121,23 +198,24 @@ def subject_folds(
             f"{len(people)}, or to null to have it chosen."
         )
     rank = {person: number for number, person in enumerate(people)}
-    person_of = np.array([rank[subject] for subject in subjects], np.int64)
+    person_of = np.array([rank[str(subject)] for subject in subjects], np.int64)
     if mode != "stratified":
         return person_of % folds
     return _stratified(person_of, np.asarray(labels), folds, seed)
 
 
-def _stratified(person_of: Indices, labels: NDArray[np.int64], folds: int, seed: int) -> Indices:
+def _stratified(people: NDArray[Any], labels: Indices, folds: int, seed: int) -> Indices:
+    """Deal people out to folds that have about the classes of the whole."""
     # scikit-learn refuses classes that are all smaller than the number of folds; there is nothing
     # to stratify then, and one class for all still balances the sizes.
     if np.bincount(labels).max() < folds:
         labels = np.zeros_like(labels)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    fold_of = np.empty(len(person_of), np.int64)
+    fold_of = np.empty(len(people), np.int64)
     with warnings.catch_warnings():
         # A class with fewer samples than folds is missing from some; no rule can change that.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        for fold, (_, test) in enumerate(splitter.split(person_of, labels, person_of)):
+        for fold, (_, test) in enumerate(splitter.split(people, labels, people)):
             fold_of[test] = fold
     return fold_of
 
@@ -182,97 +260,89 @@ def assert_disjoint(subjects: Sequence[str | int], parts: Split) -> None:
         for name, part in zip(Split._fields, parts, strict=True)
     }
     for one, other in (("train", "test"), ("train", "val"), ("val", "test")):
-        if shared := sorted(people[one] & people[other], key=_natural):
+        if shared := in_natural_order(people[one] & people[other]):
             raise DatasetError(
                 f"Subjects {', '.join(shared)} are both in {one} and in {other}; "
                 "a protocol must keep all sequences of a person in one fold."
             )
 
 
-def read_protocol(path: Path) -> Protocol:
-    """Read a protocol file.
+def stratified_order(classes: Indices, seed: int) -> Indices:
+    """Order samples such that each beginning has about the classes of the whole.
 
-    A line reads `sub_id;seq_id;label;Fold 1;...;Fold N`, where 0 means that the sequence trains
-    in that fold and anything else that it is tested. A header, a `;` at the end of each line, a
-    byte order mark and a missing last newline are all accepted, and zeros that a spreadsheet has
-    stripped from a sequence's number are put back.
+    A beginning that is at least as long as there are classes has a sample of each, and the last
+    samples leave one of each.
 
     Args:
-        path: The CSV file.
+        classes: int64 [N].
+        seed: Seed of the order within a class.
 
     Returns:
-        The protocol.
-
-    Raises:
-        DatasetError: If the file cannot be read, or does not test each sequence exactly once.
+        int64 [N], a permutation; a pure function of classes and seed.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"The protocol {path} cannot be read: {error}.") from error
-    keys: dict[tuple[str, str], tuple[str, int]] = {}
-    width = 0
-    for number, line in enumerate(lines, start=1):
-        cells = [cell.strip() for cell in line.strip().removesuffix(";").split(";")]
-        if cells == [""] or cells[0].lower() in ("subject", "sub_id"):
-            continue
-        where = f"Line {number} of {path}"
-        width = width or len(cells)
-        if len(cells) != width or width < 4:
-            raise DatasetError(
-                f"{where} has {len(cells)} cells; expected a subject, a sequence, a label and a "
-                "cell for each fold, the same number on all lines."
-            )
-        subject, sequence, label, *marks = cells
-        tested = [fold for fold, mark in enumerate(marks) if mark != "0"]
-        if len(tested) != 1:
-            raise DatasetError(
-                f"{where} tests its sequence in {len(tested)} folds; expected exactly one cell "
-                "that is not 0."
-            )
-        key = (subject, sequence.zfill(3))
-        if key in keys:
-            raise DatasetError(f"{where} repeats the sequence {'/'.join(key)}.")
-        keys[key] = (label, tested[0])
-    if not keys:
-        raise DatasetError(f"The protocol {path} has no sequences.")
-    return Protocol(
-        subjects=tuple(subject for subject, _ in keys),
-        sequences=tuple(sequence for _, sequence in keys),
-        labels=tuple(label for label, _ in keys.values()),
-        fold_of=np.array([fold for _, fold in keys.values()], np.int64),
+    by_class = _by_class(classes, seed)
+    _, starts, counts = np.unique(classes[by_class], return_index=True, return_counts=True)
+    place = np.arange(len(classes)) - np.repeat(starts, counts)
+    return by_class[np.argsort(place / np.repeat(counts, counts), kind="stable")]
+
+
+def _by_class(classes: Indices, seed: int) -> Indices:
+    """Order samples by their classes, and by chance within a class."""
+    shuffled = np.random.default_rng(seed).permutation(len(classes))
+    return np.asarray(shuffled[np.argsort(classes[shuffled], kind="stable")])
+
+
+def _cut_validation(
+    index: Index, classes: Indices, fold_of: Indices, val_share: float, seed: int
+) -> str:
+    """Move part of the training samples to validation, whole persons where they are known."""
+    training = np.flatnonzero(fold_of == 0)
+    if index.subjects is None:
+        order = training[stratified_order(classes[training], seed)]
+        count = round(val_share * len(training))
+        fold_of[order[len(order) - count :]] = 1
+        return (
+            f"no official validation part: {count} training {index.kind}s validate, class by class"
+        )
+    people = np.array(index.subjects)[training]
+    known, groups = len(np.unique(people)), max(2, round(1 / val_share))
+    if known < groups:
+        raise UserError(
+            f"data.val_share {val_share:g} takes one in {groups} people of the training part, "
+            f"which has only {known}; use a larger data.val_share."
+        )
+    chosen = training[_stratified(people, classes[training], groups, seed) == 0]
+    fold_of[chosen] = 1
+    return (
+        f"no official validation part: {len(chosen)} training {index.kind}s of "
+        f"{len(index.people_in(chosen))} people validate"
     )
 
 
-def write_protocol(path: Path, protocol: Protocol) -> None:
-    """Write a protocol file that `read_protocol` and the published code read.
+def _make_folds(
+    index: Index, classes: Indices, used: Indices, folds: int | None, mode: FoldMode, seed: int
+) -> Indices:
+    """Assign the labelled samples to folds."""
+    if index.subjects is not None:
+        people = [index.subjects[i] for i in used]
+        wanted = folds or min(_MOST_FOLDS, len(set(people)))
+        return subject_folds(people, classes[used].tolist(), wanted, mode, seed)
+    wanted = folds or _MOST_FOLDS
+    if mode != "stratified" or not 3 <= wanted <= len(used):
+        raise UserError(
+            f"Without known people, {len(used)} {index.kind}s make 3 to {len(used)} folds of "
+            f"data.fold_mode stratified, but got {wanted} folds of mode {mode}."
+        )
+    result = np.empty(len(used), np.int64)
+    result[_by_class(classes[used], seed)] = np.arange(len(used)) % wanted
+    return result
 
-    Args:
-        path: The CSV file; it is replaced as a whole or not at all.
-        protocol: The protocol.
-    """
-    folds = int(protocol.fold_of.max()) + 1
-    header = ["sub_id", "seq_id", "label", *(f"Fold {fold + 1}" for fold in range(folds))]
-    lines = [";".join(header)]
-    columns = (protocol.subjects, protocol.sequences, protocol.labels, protocol.fold_of.tolist())
-    for subject, sequence, label, tested in zip(*columns, strict=True):
-        marks = ("1" if fold == tested else "0" for fold in range(folds))
-        lines.append(";".join([subject, sequence, label, *marks]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    temporary.replace(path)
 
-
-def folds_hash(protocol: Protocol) -> str:
-    """Fingerprint the assignment of sequences to folds, whatever their order.
-
-    Args:
-        protocol: The protocol.
-
-    Returns:
-        SHA-256 in hexadecimal.
-    """
-    columns = (protocol.subjects, protocol.sequences, protocol.labels, protocol.fold_of.tolist())
-    rows = sorted(";".join(map(str, row)) for row in zip(*columns, strict=True))
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+def _unlabelled(index: Index, classes: Indices, parts: Split) -> Indices:
+    free = classes < 0
+    if index.splits is not None:
+        free &= np.array(index.splits) == "train"
+    if index.subjects is not None:
+        held_out = np.concatenate([parts.val, parts.test])
+        free &= ~np.isin(index.person_of, index.person_of[held_out])
+    return np.flatnonzero(free)

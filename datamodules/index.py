@@ -1,32 +1,44 @@
-"""What a reader finds in a data set of still images: one row an image, column by column."""
+"""What a reader finds in a data set: one row a sample, column by column."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.labels import ACTION_UNITS, Expression, class_index
-from datamodules.store.marker import MARKER
+from datamodules.files import natural_key
+from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
+from datamodules.recordings import Recording
+from datamodules.store.marker import is_synthetic
 
 PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Index:
-    """The images of a data set; every column has a value for each of the N images.
+    """The samples of a data set; every column has a value for each of the N samples.
+
+    A sample is a still image, in a file or as pixels, or a sequence of frames from the neutral
+    face to the apex of an expression, in one recording or in several synchronous ones.
 
     Args:
-        names: Unique names, as people see them, e.g. ``train_00001``.
-        files: Image files; None where `pixels` holds the images.
+        names: Unique names, as people see them, e.g. ``train_00001`` or ``S005/001``.
+        expressions: int8 [N], canonical expressions, -1 for a sample without one.
+        files: Image files.
         pixels: uint8 [N, H, W] grey images of a data set that has no image files (FER2013's CSV).
-        expressions: int8 [N], canonical expressions, -1 for an image without one.
-        splits: Official part of each image: train, val or test; None where folds decide.
-        subjects: Person of each image; None where nobody knows.
+        recordings: The recordings of each sequence: the one that sees the face from the front, and
+            where there is one the one that sees the head move.
+        lengths: int64 [N], frames of each sequence up to the apex, that one included.
+        subjects: Person of each sample; None where nobody knows.
+        splits: Official part of each sample: train, val or test; None where folds decide.
+        folds: int64 [N], the fold in which the data set's own protocol tests a sample, -1 for
+            those that the protocol leaves out; None where there is no protocol.
         votes: float32 [N, 8], share of the votes for each expression in canonical order; rows sum
             to 1, or to 0 where nobody voted.
         action_units: int8 [N, 14], 1 where an Action Unit is present, in the order of
@@ -43,29 +55,37 @@ class Index:
     """
 
     names: list[str]
-    files: list[Path] | None
-    pixels: NDArray[np.uint8] | None
     expressions: NDArray[np.int8]
-    splits: list[str] | None = None
+    files: list[Path] | None = None
+    pixels: NDArray[np.uint8] | None = None
+    recordings: list[tuple[Recording, ...]] | None = None
+    lengths: NDArray[np.int64] | None = None
     subjects: list[str] | None = None
+    splits: list[str] | None = None
+    folds: NDArray[np.int64] | None = None
     votes: NDArray[np.float32] | None = None
     action_units: NDArray[np.int8] | None = None
     boxes: NDArray[np.int64] | None = None
     subsets: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-    problems: list[tuple[Path, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    problems: Sequence[tuple[str | Path, str]] = field(default_factory=list)
+    notes: Sequence[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         count = len(self.names)
-        if (self.files is None) == (self.pixels is None):
-            raise ValueError("An index needs files or pixels, and exactly one of both.")
+        if sum(c is not None for c in (self.files, self.pixels, self.recordings)) != 1:
+            raise ValueError("An index needs files, pixels or recordings, and exactly one of them.")
+        if (self.recordings is None) != (self.lengths is None):
+            raise ValueError("Recordings and their lengths belong together.")
         picture = () if self.pixels is None else self.pixels.shape[1:]
         columns: dict[str, tuple[Any, tuple[int, ...]]] = {  # and the shape of each value
+            "expressions": (self.expressions, ()),
             "files": (self.files, ()),
             "pixels": (self.pixels, picture),
-            "expressions": (self.expressions, ()),
-            "splits": (self.splits, ()),
+            "recordings": (self.recordings, ()),
+            "lengths": (self.lengths, ()),
             "subjects": (self.subjects, ()),
+            "splits": (self.splits, ()),
+            "folds": (self.folds, ()),
             "votes": (self.votes, (len(Expression),)),
             "action_units": (self.action_units, (len(ACTION_UNITS),)),
             "boxes": (self.boxes, (4,)),
@@ -85,6 +105,11 @@ class Index:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def kind(self) -> str:
+        """What a sample is, for a message: image or sequence."""
+        return "image" if self.recordings is None else "sequence"
+
     def classes(self, expressions: str) -> NDArray[np.int64]:
         """Map expressions to class indices.
 
@@ -92,36 +117,88 @@ class Index:
             expressions: Name of the set of classes.
 
         Returns:
-            int64 [N], -1 for images without an expression of the set.
+            int64 [N], -1 for samples without an expression of the set.
         """
         indices = [class_index(expression, expressions) for expression in Expression]
         table = np.array([*(-1 if i is None else i for i in indices), -1], np.int64)
         return table[self.expressions]  # -1 picks the last entry
 
+    def class_votes(self, expressions: str) -> NDArray[np.float32] | None:
+        """Share the votes out over the classes of a set.
+
+        Args:
+            expressions: Name of the set of classes.
+
+        Returns:
+            float32 [N, K]; rows sum to 1, or to 0 for samples without a label. Where nobody voted
+            for a class of the set, the label alone counts. None for data without votes.
+        """
+        if self.votes is None:
+            return None
+        classes = self.classes(expressions)
+        chosen = self.votes[:, list(CLASS_SETS[expressions])].astype(np.float32)
+        chosen[classes < 0] = 0
+        total = chosen.sum(axis=1)
+        lost = np.flatnonzero((classes >= 0) & (total == 0))
+        chosen[lost, classes[lost]] = 1
+        total[lost] = 1
+        return np.asarray(chosen / np.maximum(total, np.finfo(np.float32).tiny)[:, None])
+
+    @cached_property
+    def people(self) -> tuple[str, ...]:
+        """Names of all people in natural order; nobody where they are not known."""
+        return tuple(in_natural_order(self.subjects or ()))
+
+    @cached_property
+    def person_of(self) -> NDArray[np.int64]:
+        """The person of each sample: int64 [N], positions in `people`; -1 where nobody knows."""
+        number = {person: i for i, person in enumerate(self.people)}
+        if self.subjects is None:
+            return np.full(len(self), -1, np.int64)
+        return np.array([number[subject] for subject in self.subjects], np.int64)
+
+    def people_in(self, rows: NDArray[np.int64]) -> list[str]:
+        """Name the people of some samples in natural order; nobody where they are not known."""
+        return [self.people[i] for i in np.unique(self.person_of[rows]) if i >= 0]
+
+    def files_of(self, row: int) -> list[Path]:
+        """List the files of a sample, none where it is pixels."""
+        if self.recordings is not None:
+            return [file for recording in self.recordings[row] for file in recording.files()]
+        return [] if self.files is None else [self.files[row]]
+
+    def all_files(self) -> Iterator[Path]:
+        """List the files of all samples."""
+        return (file for row in range(len(self)) for file in self.files_of(row))
+
     def manifest_hash(self) -> str:
-        """Fingerprint the data: names of all images, their sizes or pixels, and labels; SHA-256."""
+        """Fingerprint the data: names and labels of all samples, their files and sizes; SHA-256."""
         digest = hashlib.sha256(self.expressions.tobytes())
         for column in (self.pixels, self.votes, self.action_units):
             digest.update(b"\0" if column is None else np.ascontiguousarray(column).data)
-        for number, name in enumerate(self.names):
-            size = -1 if self.files is None else _size(self.files[number])
-            digest.update(f"{name}\0{size}\0".encode())
+        for row, name in enumerate(self.names):
+            digest.update(f"{name}\0".encode())
+            for file in self.files_of(row):
+                digest.update(f"{file.name}\0{_size(file)}\0".encode())
         return digest.hexdigest()
 
     def names_hash(self) -> str:
-        """Fingerprint which row is which image, whatever its label; SHA-256."""
+        """Fingerprint which row is which sample, whatever its label; SHA-256."""
         return hashlib.sha256("\0".join(self.names).encode()).hexdigest()
 
     def is_synthetic(self, root: Path) -> bool:
-        """Tell whether the images lie in a tree that was drawn by this project.
+        """Tell whether the samples lie in a tree that was drawn by this project.
 
         Args:
             root: Folder of the data set.
         """
-        folders = [root, *root.parents]
-        if self.files:
-            folders += self.files[0].parents
-        return any((folder / MARKER).exists() for folder in folders)
+        first = next(self.all_files(), root)
+        return is_synthetic(root) or is_synthetic(first.parent)
+
+
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names, each once, such that S9 comes before S10."""
+    return sorted(set(names), key=lambda name: (natural_key(name), name))
 
 
 def _size(path: Path) -> int:

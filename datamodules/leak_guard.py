@@ -1,99 +1,169 @@
-"""What a checkpoint says about the data: how far training came, and who was trained on."""
+"""Whom a checkpoint was trained on, by the content of their files and not by any folder's name.
+
+The state of a data module in a checkpoint holds a record of its training samples, and the records
+of the checkpoints that its training started from. Before a score is measured, they are compared
+with the samples held out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Trainer
+import torch
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
+from datamodules.index import Index
+from datamodules.parts import Parts
+from datamodules.store.cache import Cache
+from datamodules.store.threads import cores, for_each
+
+Contents = NDArray[np.int64]
+Record = dict[str, Any]
+"""Of plain types: ``source`` and ``people`` by name, ``contents`` int64 [N] of training samples."""
+
+_SKETCH = 64  # contents
 
 
-def next_batch(trainer: Trainer | None) -> tuple[int, int]:
-    """Tell which batch comes next.
+class LeakGuard:
+    """Compares what checkpoints were trained on with the parts of a data set.
 
-    Lightning's loaders do not know: they are asked for batches ahead of time. The loops do; of
-    their counters, `ready` rises as an epoch starts and `processed` once a batch was trained on,
-    before any callback writes a checkpoint.
-
-    Args:
-        trainer: The trainer, if there is one.
-
-    Returns:
-        Its epoch, and its number within that, both from 0.
-    """
-    if trainer is None:
-        return 0, 0
-    epochs: int = trainer.fit_loop.epoch_progress.current.ready
-    # Lightning declares a base class that lacks this counter.
-    batches: int = trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-    if batches >= trainer.num_training_batches:
-        return epochs, 0
-    return max(epochs - 1, 0), batches
-
-
-def refuse_leak(
-    state: Mapping[str, Any], source: str, held_out: Mapping[str, Sequence[str]]
-) -> None:
-    """Make sure that nobody who is held out was trained on.
+    Samples are compared by their files. Where two data sets share any file, they are selections of
+    one, and people of the same name are the same as well. A held-out sample of which a copy is in
+    the training part of this very split says nothing about another split: such duplicates are
+    counted in the report of the data set.
 
     Args:
-        state: State of the DataModule in the checkpoint.
-        source: Name of the data set now; another one has other people.
-        held_out: Names of the people of each part that is held out.
-
-    Raises:
-        DatasetError: If the checkpoint was trained on one of them.
+        parts: The parts of the data set.
+        source: Its name.
     """
-    if state["source"] != source:
-        return
-    for part, people in held_out.items():
-        if leaked := [who for who in people if who in state["train_subjects"]]:
+
+    def __init__(self, parts: Parts, source: str) -> None:
+        self._parts = parts
+        self._source = source
+        self._contents = open_contents(parts.index, parts.cache)
+        self._inherited: list[Record] = []
+
+    def refuse(self, checkpoint: Mapping[str, Any], tested: Sequence[str], what: str) -> None:
+        """Make sure that a checkpoint was trained on nobody and nothing that is held out.
+
+        What it was trained on belongs to `trained_on` afterwards.
+
+        Args:
+            checkpoint: The whole content of a checkpoint, whichever data modules wrote into it;
+                one of another project holds no records and passes.
+            tested: Names of the parts that are held out.
+            what: What the checkpoint is, as the beginning of a sentence.
+
+        Raises:
+            DatasetError: If it was trained on someone or something held out.
+        """
+        states = [state for state in checkpoint.values() if isinstance(state, Mapping)]
+        records = [record for state in states for record in state.get("trained_on", ())]
+        for record in records:
+            seen = record["contents"].numpy()
+            if np.isin(seen, self._contents).any():
+                for part in tested:
+                    self._refuse_part(record, seen, part, what)
+        self._inherited = _distinct([*self._inherited, *records])
+
+    def trained_on(self) -> list[Record]:
+        """List what this run trains on, and what it started from was trained on."""
+        own = {
+            "source": self._source,
+            "people": list(self._parts.subjects["train"]),
+            "contents": torch.from_numpy(np.unique(self._of_part("train"))),
+        }
+        return _distinct([own, *self._inherited])
+
+    def sketch(self) -> list[str]:
+        """Choose some files by which two selections of one data set are recognised.
+
+        Returns:
+            The smallest contents in hexadecimal: of two selections that share a good part of their
+            files some are the same, of others none.
+        """
+        smallest = np.unique(self._contents.view(np.uint64))[:_SKETCH]
+        return [f"{value:016x}" for value in smallest.tolist()]
+
+    def _of_part(self, part: str) -> Contents:
+        return self._contents[self._parts.sample_of[self._parts.rows[part]]]
+
+    def _refuse_part(self, record: Record, seen: Contents, part: str, what: str) -> None:
+        held_out = self._of_part(part)
+        leaked = np.isin(held_out, seen) & ~np.isin(held_out, self._of_part("train"))
+        index, people = self._parts.index, self._parts.subjects[part]
+        if people:
+            samples = self._parts.sample_of[self._parts.rows[part]][leaked]
+            shared = {*index.people_in(samples), *record["people"]}
+            if names := [name for name in people if name in shared]:
+                raise DatasetError(
+                    f"{what} was trained on {', '.join(names)} of {record['source']}, who are in "
+                    f"the {part} part here: a score would not be of unseen people. Set data.fold, "
+                    "data.folds, data.fold_mode and data.seed as they were in training "
+                    "(config.yaml in the folder of that run)."
+                )
+        elif leaked.any():
             raise DatasetError(
-                f"The checkpoint was trained on {', '.join(leaked)} of {source}, who are in the "
-                f"{part} part here: a score would not be of unseen people. Set data.fold, "
-                "data.folds, data.fold_mode and data.seed as they were in training (config.yaml "
-                "in the folder of that run)."
-            )
-
-
-def pack_rows(rows: NDArray[np.int64], length: int) -> str:
-    """Write row numbers down as one bit a row, in hexadecimal: small and of a plain type.
-
-    Args:
-        rows: int64, numbers below `length`.
-        length: Number of all rows.
-    """
-    mask = np.zeros(length, np.bool_)
-    mask[rows] = True
-    return np.packbits(mask).tobytes().hex()
-
-
-def refuse_rows(
-    state: Mapping[str, Any], names_hash: str, held_out: Mapping[str, NDArray[np.int64]]
-) -> None:
-    """Make sure that no sample that is held out was trained on, where nobody knows the people.
-
-    Args:
-        state: State of the DataModule in the checkpoint.
-        names_hash: Fingerprint of which row is which sample; with another one the rows of the
-            checkpoint mean other samples.
-        held_out: Rows of each part that is held out.
-
-    Raises:
-        DatasetError: If the checkpoint was trained on one of them.
-    """
-    if state.get("names_hash") != names_hash:
-        return
-    trained = np.unpackbits(np.frombuffer(bytes.fromhex(state["train_rows"]), np.uint8)) > 0
-    for part, rows in held_out.items():
-        if leaked := int(trained[rows].sum()):
-            raise DatasetError(
-                f"The checkpoint was trained on {leaked} of the {len(rows)} samples of the {part} "
-                "part here: a score would not be of unseen samples. Set data.fold, data.folds, "
-                "data.fold_mode, data.val_share and data.seed as they were in training "
+                f"{what} was trained on {int(leaked.sum())} of the {len(held_out)} samples of the "
+                f"{part} part here: a score would not be of unseen samples. Set data.fold, "
+                "data.folds, data.fold_mode, data.val_share and data.seed as they were in training "
                 "(config.yaml in the folder of that run)."
             )
+
+
+def open_contents(index: Index, cache: Cache) -> Contents:
+    """Hash the content of each sample, or read what was found before.
+
+    The content of a sequence is that of its apex frame, or of its film: whichever other frames a
+    data set takes of it, as stills or as pairs, that one is among them.
+
+    Args:
+        index: The data set.
+        cache: Its cache; the hashes are kept beside it.
+
+    Returns:
+        int64 [N]; equal files have equal values, under whatever names and in whatever folders.
+    """
+
+    def read_all() -> Contents:
+        contents = np.zeros(len(index), np.int64)
+
+        def read(row: int) -> None:
+            digest = hashlib.blake2b(_content(index, row), digest_size=8).digest()
+            contents[row] = int.from_bytes(digest, "little", signed=True)
+
+        title = "fingerprints of files"
+        for_each(range(len(index)), read, title, total=len(index), workers=cores(), delay=2.0)
+        return contents
+
+    return cache.kept(f"contents_{index.names_hash()[:12]}.npy", read_all)
+
+
+def _content(index: Index, row: int) -> bytes:
+    if index.pixels is not None:
+        return np.ascontiguousarray(index.pixels[row]).tobytes()
+    path = _file(index, row)
+    try:
+        return path.read_bytes()
+    except OSError:
+        return str(path).encode()  # a bad sample, which is in no part
+
+
+def _file(index: Index, row: int) -> Path:
+    if index.recordings is None or index.lengths is None:
+        return index.files_of(row)[0]
+    return index.recordings[row][0].files()[: int(index.lengths[row])][-1]
+
+
+def _distinct(records: Iterable[Record]) -> list[Record]:
+    """Drop records of the same samples; the first of them stays."""
+    kept: list[Record] = []
+    for record in records:
+        if not any(torch.equal(record["contents"], other["contents"]) for other in kept):
+            kept.append(record)
+    return kept

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -27,12 +28,23 @@ class CacheDataset(Dataset[Batch]):
         cache: Cache with a row for each sample.
         rows: int64 [N], the rows of this part; a row's number is its `sample_id`.
         columns: Further values of each row of the cache, by the name that they have in a batch.
+        registered: Cache of the flows after registration, with a row for each of `rows`; those
+            without such a flow are left out.
     """
 
     def __init__(
-        self, cache: Cache, rows: NDArray[np.int64], columns: dict[str, NDArray[Any]]
+        self,
+        cache: Cache,
+        rows: NDArray[np.int64],
+        columns: Mapping[str, NDArray[Any]],
+        registered: Cache | None = None,
     ) -> None:
         self._cache = cache
+        self._registered = registered
+        self._registered_rows = np.arange(len(rows))
+        if registered is not None:
+            self._registered_rows = np.flatnonzero(registered.valid)
+            rows = rows[registered.valid]
         self.rows = rows
         self._columns = {name: values[rows] for name, values in columns.items()}
 
@@ -46,52 +58,15 @@ class CacheDataset(Dataset[Batch]):
             indices: Positions in this part.
 
         Returns:
-            The arrays of the cache, the columns and `sample_id`, as tensors.
+            The arrays of the caches, the columns and `sample_id`, as tensors.
         """
         rows = self.rows[indices]
         batch = {name: _read(array, rows) for name, array in self._cache.arrays.items()}
-        batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
-        batch["sample_id"] = torch.from_numpy(rows)
-        return batch
-
-
-class PairDataset(CacheDataset):
-    """Pairs of frames: uint8 faces and float16 flows.
-
-    Args:
-        cache: Cache with a row for each pair.
-        rows: int64 [N], the rows of this part; a row's number is its `sample_id`.
-        columns: Further values of each row of the cache, by the name that they have in a batch.
-        registered: Cache of the flows after registration, with a row for each of `rows`.
-    """
-
-    def __init__(
-        self,
-        cache: Cache,
-        rows: NDArray[np.int64],
-        columns: dict[str, NDArray[Any]],
-        registered: Cache | None = None,
-    ) -> None:
-        self._registered = registered
-        self._registered_rows = np.arange(len(rows))
-        if registered is not None:
-            self._registered_rows = np.flatnonzero(registered.valid)
-            rows = rows[registered.valid]
-        super().__init__(cache, rows, columns)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        """Read a batch.
-
-        Args:
-            indices: Positions in this part.
-
-        Returns:
-            The arrays of the caches, the columns and `sample_id`, as tensors.
-        """
-        batch = super().__getitems__(indices)
         if self._registered is not None:
             array = self._registered.arrays["registered_flow"]
             batch["registered_flow"] = _read(array, self._registered_rows[indices])
+        batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
+        batch["sample_id"] = torch.from_numpy(rows)
         return batch
 
 
@@ -143,46 +118,57 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
-def to_float(batch: Batch) -> Batch:
+def next_batch(trainer: Trainer | None) -> tuple[int, int]:
+    """Tell which batch comes next.
+
+    Lightning's loaders do not know: they are asked for batches ahead of time. The loops do; of
+    their counters, `ready` rises as an epoch starts and `processed` once a batch was trained on,
+    before any callback writes a checkpoint.
+
+    Args:
+        trainer: The trainer, if there is one.
+
+    Returns:
+        Its epoch, and its number within that, both from 0.
+    """
+    if trainer is None:
+        return 0, 0
+    epochs: int = trainer.fit_loop.epoch_progress.current.ready
+    # Lightning declares a base class that lacks this counter.
+    batches: int = trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+    if batches >= trainer.num_training_batches:
+        return epochs, 0
+    return max(epochs - 1, 0), batches
+
+
+def to_float(batch: Batch, augment: Callable[[Tensor], Tensor] | None = None) -> Batch:
     """Turn stored types into those that methods take, on the device where the batch is.
 
     Args:
-        batch: uint8 faces [B, C, H, W] of 1 or 3 channels and float16 flows; is changed.
+        batch: Still images as `image`, uint8 [B, H, W] grey or [B, H, W, 3] RGB; other faces
+            uint8 [B, C, H, W] of 1 or 3 channels; float16 flows. It is changed.
+        augment: Changes faces float32 [B, C, H, W] in [0, 1], where they are to be changed; it
+            sees a grey face as one channel.
 
     Returns:
-        The batch with float32 RGB faces in [0, 1] (grey is one channel seen three times, not
-        copied) and float32 flows.
+        The batch with faces float32 [B, 3, H, W] in [0, 1] (grey is one channel seen three times,
+        not copied) and float32 flows.
     """
     for name, value in batch.items():
         if not isinstance(value, Tensor):
             continue
         if value.dtype == torch.uint8:
-            batch[name] = value.float().div_(255.0).expand(-1, 3, -1, -1)
+            channels = _channels_first(value) if name == "image" else value
+            # The copy is needed for the type anyway; it puts channels first on the way.
+            face = channels.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
+            batch[name] = (face if augment is None else augment(face)).expand(-1, 3, -1, -1)
         elif value.dtype == torch.float16:
             batch[name] = value.float()
     return batch
 
 
-def faces_to_float(batch: Batch, augment: Callable[[Tensor], Tensor] | None = None) -> Batch:
-    """Turn still images into what methods take, on the device where the batch is.
-
-    Args:
-        batch: Its `image` is uint8 [B, H, W] grey or [B, H, W, 3] RGB; is changed.
-        augment: Changes images float32 [B, C, H, W] in [0, 1], where they are to be changed; it
-            sees a grey image as one channel.
-
-    Returns:
-        The batch with `image` float32 [B, 3, H, W] in [0, 1]; grey is one channel seen three
-        times, not copied.
-    """
-    stored: Tensor = batch["image"]
-    channels = stored[:, None] if stored.ndim == 3 else stored.permute(0, 3, 1, 2)
-    # The copy is needed for the type anyway; it puts channels first on the way.
-    image = channels.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
-    if augment is not None:
-        image = augment(image)
-    batch["image"] = image.expand(-1, 3, -1, -1)
-    return batch
+def _channels_first(images: Tensor) -> Tensor:
+    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
 
 
 def _read(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:

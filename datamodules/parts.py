@@ -1,43 +1,51 @@
-"""The usable images that train, validate and test, with what is known about each."""
+"""The usable rows of a cache that train, validate and test, with what is known about each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.duplicates import Duplicates, open_duplicates
 from datamodules.errors import DatasetError
-from datamodules.folds import Protocol, folds_hash
+from datamodules.folds import Assignment, stratified_order
 from datamodules.index import Index
-from datamodules.labels import CLASS_SETS, class_names
-from datamodules.leak_guard import pack_rows
+from datamodules.labels import class_names
 from datamodules.loaders import CacheDataset
-from datamodules.stills.split import FaceSplit, people_in, stratified_order
+from datamodules.protocols import Protocol, folds_hash, write_protocol
 from datamodules.store.cache import Cache
 
-WITHOUT_DUPLICATES = "without_duplicates"
-
+_LISTED = 5  # problems written out; the error that they are by default names all
+_NAMED = 20  # people of a part named one by one
 _NEEDED = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 
-class FaceParts:
+class Parts:
     """The parts of a data set.
+
+    The first N rows of its cache show the N samples of the index, in their order. Further rows, if
+    there are any, show other moments of the same samples; they are only trained on.
 
     Args:
         index: The data set.
-        classes: int64 [N], class of each image, -1 for none.
-        split: Its parts.
-        cache: Its cache, with a row for each image.
+        assignment: Which of its samples train, validate and test.
+        cache: Its cache.
         expressions: Name of the set of classes.
-        unlabelled: Whether images without a label train too.
-        train_limit: Most labelled images to train on, None for all; so many without a label come
+        sample_of: int64 [R], the sample that each row of the cache shows; None where each shows
+            the one of its number.
+        trains: bool [R], the rows that may be trained on; None for all.
+        unlabelled: Whether samples without a label train too.
+        train_limit: Most labelled rows to train on, None for all; so many without a label come
             beside them where those train too.
         seed: Seed of the choice.
 
     Attributes:
+        classes: int64 [N], class of each sample, -1 for none.
+        class_names: Names of the classes.
+        sample_of: int64 [R], as above.
         rows: int64 arrays by the names train, val and test: rows of the cache; may be empty.
+        usable_for_training: Labelled rows that could be trained on, whatever the limit.
         subjects: Names of the people of each part; nobody where they are not known.
         folds_hash: Fingerprint of the assignment to parts or folds.
     """
@@ -45,38 +53,54 @@ class FaceParts:
     def __init__(
         self,
         index: Index,
-        classes: NDArray[np.int64],
-        split: FaceSplit,
+        assignment: Assignment,
         cache: Cache,
         *,
         expressions: str,
-        unlabelled: bool,
-        train_limit: int | None,
-        seed: int,
+        sample_of: NDArray[np.int64] | None = None,
+        trains: NDArray[np.bool_] | None = None,
+        unlabelled: bool = False,
+        train_limit: int | None = None,
+        seed: int = 0,
     ) -> None:
         self.index = index
-        self.classes = classes
-        self.split = split
+        self.assignment = assignment
         self.cache = cache
+        self.expressions = expressions
+        self.classes = index.classes(expressions)
         self.class_names = class_names(expressions)
-        self._expressions = expressions
-        self.rows = {name: part[cache.valid[part]] for name, part in split.parts._asdict().items()}
-        self.usable_for_training = len(self.rows["train"])
-        self.rows["train"] = self._limited(self.rows["train"], train_limit, seed)
+        self.sample_of = np.arange(len(index)) if sample_of is None else sample_of
+        usable = cache.valid if trains is None else cache.valid & trains
+        self.rows = {part: self.samples(part) for part in ("val", "test")}
+        training = np.flatnonzero(usable & np.isin(self.sample_of, assignment.parts.train))
+        self.usable_for_training = len(training)
+        training = self._limited(training, train_limit, seed)
         if unlabelled:
-            free = self._limited(split.unlabelled[cache.valid[split.unlabelled]], train_limit, seed)
-            self.rows["train"] = np.sort(np.concatenate([self.rows["train"], free]))
-        self.subjects = {name: people_in(index, rows) for name, rows in self.rows.items()}
+            free = np.flatnonzero(usable & np.isin(self.sample_of, assignment.unlabelled))
+            training = np.sort(np.concatenate([training, self._limited(free, train_limit, seed)]))
+        self.rows = {"train": training, **self.rows}
+        self.subjects = {
+            name: index.people_in(self.sample_of[rows]) for name, rows in self.rows.items()
+        }
         self.folds_hash = folds_hash(self.protocol())
-        self._duplicates: Duplicates | None = None
 
     def protocol(self) -> Protocol:
         """Write the assignment to parts or folds down in the form of the protocol files."""
-        return self.split.protocol(self.index, self.class_names, self._expressions)
+        labels = np.array([*self.class_names, "none"])[self.classes]  # -1 picks the last
+        return self.assignment.protocol(self.index, labels.tolist())
+
+    def samples(self, part: str) -> NDArray[np.int64]:
+        """List the usable labelled samples of a part, train, val or test.
+
+        Returns:
+            int64, rows of the cache and of the index alike.
+        """
+        chosen: NDArray[np.int64] = getattr(self.assignment.parts, part)
+        return chosen[self.cache.valid[chosen]]
 
     def has_labels(self) -> bool:
-        """Tell whether any image is in a part; a data set to pretrain on may have no label."""
-        return bool((self.split.fold_of >= 0).any())
+        """Tell whether any sample is in a part; a data set to pretrain on may have no label."""
+        return bool((self.assignment.fold_of >= 0).any())
 
     def check(self, stage: str | None) -> None:
         """Make sure that a stage has what it needs.
@@ -85,103 +109,122 @@ class FaceParts:
             stage: fit, validate or test; None needs nothing.
 
         Raises:
-            DatasetError: If a part is empty, or a class has no training image.
+            DatasetError: If a part is empty.
         """
         needed = _NEEDED.get(stage or "", ())
         if not self.has_labels() and stage == "fit":
             needed = ("train",)
         if empty := [name for name in needed if not len(self.rows[name])]:
             raise DatasetError(
-                f"There is no usable image of the classes {', '.join(self.class_names)} in "
-                f"{' and '.join(empty)}; {self._counted()}."
+                f"There is no usable {self.index.kind} of the classes "
+                f"{', '.join(self.class_names)} in {' and '.join(empty)}; {self._counted()}."
             )
+
+    def check_classes(self) -> None:
+        """Make sure that every class of which the data set has samples is trained on.
+
+        Raises:
+            DatasetError: If one is not.
+        """
         everywhere = np.bincount(self.classes[self.classes >= 0], minlength=len(self.class_names))
-        missing = [
-            name
-            for name, training, all_of_it in zip(
-                self.class_names, self.class_counts("train"), everywhere, strict=True
-            )
-            if training == 0 and all_of_it > 0
-        ]
-        if stage == "fit" and missing:
+        counts = zip(self.class_names, self.class_counts("train"), everywhere, strict=True)
+        missing = [name for name, training, all_of_it in counts if training == 0 and all_of_it > 0]
+        if missing:
             raise DatasetError(
-                f"No training image is left of the classes {', '.join(missing)}, though the data "
-                "set has some: use another data.seed, data.fold or data.train_limit, or a set of "
-                "data.expressions without them."
+                f"No training {self.index.kind} is left of the classes {', '.join(missing)}, "
+                "though the data set has some: use another data.seed, data.fold or "
+                "data.train_limit, or a set of data.expressions without them."
             )
 
     def class_counts(self, part: str) -> tuple[int, ...]:
-        """Count the images of each class in a part."""
-        classes = self.classes[self.rows[part]]
+        """Count the samples of each class in a part."""
+        classes = self.classes[np.unique(self.sample_of[self.rows[part]])]
         counts = np.bincount(classes[classes >= 0], minlength=len(self.class_names))
         return tuple(counts.tolist())
 
     def balancing_weights(self) -> NDArray[np.float64]:
-        """Weigh the training images such that classes come equally often.
+        """Weigh the rows trained on such that classes come equally often.
 
         Returns:
-            float64 [N] in the order of the training part; images without a label weigh as much as
+            float64 [N] in the order of the training part; rows without a label weigh as much as
             a labelled one does on average.
         """
-        counts = np.array(self.class_counts("train"), np.float64)
+        classes = self.classes[self.sample_of[self.rows["train"]]]
+        counts = np.bincount(classes[classes >= 0], minlength=len(self.class_names)).astype(float)
         weight = np.divide(counts.sum(), counts, out=np.zeros_like(counts), where=counts > 0)
         weight /= max(int((counts > 0).sum()), 1)
         of_class: NDArray[np.float64] = np.append(weight, 1.0)  # -1 picks the last
-        return np.asarray(of_class[self.classes[self.rows["train"]]], np.float64)
+        return np.asarray(of_class[classes], np.float64)
 
-    def dataset(self, part: str) -> CacheDataset:
+    def dataset(
+        self, part: str, columns: Mapping[str, NDArray[Any]], registered: Cache | None = None
+    ) -> CacheDataset:
         """Make the data set of one part.
 
         Args:
-            part: train, val or test; test has `subsets`.
+            part: train, val or test.
+            columns: What batches hold besides the arrays of the cache and ``label``: a value for
+                each row of the cache.
+            registered: Cache of registered flows, with a row for each of the part's.
 
         Raises:
             DatasetError: If the part is empty.
         """
         if not len(self.rows[part]):
-            raise DatasetError(f"There is no usable image in {part}; {self._counted()}.")
-        columns: dict[str, NDArray[Any]] = {"label": self.classes}
-        if self.index.votes is not None:
-            columns["votes"] = self._votes(self.index.votes)
-        if self.index.action_units is not None:
-            columns["action_units"] = self.index.action_units.astype(np.float32)
-        if part == "test":
-            columns["subsets"] = np.stack([*self.index.subsets.values(), self._alone()], axis=1)
-        return CacheDataset(self.cache, self.rows[part], columns)
+            raise DatasetError(
+                f"There is no usable {self.index.kind} in {part}; {self._counted()}."
+            )
+        label = {"label": self.classes[self.sample_of]}
+        return CacheDataset(self.cache, self.rows[part], {**label, **columns}, registered)
 
-    def subset_names(self) -> tuple[str, ...]:
-        """Name the columns of `subsets` in test batches."""
-        return (*self.index.subsets, WITHOUT_DUPLICATES)
+    def describe(self, title: str, remarks: Sequence[str] = ()) -> str:
+        """Describe the data set, and write its folds beside the cache where it has some.
 
-    def duplicates(self) -> Duplicates:
-        """Look for equal and nearly equal images, once; what was found is kept on disk."""
-        if self._duplicates is None:
-            self._duplicates = open_duplicates(self.cache)
-        return self._duplicates
+        Args:
+            title: Name of the data set and its source.
+            remarks: What else is to be said, line by line.
 
-    def trained_rows(self) -> dict[str, str]:
-        """Describe the training rows for a checkpoint, see `state.refuse_rows`."""
-        rows = pack_rows(self.rows["train"], len(self.index))
-        return {"names_hash": self.index.names_hash(), "train_rows": rows}
+        Returns:
+            Several lines of text.
+        """
+        index, valid = self.index, self.cache.valid
+        people = f" of {len(index.people)} people" if index.people else ""
+        pairs = f", {len(valid)} pairs of frames" if len(valid) > len(index) else ""
+        outside = int((self.assignment.fold_of < 0).sum())
+        lines = [
+            f"{title}: {len(index)} {index.kind}s{people}{pairs}; {len(index.problems)} problems "
+            f"in files and lists and {int((~valid).sum())} unusable rows skipped; {outside} "
+            f"{index.kind}s in no part: not of {self.expressions}, or not in the protocol",
+            *(f"skipped {path}: {reason}" for path, reason in index.problems[:_LISTED]),
+            *index.notes,
+            *self.assignment.notes,
+            *(self._describe_part(part) for part in self.rows),
+            *remarks,
+        ]
+        if self.assignment.num_folds > 1:
+            file = self.cache.beside(f"protocol_{self.folds_hash[:12]}.csv")
+            write_protocol(file, self.protocol())
+            lines.append(f"{self.assignment.num_folds} folds, written to {file}")
+        return "\n".join(lines)
 
-    def _alone(self) -> NDArray[np.bool_]:
-        return ~self.duplicates().twins(self.rows["train"])
-
-    def _votes(self, votes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Share the votes out over the classes of this run; rows sum to 1, or 0 without a label."""
-        chosen = votes[:, list(CLASS_SETS[self._expressions])].astype(np.float32)
-        chosen[self.classes < 0] = 0
-        total = chosen.sum(axis=1)
-        lost = np.flatnonzero((self.classes >= 0) & (total == 0))
-        chosen[lost, self.classes[lost]] = 1  # nobody voted for a class: the label alone counts
-        total[lost] = 1
-        return np.asarray(chosen / np.maximum(total, np.finfo(np.float32).tiny)[:, None])
+    def _describe_part(self, part: str) -> str:
+        rows, people = self.rows[part], self.subjects[part]
+        samples = np.unique(self.sample_of[rows])
+        pairs = f"{len(rows)} pairs, " if len(rows) > len(samples) else ""
+        named = f" ({', '.join(people)})" if len(people) <= _NAMED else ""
+        of_whom = f" of {len(people)} people{named}" if people else ""
+        counts = zip(self.class_names, self.class_counts(part), strict=True)
+        classes = ", ".join(f"{class_name} {count}" for class_name, count in counts)
+        other = int((self.classes[samples] < 0).sum())
+        without = f", {other} without a label" if other else ""
+        return f"{part}: {pairs}{len(samples)} {self.index.kind}s{of_whom}: {classes}{without}"
 
     def _limited(self, rows: NDArray[np.int64], limit: int | None, seed: int) -> NDArray[np.int64]:
         if limit is None or limit >= len(rows):
             return rows
-        return np.sort(rows[stratified_order(self.classes[rows], seed)[:limit]])
+        order = stratified_order(self.classes[self.sample_of[rows]], seed)
+        return np.sort(rows[order[:limit]])
 
     def _counted(self) -> str:
         sizes = ", ".join(f"{name} {len(rows)}" for name, rows in self.rows.items())
-        return f"of {len(self.index)} images found these are usable: {sizes}"
+        return f"of {len(self.index)} {self.index.kind}s found these are usable: {sizes}"

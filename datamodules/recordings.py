@@ -1,10 +1,10 @@
-"""Recordings of faces: a folder of frames or a video, and what a data set says about each."""
+"""Recordings of faces: a folder of frames or a video."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from datamodules.errors import BadSample
 from datamodules.files import is_image, visible
 from datamodules.images import read_image
-from datamodules.labels import Expression
 
 
 class FrameReader(Protocol):
@@ -94,54 +93,6 @@ class Video:
 
 
 Recording = FrameFolder | Video
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """One performance of an expression, from the neutral face to the apex.
-
-    Args:
-        name: Unique name, as tables show it.
-        subject: Name of the person.
-        expression: What is performed.
-        frontal: The recording that sees the face from the front.
-        posed: The synchronous recording that sees the head move, where there is one.
-        length: Frames from the neutral face to the apex, that one included.
-        movement: Head movement, where the data set says it.
-        fold: Fold in which the data set's own protocol tests the sequence, where it has one.
-    """
-
-    name: str
-    subject: str
-    expression: Expression
-    frontal: Recording
-    posed: Recording | None
-    length: int
-    movement: str | None = None
-    fold: int | None = None
-
-    def recordings(self) -> list[Recording]:
-        """List the recordings of the sequence, the frontal one first."""
-        return [self.frontal] if self.posed is None else [self.frontal, self.posed]
-
-
-@dataclass
-class SequenceIndex:
-    """What a reader found.
-
-    Args:
-        sequences: The usable sequences, in the order of their names.
-        problems: (path, reason) of all that is wrong.
-        notes: Remarks for the log: counts found against counts published, what was left out.
-    """
-
-    sequences: list[Sequence] = field(default_factory=list)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def problem(self, path: str | Path, reason: str) -> None:
-        """Record that something is wrong."""
-        self.problems.append((str(path), reason))
 
 
 def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFolder:

@@ -17,6 +17,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from callbacks.records.fold_report import FoldReport
 from callbacks.records.run_record import RunRecord
 from callbacks.training.acceleration import Acceleration
+from callbacks.training.leak_check import LeakCheck
 from callbacks.training.nan_guard import NaNGuard
 from callbacks.training.step_seed import StepSeed
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
@@ -183,6 +184,7 @@ class ExperimentCLI(LightningCLI):
         config.pop("fresh", None)
         self.trainer_defaults["callbacks"] = [
             StepSeed(settings.seed_everything),
+            LeakCheck(),
             RunRecord(config, self.arguments, self.verb),
             *adopted,
             *self._fold_report(config),

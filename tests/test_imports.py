@@ -85,6 +85,15 @@ def test_networks_know_no_lightning(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "datamodules").rglob("*.py")),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_data_draw_no_figures(path: Path) -> None:
+    assert "matplotlib" not in {name.split(".")[0] for name in imported(path, ROOT)}
+
+
+@pytest.mark.parametrize(
     ("place", "line", "found"),
     [
         ("losses/flow.py", "import datamodules.flow", ["datamodules.flow"]),

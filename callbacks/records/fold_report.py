@@ -160,6 +160,7 @@ def _split(data: Any) -> dict[str, Any]:
         "fold_mode": data.fold_mode,
         "folds_hash": data.folds_hash,
         "manifest_hash": data.manifest_hash,
+        "content_sketch": list(getattr(data, "content_sketch", ())),
         "source": data.source,
         "class_names": list(data.class_names),
         "subjects": list(data.test_subjects),

@@ -1,10 +1,11 @@
-"""The caches of a catalog: flows and faces of all pairs, and registered flows of the test pairs."""
+"""What is computed once of recordings: flows and faces of pairs, and how long the flows are."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +13,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import faces, images, recordings
-from datamodules.errors import OnBadSample
+from datamodules.errors import BadSample, OnBadSample
+from datamodules.index import Index
 from datamodules.motion import flow, pairs, posing, registration
-from datamodules.motion.catalog import Catalog
-from datamodules.motion.pairs import Extraction, PairReader
+from datamodules.motion.flow import magnitude_statistics
+from datamodules.motion.pairs import PairReader
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.fingerprint import code_digest, files_digest
+from datamodules.store.replacing import replacing
+
+Flows = Iterable[NDArray[np.floating[Any]]]
+
+_MEASURED = 250  # flows: so many give quartiles to a tenth of a pixel and are read in a second
 
 
 class PairCaches:
-    """Opens the caches of a catalog, and builds them where they are missing.
+    """Opens the caches of a data set of recordings, and builds them where they are missing.
 
     Args:
-        catalog: The data set.
-        extraction: How a pair becomes arrays.
+        index: The data set.
+        root: Folder below which its files lie.
+        reader: Computes the rows.
         folder: Where caches live.
         label: Beginning of their names.
         on_bad_sample: Whether bad samples are an error.
-        reader: Computes the rows; None for flows and faces, as `PairReader` does.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
-        extraction: Extraction,
+        index: Index,
+        root: Path,
+        reader: PairReader,
         folder: Path,
         label: str,
         on_bad_sample: OnBadSample,
-        reader: PairReader | None = None,
     ) -> None:
-        self._catalog = catalog
+        self._problems = index.problems
         self._folder = folder
         self._label = label
         self._on_bad_sample = on_bad_sample
         self._fingerprint = {
-            "files": files_digest(catalog.files(), catalog.root),
-            "pairs": hashlib.sha256(np.stack(catalog.pairs).tobytes()).hexdigest(),
-            "extraction": dataclasses.asdict(extraction),
+            "files": files_digest(index.all_files(), root),
+            **reader.fingerprint(),
         }
-        self.reader = reader or PairReader(catalog.sequences, catalog.pairs, extraction)
+        self.reader = reader
 
     def open_pairs(self) -> Cache:
         """Open the cache with a row for each pair.
@@ -62,12 +68,12 @@ class PairCaches:
         return build_cache(
             self._folder,
             {**self._fingerprint, "code": code, **self.reader.parameters()},
-            len(self._catalog.pairs.sequence),
+            len(self.reader),
             self.reader.specs(),
             self.reader.row,
             self._on_bad_sample,
             label=self._label,
-            problems=self._catalog.problems,
+            problems=self._problems,
         )
 
     def open_registered(
@@ -85,7 +91,7 @@ class PairCaches:
             compute: Computes the arrays of a pair.
             parameters: What else they depend on.
         """
-        code = code_digest(faces, flow, images, pairs, posing, recordings, registration)
+        code = code_digest(faces, flow, images, pairs, posing, registration, recordings)
         return build_cache(
             self._folder,
             {**self._fingerprint, "code": code, "rows": rows.tolist(), **parameters},
@@ -95,3 +101,67 @@ class PairCaches:
             self._on_bad_sample,
             label=f"{self._label}-registered",
         )
+
+
+def is_coloured(index: Index) -> bool:
+    """Look at one frame of each person: cameras and scans differ between people, not within."""
+    _, first = np.unique(index.person_of, return_index=True)
+    for row in np.sort(first).tolist():
+        try:
+            frame = (index.recordings or [])[row][0].reader(colour=True).read(0)
+        except BadSample:
+            continue  # the cache will name it
+        if (frame[..., :1] != frame[..., 1:]).any():
+            return True
+    return False
+
+
+def some_of(rows: NDArray[np.int64], most: int = _MEASURED) -> NDArray[np.int64]:
+    """Choose rows evenly."""
+    return rows[np.linspace(0, len(rows), min(len(rows), most), endpoint=False).astype(np.int64)]
+
+
+def report_magnitudes(
+    cache: Cache,
+    rows: NDArray[np.int64],
+    flows: Mapping[str, Flows],
+    clip: float,
+    parameters: Mapping[str, Any],
+) -> list[str]:
+    """Measure flows, or read what was found before.
+
+    What was found is `flow_magnitude_<key>.json` beside the cache, where the key is of all that it
+    depends on, so that folds and clips do not write over each other.
+
+    Args:
+        cache: Cache of the pairs.
+        rows: The pairs measured.
+        flows: Their flows [2, H, W] in pixels, by their names; not read where they were measured.
+        clip: Magnitude in pixels at which the method cuts.
+        parameters: What else the flows depend on, of JSON types.
+
+    Returns:
+        A line for each set of flows.
+
+    Reference:
+        eMotion-GAN, IV.C: the clip is chosen by the distribution of the magnitudes.
+    """
+    made_of = [rows.tolist(), list(flows), clip, dict(parameters), code_digest(flow, posing)]
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+    file = cache.beside(f"flow_magnitude_{key[:12]}.json")
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):  # not there, or damaged
+        found = {"unit": "pixels of the grid", "clip": clip}
+        found |= {name: asdict(magnitude_statistics(some, clip)) for name, some in flows.items()}
+        with replacing(file) as aside:
+            aside.write_text(json.dumps(found, indent=1, default=np.ndarray.tolist), "utf-8")
+    return [_sentence(name, found[name], clip) for name in flows]
+
+
+def _sentence(name: str, values: Mapping[str, Any], clip: float) -> str:
+    return (
+        f"{name} magnitude: Q1 {values['q1']:.2f}, median {values['median']:.2f}, "
+        f"Q3 {values['q3']:.2f}, max {values['max']:.1f} px; a clip at {clip:g} px cuts "
+        f"{100 * values['share_clipped']:.2f} %"
+    )

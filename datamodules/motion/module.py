@@ -1,113 +1,63 @@
-"""What all data sets of optical flow share: cache, folds, loaders, state and report."""
+"""What data sets of optical flow share beyond all data sets: pairs of frames, their caches."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from lightning.pytorch.utilities import rank_zero_info
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.base import FERDataModule
-from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError
-from datamodules.folds import FoldMode, folds_hash
-from datamodules.loaders import Batch, BatchLoader, to_float
-from datamodules.motion.cache import PairCaches
-from datamodules.motion.catalog import Catalog
+from datamodules.errors import UserError
+from datamodules.index import Index
+from datamodules.loaders import BatchLoader, CacheDataset, to_float
+from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import Clip, ClipStream, clip_sample_name, find_clips
 from datamodules.motion.flow import ALGORITHMS
-from datamodules.motion.pairs import Extraction, PairReader
-from datamodules.motion.parts import Opened, Parts
-from datamodules.motion.report import report, some_of
-from datamodules.recordings import SequenceIndex
-from datamodules.samplers import TrainSampler
+from datamodules.motion.pairs import Extraction, PairReader, Pairs, make_pairs
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
 
 
 class FlowDataModule(FERDataModule):
-    """Flows of frontal and posed faces, computed once, with subject-exclusive folds.
-
-    A subclass names its data set, reads its index and draws its embedded faces.
+    """Flows of frontal and posed faces between pairs of frames.
 
     Args:
-        root: Folder of the data set, or one or two levels above it; null draws embedded synthetic
-            faces.
-        cache_dir: Folder for flows and faces, computed once, and for the embedded faces.
         size: Side of the grid to which faces and flows are resized, in pixels.
+        batch_size: Pairs a batch, on each device.
         flow: Optical flow algorithm: farneback, dis, deepflow, tvl1 or pca.
         strategies: Pairs to train on: neutral_apex (first and apex frame), frame_to_frame (frames
             t and t + step). Validation and test always take neutral-apex pairs.
         steps: Distances in frames of the frame-to-frame pairs.
-        batch_size: Pairs a batch, on each device.
-        fold: The fold to test; the one after it validates, the others train.
-        folds: Number of subject-exclusive folds; null takes the data set's own protocol where it
-            has one, else 10, or one a subject where those are fewer.
-        fold_mode: How folds are made: stratified, stride or loso.
-        seed: Seed of the folds and of the order of training.
-        expressions: Classes: basic7, basic6, all8 or ck7.
-        num_workers: Processes that read batches. A batch is one read from memory maps, so 0 is
-            mostly enough.
         crop: loose (a box around the face of the first frame, with room for head motion) or none
             (the frames are faces already).
-        on_bad_sample: raise one error that names all unusable samples, or skip and count them.
         clip: Magnitude at which the method clips, in pixels of a 128x128 grid; for the report of
             magnitudes.
-        input: What to predict on: a video, a folder of frames or a folder of such things.
-
-    Attributes:
-        class_names: Names of the classes, in the order of their indices.
-        source: `synthetic` for embedded faces, else the name of the root.
-        manifest_hash: Fingerprint of files and labels; empty before the data were found.
-        split_sizes: Samples in train, val and test; empty before `setup`.
-        train_subjects: Names of the people trained on; empty before `setup`.
-        test_subjects: Names of the people tested; empty before `setup`.
-        num_folds: Number of folds; 0 before `setup`.
-        folds_hash: Fingerprint of the assignment to folds; empty before `setup`.
+        **kwargs: See `FERDataModule`.
 
     Raises:
         UserError: If an argument is out of its range.
     """
 
+    takes = "a video, a folder of frames or a folder of such"
+
     def __init__(
         self,
-        root: str | None = None,
-        cache_dir: str = ".cache",
         size: int = 128,
+        batch_size: int = 4,
         flow: str = "farneback",
         strategies: tuple[Strategy, ...] = ("neutral_apex", "frame_to_frame"),
         steps: tuple[int, ...] = (1,),
-        batch_size: int = 4,
-        fold: int = 0,
-        folds: int | None = None,
-        fold_mode: FoldMode = "stratified",
-        seed: int = 0,
-        expressions: str = "basic7",
-        num_workers: int = 0,
         crop: Literal["loose", "none"] = "loose",
-        on_bad_sample: OnBadSample = "raise",
         clip: float = 10.0,
-        input: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            root=root,
-            cache_dir=cache_dir,
-            size=size,
-            batch_size=batch_size,
-            fold=fold,
-            folds=folds,
-            fold_mode=fold_mode,
-            seed=seed,
-            expressions=expressions,
-            num_workers=num_workers,
-            on_bad_sample=on_bad_sample,
-            input=input,
-        )
+        super().__init__(size=size, batch_size=batch_size, **kwargs)
         for step in steps:
             if step < 1:
                 raise UserError(f"data.steps must be at least 1, but is {step}.")
@@ -120,49 +70,41 @@ class FlowDataModule(FERDataModule):
         self.steps = steps
         self.crop = crop
         self.clip = clip
-        self._opened: Opened | None = None
+        self._pairs: Pairs
+        self._caches: PairCaches
         self._registered: Cache | None = None
         self._clips: list[Clip] = []
 
-    def read_index(self, root: Path) -> SequenceIndex:
-        """Find the sequences below a root.
+    # ---- what a subclass may change
 
-        Args:
-            root: Folder of the data set, or some levels above it.
-
-        Returns:
-            What was found.
-
-        Raises:
-            DatasetError: If the data set is not there.
-        """
-        raise NotImplementedError
-
-    def pair_reader(self, catalog: Catalog, extraction: Extraction) -> PairReader:
+    def pair_reader(
+        self, index: Index, root: Path, pairs: Pairs, extraction: Extraction
+    ) -> PairReader:
         """Make what computes the rows of the cache."""
-        return PairReader(catalog.sequences, catalog.pairs, extraction)
+        return PairReader(index, pairs, extraction)
 
     def compute_registered(self, reader: PairReader, row: int) -> dict[str, NDArray[Any]]:
         """Compute the flow after a classical registration of the posed frames of a pair."""
         return reader.registered(row)
 
-    def registered_parameters(self) -> dict[str, Any]:
-        """Return what `compute_registered` depends on beside the files, of JSON types."""
+    def posing_parameters(self) -> dict[str, Any]:
+        """Return what posed and registered flows depend on beside the files, of JSON types."""
         return {}
 
     def posed_flows(
-        self, cache: Cache, rows: NDArray[np.int64]
+        self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
     ) -> Iterator[NDArray[np.floating[Any]]] | None:
         """Yield posed flows [2, H, W] in pixels, for the report of magnitudes; None for none."""
-        return (cache.arrays["posed_flow"][row] for row in rows)
+        return (arrays["posed_flow"][row] for row in rows)
+
+    # ---- from files to batches
 
     def prepare_data(self) -> None:
         """Draw the embedded faces where there is no root, and build the caches."""
-        stage = self._stage()
-        if stage != "predict":
-            self._open()
-        if stage == "test":
-            self._open_registered()
+        super().prepare_data()
+        if self._stage() == "test":
+            self._open().check("test")
+            self.open_registered()
 
     def setup(self, stage: str | None = None) -> None:
         """Open the caches and split them by persons.
@@ -171,47 +113,50 @@ class FlowDataModule(FERDataModule):
             stage: fit, validate, test or predict; all but the last where None.
 
         Raises:
-            DatasetError: If the data set or the input is missing or damaged.
+            DatasetError: If the data set or the input is missing or damaged, or a part that the
+                stage needs is empty.
         """
-        if stage == "predict":
-            self._setup_input()
-            return
-        self._clips = []
-        opened = self._open()
-        self.split_sizes = {name: len(rows) for name, rows in opened.parts.rows.items()}
-        if stage in (None, "test"):
-            self._registered = self._open_registered()
-            if self._registered is not None:
-                self.split_sizes["test"] = int(self._registered.valid.sum())
-        self.train_subjects = opened.parts.subjects["train"]
-        self.test_subjects = opened.parts.subjects["test"]
-        self.num_folds = int(opened.fold_of.max()) + 1
-        self.folds_hash = folds_hash(opened.catalog.protocol(opened.fold_of))
-        if self._speaks():
-            flows = self.posed_flows(opened.cache, some_of(opened.parts.rows["train"]))
-            clip = self.clip * self.size / 128
-            report(f"{self.name}, source {self.source}", opened, flows, clip)
+        super().setup(stage)
+        if stage in (None, "test") and self.split_sizes["test"]:
+            self._registered = self.open_registered()
+            self.split_sizes["test"] = len(self.dataset("test"))
 
-    def train_dataloader(self) -> BatchLoader:
-        """Batches of the training pairs, from where a resumed run stopped."""
-        pairs = self._open().parts.dataset("train")
-        sampler = TrainSampler(len(pairs), self.batch_size, **self._placed())
-        return self._loader(pairs, batch_sampler=sampler)
+    def open_cache(self, index: Index, root: Path) -> Cache:
+        """Open the cache of all pairs; those from neutral to apex, one a sequence, come first."""
+        self._colour = is_coloured(index)
+        lengths = [] if index.lengths is None else index.lengths.tolist()
+        self._pairs = make_pairs(lengths, self._trained_steps())
+        reader = self.pair_reader(index, root, self._pairs, self._extraction())
+        label = self.name.lower()
+        self._caches = PairCaches(index, root, reader, self.cache_dir, label, self.on_bad_sample)
+        return self._caches.open_pairs()
 
-    def val_dataloader(self) -> BatchLoader:
-        """Neutral-apex pairs of the validation fold, each once."""
-        return self._evaluation_loader(self._open().parts.dataset("val"))
+    def rows_to_use(self) -> dict[str, Any]:
+        """Return which sequence each pair is of, and which pairs the strategies train on."""
+        pairs = self._pairs
+        wanted = np.isin(pairs.second - pairs.first, self._trained_steps())
+        if "neutral_apex" in self.strategies:
+            wanted |= pairs.is_neutral_apex
+        return {"sample_of": pairs.sequence, "trains": wanted}
 
-    def test_dataloader(self) -> BatchLoader:
-        """Neutral-apex pairs of the test fold, each once."""
-        return self._evaluation_loader(self._open().parts.dataset("test", self._registered))
+    def columns(self, part: str) -> dict[str, NDArray[Any]]:
+        """Return ``subject``, the person, and ``is_neutral_apex`` of each pair."""
+        return {
+            "subject": self._open().index.person_of[self._pairs.sequence],
+            "is_neutral_apex": self._pairs.is_neutral_apex,
+        }
+
+    def dataset(self, part: str) -> CacheDataset:
+        """Make the data set of a part, train, val or test; test has registered flows."""
+        registered = self._registered if part == "test" else None
+        return self._open().dataset(part, self.columns(part), registered)
 
     def predict_dataloader(self) -> BatchLoader:
         """Pairs (first frame, frame t) of the input's recordings, streamed."""
         rank, world = self._rank()
         stream = ClipStream(
             self._clips,
-            self._extraction(self._colour),
+            self._extraction(),
             self.batch_size,
             self.on_bad_sample,
             rank=rank,
@@ -219,19 +164,41 @@ class FlowDataModule(FERDataModule):
         )
         return BatchLoader(stream, batch_size=None)
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Turn stored types into float32, on the device."""
-        return to_float(batch)
+    def open_registered(self) -> Cache | None:
+        """Open the cache of the registered flows of the test pairs; None for no such flows."""
+        return self._caches.open_registered(
+            self._open().rows["test"],
+            lambda row: self.compute_registered(self._caches.reader, row),
+            self.posing_parameters(),
+        )
 
-    def held_out(self) -> Mapping[str, Sequence[str]]:
-        """Name the people in val and in test."""
-        return self._open().parts.subjects
+    def open_input(self, path: Path) -> list[str]:
+        """Find the recordings of an input, and the face in the first frame of each."""
+        self._clips = find_clips(path, self._extraction(), self.on_bad_sample)
+        return [clip.name for clip in self._clips]
 
-    def sample_name(self, sample_id: int) -> str:
-        """Name a sample: its sequence, and its frames unless they are neutral and apex."""
-        if self._clips:
-            return clip_sample_name(self._clips, sample_id)
-        return self._open().catalog.sample_name(sample_id)
+    def input_name(self, sample_id: int) -> str:
+        """Name a pair of the input: its recording, and its second frame from 1."""
+        return clip_sample_name(self._clips, sample_id)
+
+    def row_name(self, row: int) -> str:
+        """Name a pair: its sequence, and its frames (from 1) unless they are neutral and apex."""
+        names = self._open().index.names
+        name = names[int(self._pairs.sequence[row])]
+        if self._pairs.is_neutral_apex[row]:
+            return name
+        return f"{name}:{self._pairs.first[row] + 1}-{self._pairs.second[row] + 1}"
+
+    def remarks(self) -> list[str]:
+        """Say how long the flow vectors of the training part are."""
+        cache, rows = self._open().cache, some_of(self._open().rows["train"])
+        if not len(rows):
+            return []
+        posed = self.posed_flows(cache.arrays, rows)
+        flows: dict[str, Any] = {"flow": (cache.arrays["flow"][row] for row in rows)}
+        flows |= {} if posed is None else {"posed_flow": posed}
+        clip = self.clip * self.size / 128
+        return report_magnitudes(cache, rows, flows, clip, self.posing_parameters())
 
     def frontal_faces(
         self, epoch: int = 0, batch_size: int = 64
@@ -245,62 +212,59 @@ class FlowDataModule(FERDataModule):
             epoch: The order is a pure function of this and the seed.
             batch_size: Faces a batch.
 
-        Returns:
-            Iterator of faces float32 [B, 3, H, W] in [0, 1] and classes int64 [B], on the CPU.
+        Yields:
+            Faces float32 [B, 3, H, W] in [0, 1] and classes int64 [B], on the CPU.
         """
-        names = self.class_names
+        parts, names = self._open(), self.class_names
+        rows, arrays = parts.samples("train"), parts.cache.arrays
         neutral = names.index("neutral") if "neutral" in names else None
-        return self._open().parts.frontal_faces(
-            neutral, len(names), seed=(self.seed, epoch), batch_size=batch_size
-        )
-
-    def _extraction(self, colour: bool) -> Extraction:
-        return Extraction(self.size, self.flow, self.crop, colour)
-
-    def _open(self) -> Opened:
-        """Read the index, split it and open the cache, once."""
-        if self._opened is None:
-            root = self.root or self.write_embedded(self.cache_dir / "synthetic")
-            index = self.read_index(root)
-            if not index.sequences:
-                if index.problems:
-                    raise BadSamples(index.problems)
-                raise DatasetError(f"{self.name} at {root} has no labelled sequence.")
-            steps = self.steps if "frame_to_frame" in self.strategies else ()
-            catalog = Catalog.make(root, index, self.expressions, steps)
-            # Folds first: a wrong one should not cost the minutes that a cache takes.
-            fold_of = catalog.fold_of(self.folds, self.fold_mode, self.seed)
-            split = catalog.split(fold_of, self.fold)
-            extraction, label = self._extraction(catalog.colour), str(self.name).lower()
-            reader = self.pair_reader(catalog, extraction)
-            caches = PairCaches(
-                catalog, extraction, self.cache_dir, label, self.on_bad_sample, reader
+        rows, is_apex, classes = choose_faces(rows, parts.classes[rows], neutral, len(names))
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(rows))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            stored = np.where(
+                is_apex[chosen, None, None, None],
+                np.asarray(arrays["apex"])[rows[chosen]],
+                np.asarray(arrays["neutral"])[rows[chosen]],
             )
-            cache = caches.open_pairs()
-            neutral_apex = "neutral_apex" in self.strategies
-            parts = Parts(catalog, cache, split, neutral_apex=neutral_apex, steps=steps)
-            self._opened = Opened(catalog, fold_of, split, caches, cache, parts)
-            self._colour = catalog.colour
-            self.manifest_hash = catalog.manifest_hash()
-            if catalog.is_synthetic():
-                self.source = "synthetic"
-        return self._opened
+            face = to_float({"face": torch.from_numpy(stored)})["face"]
+            yield face, torch.from_numpy(classes[chosen])
 
-    def _open_registered(self) -> Cache | None:
-        caches, parts = self._open().caches, self._open().parts
-        return caches.open_registered(
-            parts.rows["test"],
-            lambda row: self.compute_registered(caches.reader, row),
-            self.registered_parameters(),
-        )
+    def _extraction(self) -> Extraction:
+        return Extraction(self.size, self.flow, self.crop, self._colour)
 
-    def _setup_input(self) -> None:
-        if self.input is None:
-            raise UserError(
-                "Prediction needs data.input: a video, a folder of frames or a folder of such."
-            )
-        self._clips = find_clips(self.input, self._extraction(self._colour), self.on_bad_sample)
-        self.source = self.input.resolve().name
-        names = "\n".join(clip.name for clip in self._clips)
-        self.manifest_hash = hashlib.sha256(names.encode()).hexdigest()
-        rank_zero_info(f"{self.source}: {len(self._clips)} recordings to predict on")
+    def _trained_steps(self) -> tuple[int, ...]:
+        return self.steps if "frame_to_frame" in self.strategies else ()
+
+
+def choose_faces(
+    rows: NDArray[np.int64], classes: NDArray[np.int64], neutral: int | None, num_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Choose faces from neutral-apex pairs.
+
+    The apex of each pair has the class of its sequence. Where neutral is a class, first frames,
+    spread over the pairs, are added until it is as large as the mean of the other classes: all of
+    them would make it larger than those together.
+
+    Args:
+        rows: int64 [N], numbers of the pairs.
+        classes: int64 [N], their classes.
+        neutral: Index of the class neutral, if there is one.
+        num_classes: Number of classes.
+
+    Returns:
+        Numbers of pairs, whether the face is the apex (else the first frame), and classes.
+    """
+    missing = 0
+    expressive = rows[:0]
+    if neutral is not None:
+        expressive = rows[classes != neutral]
+        missing = len(expressive) // (num_classes - 1) - int((classes == neutral).sum())
+        missing = min(max(missing, 0), len(expressive))
+    spread = np.linspace(0, len(expressive), missing, endpoint=False).astype(np.int64)
+    added = np.full(missing, -1 if neutral is None else neutral, np.int64)
+    return (
+        np.concatenate([rows, expressive[spread]]),
+        np.arange(len(rows) + missing) < len(rows),
+        np.concatenate([classes, added]),
+    )

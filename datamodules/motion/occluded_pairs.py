@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from datamodules.errors import BadSample
 from datamodules.faces import Box
+from datamodules.index import Index
 from datamodules.motion import occlusion
 from datamodules.motion.occlusion import occlude, occlusion_boxes
 from datamodules.motion.pairs import CropReader, Extraction, Landmarks, PairReader, Pairs
-from datamodules.recordings import Sequence
 from datamodules.store.fingerprint import files_digest
 from datamodules.store.rows import ArraySpec
 
@@ -29,7 +29,7 @@ class OccludedPairReader(PairReader):
     Those of ``random`` and ``moving`` are a pure function of sequence and region.
 
     Args:
-        sequences: The sequences.
+        index: The sequences.
         pairs: The table of pairs.
         extraction: How a pair becomes arrays.
         regions: R names from `occlusion.REGIONS`.
@@ -42,7 +42,7 @@ class OccludedPairReader(PairReader):
 
     def __init__(
         self,
-        sequences: Items[Sequence],
+        index: Index,
         pairs: Pairs,
         extraction: Extraction,
         *,
@@ -51,7 +51,9 @@ class OccludedPairReader(PairReader):
         landmarks: Items[Path | None],
         root: Path,
     ) -> None:
-        super().__init__(sequences, pairs, extraction)
+        super().__init__(index, pairs, extraction)
+        self._names = index.names
+        self._lengths = pairs.second[pairs.is_neutral_apex] + 1
         self._regions = tuple(regions)
         self._share = share
         self._landmarks = landmarks
@@ -91,22 +93,22 @@ class OccludedPairReader(PairReader):
             "regions": list(self._regions),
             "share": self._share,
             "landmarks": files_digest(files, self._root),
-            "names": [sequence.name for sequence in self._sequences],
+            "names": self._names,
         }
 
     def _boxes_in_crop(self, row: int) -> list[tuple[Box, Box]]:
         """Place the box of each region on both frames, in pixels of the cut-out face."""
-        sequence = self._sequence(row)
+        sequence = int(self._pairs.sequence[row])
         crops = self._crops(row, camera=0)
-        placed_from = self._place(int(self._pairs.sequence[row]), crops)
+        placed_from = self._place(sequence, crops)
         first, second = int(self._pairs.first[row]), int(self._pairs.second[row])
         found = []
         for region in self._regions:
             boxes = occlusion_boxes(
                 region,
-                sequence.length,
+                int(self._lengths[sequence]),
                 share=self._share,
-                seed=zlib.crc32(f"{sequence.name} {region}".encode()),
+                seed=zlib.crc32(f"{self._names[sequence]} {region}".encode()),
                 **placed_from,
             )
             found.append((_shift(boxes[first], crops.box), _shift(boxes[second], crops.box)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import threading
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
@@ -24,10 +26,11 @@ from datamodules.faces import (
     loose_box,
 )
 from datamodules.images import grey, resize
+from datamodules.index import Index
 from datamodules.motion.flow import estimate_flow, resize_flow
 from datamodules.motion.posing import PoseRange, draw_poses
 from datamodules.motion.registration import register
-from datamodules.recordings import FrameReader, Recording, Sequence
+from datamodules.recordings import FrameReader, Recording
 from datamodules.store.rows import ArraySpec
 
 Frame = NDArray[np.uint8]
@@ -203,7 +206,7 @@ class PairReader:
     """Computes the rows of a cache; many threads may call it at once.
 
     Args:
-        sequences: The sequences.
+        index: The sequences.
         pairs: The table of pairs.
         extraction: How a pair becomes arrays.
 
@@ -213,13 +216,23 @@ class PairReader:
 
     modules: tuple[ModuleType, ...] = ()
 
-    def __init__(self, sequences: Items[Sequence], pairs: Pairs, extraction: Extraction) -> None:
-        self._sequences = sequences
+    def __init__(self, index: Index, pairs: Pairs, extraction: Extraction) -> None:
+        self._recordings = index.recordings or []
         self._pairs = pairs
         self._extraction = extraction
         self._local = threading.local()
         # The neutral-apex rows come first, so the boxes are there when the other rows need them.
         self._boxes: dict[tuple[int, int], Box] = {}
+
+    def __len__(self) -> int:
+        return len(self._pairs.sequence)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the rows of all readers depend on beside the files, of JSON types."""
+        return {
+            "pairs": hashlib.sha256(np.stack(self._pairs).tobytes()).hexdigest(),
+            "extraction": dataclasses.asdict(self._extraction),
+        }
 
     def row(self, row: int) -> Mapping[str, NDArray[Any]]:
         """Compute flows and faces of a pair.
@@ -239,7 +252,7 @@ class PairReader:
             "neutral": self._extraction.image(first),
             "apex": self._extraction.image(second),
         }
-        if self._sequence(row).posed is not None:
+        if len(self._of_row(row)) > 1:
             arrays["posed_flow"] = self._flow(row, 1, *self._faces(row, camera=1))
         return arrays
 
@@ -249,7 +262,7 @@ class PairReader:
         flow = ArraySpec((2, size, size), "float16")
         face = ArraySpec((3 if self._extraction.colour else 1, size, size), "uint8")
         specs = {"flow": flow, "neutral": face, "apex": face}
-        if self._sequences[0].posed is not None:
+        if len(self._recordings[0]) > 1:
             specs["posed_flow"] = flow
         return specs
 
@@ -305,15 +318,15 @@ class PairReader:
             "converged": np.array(found is not second),
         }
 
-    def _sequence(self, row: int) -> Sequence:
-        return self._sequences[int(self._pairs.sequence[row])]
+    def _of_row(self, row: int) -> tuple[Recording, ...]:
+        return self._recordings[int(self._pairs.sequence[row])]
 
     def _faces(self, row: int, camera: int) -> tuple[Frame, Frame]:
         first, second = int(self._pairs.first[row]), int(self._pairs.second[row])
         return self._crops(row, camera).pair(first, second)
 
     def _crops(self, row: int, camera: int) -> CropReader:
-        recording = self._sequence(row).recordings()[camera]
+        recording = self._of_row(row)[camera]
         readers: dict[int, CropReader] = self._local.__dict__.setdefault("readers", {})
         if camera not in readers or readers[camera].recording is not recording:
             key = (int(self._pairs.sequence[row]), camera)
@@ -324,7 +337,7 @@ class PairReader:
         return readers[camera]
 
     def _flow(self, row: int, camera: int, first: Frame, second: Frame) -> NDArray[np.float16]:
-        recording = self._sequence(row).recordings()[camera]
+        recording = self._of_row(row)[camera]
         name = recording.frame_name(int(self._pairs.second[row]))
         return self._extraction.estimate(first, second, name).astype(np.float16)
 

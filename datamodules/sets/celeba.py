@@ -14,7 +14,7 @@ from datamodules.errors import DatasetError, missing_root
 from datamodules.files import find_file, find_folder, nested, read_lines
 from datamodules.index import Index
 from datamodules.sets.counts import compare_counts
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 _IMAGES = "img_align_celeba"
 _NAME = re.compile(r"\d{6}\.(jpg|png)", re.IGNORECASE)
@@ -24,7 +24,7 @@ _PARTS = {"0": "train", "1": "val", "2": "test"}
 _PUBLISHED = {"train": 162_770, "val": 19_867, "test": 19_962}
 
 
-class CelebADataModule(OfficialFaceDataModule):
+class CelebADataModule(FaceDataModule):
     """CelebA: aligned faces of 178 x 218 pixels for training without labels.
 
     Args:
@@ -108,7 +108,6 @@ def read_celeba(root: Path, exclude: Sequence[str] = (), *, strict_counts: bool 
     return Index(
         names=[name[:-4] for name in names],
         files=[images / name for name in names],
-        pixels=None,
         expressions=np.full(len(names), -1, np.int8),
         splits=splits,
         subjects=subjects,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, missing_root
 from datamodules.files import find_folder, folders, natural_key, nested, visible
+from datamodules.index import Index
 from datamodules.labels import CKPLUS_CODES, Expression
 from datamodules.loaders import Batch
 from datamodules.motion.module import FlowDataModule
 from datamodules.motion.pairs import PairReader
 from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
-from datamodules.recordings import FrameFolder, Sequence, SequenceIndex, frame_folder
+from datamodules.recordings import frame_folder
 from datamodules.sets.lists.lille import expression_codes, key, read_rows
-from datamodules.store.cache import Cache
 from datamodules.synthetic import write_ckplus
 
 _IMAGES = ("cohn-kanade-images",)
@@ -43,6 +43,7 @@ _PUBLISHED = {
 _PUBLISHED_SUBJECTS = 118
 
 _Key = tuple[str, str]
+_Problems = list[tuple[str | Path, str]]
 
 
 class FrontalCKPlus(FlowDataModule):
@@ -93,7 +94,7 @@ Emotion/S005/001/S005_001_00000011_emotion.txt
         write_ckplus(root, subjects=self._synthetic_subjects)
         return root
 
-    def read_index(self, root: Path) -> SequenceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the labelled sequences, see `read_ckplus`."""
         return read_ckplus(root, self._labels_csv, self._codes)
 
@@ -145,18 +146,18 @@ class CKPlusDataModule(FrontalCKPlus):
         return batch
 
     def posed_flows(
-        self, cache: Cache, rows: NDArray[np.int64]
+        self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
     ) -> Iterator[NDArray[np.floating[Any]]]:
         """Yield posed flows as the first epoch draws them, for the report of magnitudes."""
         for row in rows:
-            flow = torch.from_numpy(np.array(cache.arrays["flow"][row])[None]).float()
+            flow = torch.from_numpy(np.array(arrays["flow"][row])[None]).float()
             yield self._pose(flow, torch.tensor([int(row)]), epoch=1)[0].numpy()
 
     def compute_registered(self, reader: PairReader, row: int) -> dict[str, NDArray[Any]]:
         """Register frames of which the second was turned as the sample's flow is in test."""
         return reader.registered_after_turn(row, self.seed, self._limits)
 
-    def registered_parameters(self) -> dict[str, Any]:
+    def posing_parameters(self) -> dict[str, Any]:
         """Return what the turns depend on."""
         return {"seed": self.seed, **asdict(self._limits)}
 
@@ -169,7 +170,7 @@ class CKPlusDataModule(FrontalCKPlus):
         return pose_flow(flow, motion) + noise
 
 
-def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression]) -> SequenceIndex:
+def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression]) -> Index:
     """Find the labelled sequences of CK+.
 
     Args:
@@ -186,7 +187,6 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
     images = find_folder(root, _IMAGES)
     if images is None:
         raise missing_root(FrontalCKPlus, root, name="CK+")
-    index = SequenceIndex()
     recordings = {
         key(subject.name, sequence.name): frame_folder(sequence, _FRAME)
         for subject in folders(images)
@@ -194,26 +194,39 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
         for sequence in folders(subject)
         if _SEQUENCE.fullmatch(sequence.name)
     }
+    problems: _Problems = []
+    notes: list[str] = []
     if labels_csv is None:
-        labels = _official_labels(root, index)
+        labels = _official_labels(root, problems)
     else:
-        labels = _listed_labels(labels_csv, codes, index)
+        labels = _listed_labels(labels_csv, codes, problems, notes)
+    kept: list[_Key] = []
     for k in sorted(labels, key=lambda k: (natural_key(k[0]), natural_key(k[1]))):
-        where, expression = labels[k]
         if k not in recordings:
-            index.problem(where, f"labels a sequence that is not in {images}")
+            problems.append((labels[k][0], f"labels a sequence that is not in {images}"))
         elif len(recordings[k]) < 2:
             count = len(recordings[k])
-            index.problem(recordings[k].path, f"has {count} frame(s), but a flow needs two")
+            problems.append((recordings[k].path, f"has {count} frame(s), but a flow needs two"))
         else:
-            _add(index, recordings[k], expression)
-    index.notes.append(f"{len(recordings)} sequences found, {len(labels)} labelled")
+            kept.append(k)
+    found = [recordings[k] for k in kept]
+    subjects = [recording.path.parent.name for recording in found]
+    expressions = [labels[k][1] for k in kept]
+    notes.append(f"{len(recordings)} sequences found, {len(labels)} labelled")
     if labels_csv is None:
-        index.notes.append(_compare(index.sequences))
-    return index
+        notes.append(_compare(expressions, subjects))
+    return Index(
+        names=[f"{recording.path.parent.name}/{recording.path.name}" for recording in found],
+        expressions=np.array(expressions, np.int8),
+        recordings=[(recording,) for recording in found],
+        lengths=np.array([len(recording) for recording in found], np.int64),
+        subjects=subjects,
+        problems=problems,
+        notes=notes,
+    )
 
 
-def _official_labels(root: Path, index: SequenceIndex) -> dict[_Key, tuple[str, Expression]]:
+def _official_labels(root: Path, problems: _Problems) -> dict[_Key, tuple[str, Expression]]:
     """Read the Emotion folder; what cannot be read is a problem."""
     found = find_folder(root, _LABELS)
     if found is None:
@@ -226,20 +239,20 @@ def _official_labels(root: Path, index: SequenceIndex) -> dict[_Key, tuple[str, 
         for sequence in folders(subject):
             files = [path for path in visible(sequence) if _LABEL.fullmatch(path.name)]
             if len(files) > 1:
-                index.problem(sequence, f"holds {len(files)} labels")
+                problems.append((sequence, f"holds {len(files)} labels"))
             elif files:
                 try:
                     text = files[0].read_text()
                     expression = CKPLUS_CODES[int(float(text.split()[0]))]
                 except (OSError, ValueError, IndexError, KeyError):
-                    index.problem(files[0], "holds no label from 0 to 7")
+                    problems.append((files[0], "holds no label from 0 to 7"))
                 else:
                     labels[key(subject.name, sequence.name)] = (str(files[0]), expression)
     return labels
 
 
 def _listed_labels(
-    path: Path, codes: dict[str, Expression], index: SequenceIndex
+    path: Path, codes: dict[str, Expression], problems: _Problems, notes: list[str]
 ) -> dict[_Key, tuple[str, Expression]]:
     """Read a list of labels; unknown codes are problems, but 0 where it has no meaning."""
     labels = {}
@@ -252,25 +265,19 @@ def _listed_labels(
             unused += 1
         else:
             known = ", ".join(sorted(codes, key=natural_key))
-            index.problem(where, f"label {row.value!r} is none of {known}; set data.label_map")
-    index.notes.append(f"{path}: {len(labels)} labels, {unused} rows of code 0 not used")
+            problems.append((where, f"label {row.value!r} is none of {known}; set data.label_map"))
+    notes.append(f"{path}: {len(labels)} labels, {unused} rows of code 0 not used")
     return labels
 
 
-def _add(index: SequenceIndex, recording: FrameFolder, expression: Expression) -> None:
-    subject, sequence = recording.path.parent.name, recording.path.name
-    name = f"{subject}/{sequence}"
-    index.sequences.append(Sequence(name, subject, expression, recording, None, len(recording)))
-
-
-def _compare(sequences: list[Sequence]) -> str:
+def _compare(expressions: list[Expression], subjects: list[str]) -> str:
     """Compare counts with those of the publication."""
-    counts = Counter(sequence.expression for sequence in sequences)
-    subjects = len({sequence.subject for sequence in sequences})
-    if counts == _PUBLISHED and subjects == _PUBLISHED_SUBJECTS:
+    counts = Counter(expressions)
+    people = len(set(subjects))
+    if counts == _PUBLISHED and people == _PUBLISHED_SUBJECTS:
         return "327 labelled sequences of 118 subjects, each class as published"
     found = ", ".join(f"{e.name.lower()} {counts[e]} (of {n})" for e, n in _PUBLISHED.items())
     return (
-        f"{len(sequences)} labelled sequences of {subjects} subjects are usable, published are "
+        f"{len(expressions)} labelled sequences of {people} subjects are usable, published are "
         f"327 of 118: {found}"
     )

@@ -15,7 +15,7 @@ from datamodules.errors import BadSample, UserError, missing_root
 from datamodules.files import find_folder, folders, nested, visible
 from datamodules.index import Index
 from datamodules.labels import ACTION_UNITS, Expression
-from datamodules.recordings import Sequence, frame_folder
+from datamodules.recordings import Recording, frame_folder
 from datamodules.sets.ckplus import read_ckplus
 from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.lille import expression_codes
@@ -112,7 +112,7 @@ class _Rows:
     expressions: list[int] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
     units: list[NDArray[np.int8]] = field(default_factory=list)
-    problems: list[tuple[Path, str]] = field(default_factory=list)
+    problems: list[tuple[str | Path, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(
@@ -128,7 +128,6 @@ class _Rows:
         return Index(
             names=self.names,
             files=self.files,
-            pixels=None,
             expressions=np.array(self.expressions, np.int8),
             subjects=self.subjects,
             action_units=np.stack(self.units) if with_units and self.units else None,
@@ -168,18 +167,18 @@ def read_ckplus_faces(
     codes = expression_codes(None)
     del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
     sequences = read_ckplus(root, labels_csv, codes)
-    rows = _Rows(notes=list(sequences.notes))
-    rows.problems = [(Path(path), reason) for path, reason in sequences.problems]
+    rows = _Rows(notes=list(sequences.notes), problems=list(sequences.problems))
     facs = find_folder(root, ("FACS", "FACS_labels"))
     coded = {} if facs is None else _find_facs(facs)
-    labelled = {sequence.frontal.path: sequence for sequence in sequences.sequences}
-    for sequence in sequences.sequences:
-        file = coded.get((sequence.frontal.path.parent.name, sequence.frontal.path.name))
+    labelled = {recording.path for (recording,) in sequences.recordings or []}
+    for row, (recording,) in enumerate(sequences.recordings or []):
+        file = coded.get((recording.path.parent.name, recording.path.name))
         units = _units(file, rows) if file is not None else []
         if facs is not None and file is None:
-            rows.problems.append((sequence.frontal.path, "has no file of action units in FACS"))
+            rows.problems.append((recording.path, "has no file of action units in FACS"))
         elif units is not None:
-            _add_sequence(rows, sequence, units, last_k, first_as_neutral)
+            expression = int(sequences.expressions[row])
+            _add_sequence(rows, recording, expression, units, last_k, first_as_neutral)
     unlabelled = {key: file for key, file in coded.items() if images.joinpath(*key) not in labelled}
     for (subject, number), file in unlabelled.items():
         _add_unlabelled(rows, images / subject / number, file, last_k)
@@ -192,14 +191,20 @@ def read_ckplus_faces(
 
 
 def _add_sequence(
-    rows: _Rows, sequence: Sequence, units: Items[int], last_k: int, first_as_neutral: bool
+    rows: _Rows,
+    recording: Recording,
+    expression: int,
+    units: Items[int],
+    last_k: int,
+    first_as_neutral: bool,
 ) -> None:
-    files = sequence.frontal.files()
+    """Add the last frames of a sequence, and its first one as a neutral face."""
+    files, subject = recording.files(), recording.path.parent.name
+    name = f"{subject}/{recording.path.name}"
     if first_as_neutral:
-        rows.add(f"{sequence.name}:1", files[0], Expression.NEUTRAL, sequence.subject)
+        rows.add(f"{name}:1", files[0], Expression.NEUTRAL, subject)
     for number in range(max(len(files) - last_k, 1), len(files)):  # the first is never the peak
-        name = f"{sequence.name}:{number + 1}"
-        rows.add(name, files[number], sequence.expression, sequence.subject, units)
+        rows.add(f"{name}:{number + 1}", files[number], expression, subject, units)
 
 
 def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:

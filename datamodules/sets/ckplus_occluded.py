@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,13 @@ from numpy.typing import NDArray
 
 from datamodules.errors import UserError
 from datamodules.files import find_folder, nested
+from datamodules.index import Index
 from datamodules.loaders import Batch
-from datamodules.motion.catalog import Catalog
 from datamodules.motion.occluded_pairs import OccludedPairReader
 from datamodules.motion.occlusion import REGIONS
-from datamodules.motion.pairs import Extraction, PairReader
+from datamodules.motion.pairs import Extraction, PairReader, Pairs
 from datamodules.motion.posing import draw_share, mirrored
-from datamodules.recordings import Sequence
 from datamodules.sets.ckplus import FrontalCKPlus
-from datamodules.store.cache import Cache
 
 
 class OccludedCKPlusDataModule(FrontalCKPlus):
@@ -36,9 +35,6 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         clip: Magnitude at which the method clips, in pixels of a 128x128 grid.
         mirror: Share of the training samples that are shown mirrored, anew in each epoch.
         **kwargs: See `FrontalCKPlus`.
-
-    Attributes:
-        regions: As given.
 
     Raises:
         UserError: If an argument is out of its range.
@@ -81,19 +77,21 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         self._share = share
         self._mirror = mirror
 
-    def pair_reader(self, catalog: Catalog, extraction: Extraction) -> PairReader:
+    def pair_reader(
+        self, index: Index, root: Path, pairs: Pairs, extraction: Extraction
+    ) -> PairReader:
         """Make what computes clean and occluded flows of a pair."""
         return OccludedPairReader(
-            catalog.sequences,
-            catalog.pairs,
+            index,
+            pairs,
             extraction,
             regions=self.regions,
             share=self._share,
-            landmarks=find_landmarks(catalog.root, catalog.sequences),
-            root=catalog.root,
+            landmarks=find_landmarks(root, index),
+            root=root,
         )
 
-    def posed_flows(self, cache: Cache, rows: NDArray[np.int64]) -> None:
+    def posed_flows(self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> None:
         """Return None: these faces are not posed."""
         return
 
@@ -107,28 +105,28 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
                 batch[key] = mirrored(batch[key], chosen)
         return batch
 
-    def _open_registered(self) -> None:
+    def open_registered(self) -> None:
         """Open nothing: a frontal face needs no registration."""
         return
 
 
-def find_landmarks(root: Path, sequences: tuple[Sequence, ...]) -> list[Path | None]:
+def find_landmarks(root: Path, index: Index) -> list[Path | None]:
     """Find the landmarks of the first frame of each sequence of CK+.
 
     Args:
         root: Folder of the data set, or one or two levels above it.
-        sequences: The sequences.
+        index: The sequences.
 
     Returns:
         A file for each sequence, None where there is none.
     """
     found = find_folder(root, ("Landmarks",))
     if found is None:
-        return [None] * len(sequences)
+        return [None] * len(index)
     folder = nested(found, "Landmarks")
     files = []
-    for sequence in sequences:
-        frame = sequence.frontal.files()[0]
+    for recordings in index.recordings or []:
+        frame = recordings[0].files()[0]
         place = folder / frame.parent.parent.name / frame.parent.name
         file = place / f"{frame.stem}_landmarks.txt"
         files.append(file if file.exists() else None)

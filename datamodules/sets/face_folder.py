@@ -10,10 +10,10 @@ import numpy as np
 from datamodules.errors import DatasetError
 from datamodules.files import IMAGE_SUFFIXES, is_image, walk
 from datamodules.index import Index
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 
-class FaceFolderDataModule(OfficialFaceDataModule):
+class FaceFolderDataModule(FaceDataModule):
     """All pictures below a folder, for training without labels.
 
     Args:
@@ -66,7 +66,6 @@ def read_face_folder(root: Path) -> Index:
     return Index(
         names=[file.relative_to(root).as_posix() for file in files],
         files=files,
-        pixels=None,
         expressions=np.full(len(files), -1, np.int8),
         splits=["train"] * len(files),
         notes=[f"{len(files)} pictures, whatever they show"],

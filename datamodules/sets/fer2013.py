@@ -16,7 +16,7 @@ from datamodules.files import find_file, find_folder, folders, is_image, visible
 from datamodules.index import Index
 from datamodules.labels import FER2013_CODES
 from datamodules.sets.counts import compare_counts
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 _FILES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 _SPLITS = {"training": "train", "publictest": "val", "privatetest": "test"}
@@ -33,7 +33,7 @@ _PUBLISHED = {
 _Problems = list[tuple[Path, str]]
 
 
-class FER2013DataModule(OfficialFaceDataModule):
+class FER2013DataModule(FaceDataModule):
     """FER2013: 28,709 faces to train on, 3,589 (PublicTest) to validate, 3,589 to test.
 
     Read as well: `icml_face_data.csv`, the challenge's own `train.csv`, whose test images have no

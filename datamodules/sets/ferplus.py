@@ -176,7 +176,6 @@ def read_ferplus(
     return Index(
         names=names,
         files=[files[row] for row in chosen],
-        pixels=None,
         expressions=expressions,
         splits=[str(part) for part in parts[chosen]],
         votes=labels.shares[chosen],

@@ -14,7 +14,7 @@ from datamodules.files import matching_files
 from datamodules.index import Index
 from datamodules.labels import JAFFE_CODES
 from datamodules.sets.counts import compare_counts
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 # The fields are parted by dots: NA and SU are people as well as expressions.
 _NAME = re.compile(
@@ -23,7 +23,7 @@ _NAME = re.compile(
 _PUBLISHED = {"NE": 30, "HA": 31, "SU": 30, "SA": 31, "AN": 30, "DI": 29, "FE": 32}
 
 
-class JAFFEDataModule(OfficialFaceDataModule):
+class JAFFEDataModule(FaceDataModule):
     """JAFFE: 213 grey pictures of 256 x 256 pixels, 10 people, in folds that share nobody.
 
     Args:
@@ -74,7 +74,6 @@ def read_jaffe(root: Path, *, strict_counts: bool = False) -> Index:
     return Index(
         names=[path.name for path, _ in found],
         files=[path for path, _ in found],
-        pixels=None,
         expressions=np.array([JAFFE_CODES[code] for code in codes], np.int8),
         subjects=[match["subject"].upper() for _, match in found],
         notes=[note],

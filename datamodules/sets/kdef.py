@@ -15,7 +15,7 @@ from datamodules.files import matching_files
 from datamodules.index import Index
 from datamodules.labels import KDEF_CODES
 from datamodules.sets.counts import compare_counts
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 VIEWS = ("FL", "HL", "S", "HR", "FR")
 """Full left, half left, straight, half right and full right profile."""
@@ -34,7 +34,7 @@ _UNUSABLE = frozenset((
 _PEOPLE, _SESSIONS = 70, 2
 
 
-class KDEFDataModule(OfficialFaceDataModule):
+class KDEFDataModule(FaceDataModule):
     """KDEF: 70 people, 7 expressions, 2 sessions and 5 views, 4,900 pictures.
 
     A person has a folder for each session (AF01 and BF01 are one woman), so folds go by sex and
@@ -127,7 +127,6 @@ def read_kdef(
     return Index(
         names=list(rows),
         files=[path for path, _ in rows.values()],
-        pixels=None,
         expressions=np.array([KDEF_CODES[code[4]] for code in codes], np.int8),
         subjects=subjects,
         problems=problems,

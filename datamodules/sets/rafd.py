@@ -15,7 +15,7 @@ from datamodules.files import matching_files
 from datamodules.index import Index
 from datamodules.labels import RAFD_CODES
 from datamodules.sets.counts import compare_counts
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 ANGLES = (0, 45, 90, 135, 180)
 """Angles of the cameras in degrees; 90 looks at the face from the front."""
@@ -30,7 +30,7 @@ _NAME = re.compile(
 _MODELS = 67
 
 
-class RaFDDataModule(OfficialFaceDataModule):
+class RaFDDataModule(FaceDataModule):
     """RaFD: 67 models, 8 expressions, 3 gazes and 5 cameras, 8,040 pictures in one folder.
 
     Subjects are the models, whose numbers have gaps. The data set has no split of its own.
@@ -121,7 +121,6 @@ def read_rafd(
     return Index(
         names=names,
         files=files,
-        pixels=None,
         expressions=np.array(expressions, np.int8),
         subjects=subjects,
         problems=problems,

@@ -113,7 +113,6 @@ def read_rafdb(root: Path, lists: Path | None = None, *, strict_counts: bool = F
     return Index(
         names=names,
         files=[found[name][1] for name in names],
-        pixels=None,
         expressions=expressions,
         splits=splits,
         subsets=subsets,

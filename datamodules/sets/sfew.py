@@ -14,7 +14,7 @@ from datamodules.files import MatchingFile, matching_files, walk
 from datamodules.index import Index
 from datamodules.labels import SFEW_CODES
 from datamodules.sets.counts import compare_counts
-from datamodules.sets.official import OfficialFaceDataModule
+from datamodules.stills.module import FaceDataModule
 
 # Film, time, frame; the name of a film may hold underscores.
 _NAME = re.compile(r"(.+)_(\d{9})_(\d{8})\.png", re.IGNORECASE)
@@ -27,7 +27,7 @@ _PARTS = {
 _PUBLISHED = {"train": 891, "validation": 431}
 
 
-class SFEWDataModule(OfficialFaceDataModule):
+class SFEWDataModule(FaceDataModule):
     """SFEW 2.0: aligned faces of films, 891 for training and 431 for validation.
 
     Args:
@@ -95,7 +95,6 @@ def read_sfew(root: Path, *, strict_counts: bool = False) -> Index:
     return Index(
         names=[f"{'val' if split == 'test' else split}/{file.path.stem}" for split, file in rows],
         files=[file.path for _, file in rows],
-        pixels=None,
         expressions=np.array(
             [_CLASSES[file.path.parent.name.lower()] for _, file in rows], np.int8
         ),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from datamodules.errors import DatasetError, UserError, missing_root
 from datamodules.files import find_folder, folders, natural_key
-from datamodules.folds import read_protocol
+from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.motion.module import FlowDataModule
-from datamodules.recordings import FrameFolder, Sequence, SequenceIndex, frame_folder
+from datamodules.protocols import read_protocol
+from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import Row, expression_codes, key, read_rows
 from datamodules.sets.snap2dfe_release import compile_pattern, read_raw
 from datamodules.synthetic import write_snap2dfe
@@ -23,6 +26,7 @@ _FRAME = re.compile(r"img_(\d{3,})\.(png|jpe?g|bmp|tiff?)", re.IGNORECASE)
 _PUBLISHED = (15, 630)
 
 _Key = tuple[str, str]
+_Problems = list[tuple[str | Path, str]]
 
 
 class SNaP2DFeDataModule(FlowDataModule):
@@ -89,7 +93,7 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
         write_snap2dfe(root, subjects=self._synthetic_subjects)
         return root
 
-    def read_index(self, root: Path) -> SequenceIndex:
+    def read_index(self, root: Path) -> Index:
         """Find the sequences, see `read_frame_folders` and `read_raw`."""
         if self._raw_pattern is None:
             return read_frame_folders(root, self._codes)
@@ -98,7 +102,7 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
         return read_raw(root, self._raw_pattern, self._raw_apex)
 
 
-def read_frame_folders(root: Path, codes: dict[str, Expression]) -> SequenceIndex:
+def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
     """Find the sequences in the frame folders of the Lille group.
 
     Args:
@@ -126,57 +130,63 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> SequenceInde
             f"SNaP-2DFe at {base} lacks {' and '.join(missing)}. Expected there:"
             f"{SNaP2DFeDataModule.tree.rstrip()}"
         )
-    index = SequenceIndex()
-    frontal, posed = (_recordings(camera, index) for camera in present)
-    labels = _labels(emotions, codes, index)
-    movements = base / "movements.csv"
-    movement_of = (
-        {key(row.subject, row.sequence): row.value for row in read_rows(movements)}
-        if movements.is_file()
-        else {}
-    )
-    order = sorted(frontal | posed, key=lambda k: (natural_key(k[0]), natural_key(k[1])))
-    for k in order:
+    problems: _Problems = []
+    notes: list[str] = []
+    frontal, posed = (_recordings(camera, problems) for camera in present)
+    labels = _labels(emotions, codes, problems)
+    kept: list[_Key] = []
+    for k in sorted(frontal | posed, key=lambda k: (natural_key(k[0]), natural_key(k[1]))):
         if k not in frontal or k not in posed:
             lacking = _CAMERAS[k in frontal]
-            index.problem((frontal | posed)[k].path, f"has no counterpart in {lacking}")
+            problems.append(((frontal | posed)[k].path, f"has no counterpart in {lacking}"))
         elif k not in labels:
-            index.problem(frontal[k].path, f"has no row in {emotions}")
-        elif (expression := labels[k][1]) is not None:
-            _add(index, frontal[k], posed[k], expression, movement_of.get(k))
+            problems.append((frontal[k].path, f"has no row in {emotions}"))
+        elif labels[k][1] is not None and _is_usable(frontal[k], posed[k], problems):
+            kept.append(k)
     for k, (row, _) in labels.items():
         if k not in frontal and k not in posed:
-            index.problem(
-                f"{emotions} line {row.line}", f"there is no {row.subject}/{row.sequence}"
-            )
-    _apply_protocol(base / "protocols" / "SNAP_proto.csv", index)
-    found = (len({s.subject for s in index.sequences}), len(index.sequences))
+            where = f"{emotions} line {row.line}"
+            problems.append((where, f"there is no {row.subject}/{row.sequence}"))
+    folds = _protocol_folds(base / "protocols" / "SNAP_proto.csv", kept, notes)
+    movements = base / "movements.csv"
+    if movements.is_file():
+        moves = {key(row.subject, row.sequence): row.value for row in read_rows(movements)}
+        counts = Counter(moves.get(k) for k in kept)
+        notes.append("head movements: " + ", ".join(f"{m} {n}" for m, n in counts.items()))
+    subjects = [frontal[k].path.parent.name for k in kept]
+    found = (len(set(subjects)), len(kept))
     verdict = "as published" if found == _PUBLISHED else "published: {} and {}".format(*_PUBLISHED)
-    if movement_of:
-        moves = Counter(sequence.movement for sequence in index.sequences)
-        index.notes.append("head movements: " + ", ".join(f"{m} {n}" for m, n in moves.items()))
-    index.notes.append(f"subjects and sequences found: {found[0]} and {found[1]} ({verdict})")
-    return index
+    notes.append(f"subjects and sequences found: {found[0]} and {found[1]} ({verdict})")
+    return Index(
+        names=[f"{frontal[k].path.parent.name}/{frontal[k].path.name}" for k in kept],
+        expressions=np.array([labels[k][1] for k in kept], np.int8),
+        recordings=[(frontal[k], posed[k]) for k in kept],
+        lengths=np.array([min(len(frontal[k]), len(posed[k])) for k in kept], np.int64),
+        subjects=subjects,
+        folds=folds,
+        problems=problems,
+        notes=notes,
+    )
 
 
-def _recordings(camera: Path, index: SequenceIndex) -> dict[_Key, FrameFolder]:
+def _recordings(camera: Path, problems: _Problems) -> dict[_Key, FrameFolder]:
     """List the recordings of a camera; empty folders are problems."""
     found = {}
     for subject in folders(camera):
         sequences = folders(subject)
         if not sequences:
-            index.problem(subject, "is empty")
+            problems.append((subject, "is empty"))
         for sequence in sequences:
             recording = frame_folder(sequence, _FRAME)
             if len(recording):
                 found[key(subject.name, sequence.name)] = recording
             else:
-                index.problem(sequence, "holds no frame img_001.png, img_002.png, ...")
+                problems.append((sequence, "holds no frame img_001.png, img_002.png, ..."))
     return found
 
 
 def _labels(
-    emotions: Path, codes: dict[str, Expression], index: SequenceIndex
+    emotions: Path, codes: dict[str, Expression], problems: _Problems
 ) -> dict[_Key, tuple[Row, Expression | None]]:
     """Read the list of emotions; an expression is None where its code is unknown."""
     labels: dict[_Key, tuple[Row, Expression | None]] = {}
@@ -186,43 +196,31 @@ def _labels(
         k = key(row.subject, row.sequence)
         if expression is None:
             known = ", ".join(sorted(codes, key=natural_key))
-            index.problem(where, f"label {row.value!r} is none of {known}; set data.label_map")
+            problems.append((where, f"label {row.value!r} is none of {known}; set data.label_map"))
         if k in labels and labels[k][1] != expression:
-            index.problem(where, f"contradicts line {labels[k][0].line}")
+            problems.append((where, f"contradicts line {labels[k][0].line}"))
         labels.setdefault(k, (row, expression))
     return labels
 
 
-def _add(
-    index: SequenceIndex,
-    frontal: FrameFolder,
-    posed: FrameFolder,
-    expression: Expression,
-    movement: str | None,
-) -> None:
-    length = min(len(frontal), len(posed))
+def _is_usable(frontal: FrameFolder, posed: FrameFolder, problems: _Problems) -> bool:
+    """Tell whether two recordings have two frames; that they are unequal is a problem as well."""
     if len(frontal) != len(posed):
-        index.problem(posed.path, f"has {len(posed)} frames, but {frontal.path} has {len(frontal)}")
-    if length < 2:
-        shorter = min(frontal, posed, key=len)
-        index.problem(shorter.path, "has one frame, but a flow needs two")
-        return
-    subject, sequence = frontal.path.parent.name, frontal.path.name
-    index.sequences.append(
-        Sequence(f"{subject}/{sequence}", subject, expression, frontal, posed, length, movement)
-    )
+        reason = f"has {len(posed)} frames, but {frontal.path} has {len(frontal)}"
+        problems.append((posed.path, reason))
+    shorter = min(frontal, posed, key=len)
+    if len(shorter) < 2:
+        problems.append((shorter.path, "has one frame, but a flow needs two"))
+    return len(shorter) >= 2
 
 
-def _apply_protocol(path: Path, index: SequenceIndex) -> None:
-    """Give each sequence the fold that the protocol names, where there is a protocol."""
+def _protocol_folds(path: Path, kept: list[_Key], notes: list[str]) -> NDArray[np.int64] | None:
+    """Find the fold of each sequence in the protocol; None without a protocol, -1 if left out."""
     if not path.is_file():
-        return
+        return None
     protocol = read_protocol(path)
-    columns = (protocol.subjects, protocol.sequences, protocol.fold_of.tolist())
-    fold_of = {key(who, what): fold for who, what, fold in zip(*columns, strict=True)}
-    index.sequences = [
-        dataclasses.replace(s, fold=fold_of.get(key(*s.name.split("/", 1))))
-        for s in index.sequences
-    ]
-    listed = sum(sequence.fold is not None for sequence in index.sequences)
-    index.notes.append(f"{path} lists {listed} of {len(index.sequences)} sequences")
+    fold_of = {key(who, what): fold for who, what, _, fold in protocol.rows()}
+    folds = np.array([fold_of.get(k, -1) for k in kept], np.int64)
+    listed = int((folds >= 0).sum())
+    notes.append(f"{path} lists {listed} of {len(kept)} sequences")
+    return folds if listed else None

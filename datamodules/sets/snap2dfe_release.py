@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from datamodules.errors import BadSample, DatasetError, UserError
 from datamodules.files import is_image, is_video, natural_key, walk
+from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.recordings import (
     FrameFolder,
     Recording,
-    Sequence,
-    SequenceIndex,
     frame_folder,
     open_video,
 )
@@ -52,6 +53,9 @@ _EXPRESSION_OF = {token: name for name, tokens in _EXPRESSIONS.items() for token
 _CAMERA_OF = {token: name for name, tokens in _CAMERAS.items() for token in tokens}
 
 
+_Problems = list[tuple[str | Path, str]]
+
+
 @dataclass(frozen=True, order=True)
 class _Cell:
     """One performance: who, which head movement, which expression."""
@@ -59,6 +63,10 @@ class _Cell:
     subject: str
     movement: str
     expression: Expression
+
+    @property
+    def name(self) -> str:
+        return f"{self.subject}/{self.movement}-{self.expression.name.lower()}"
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -85,7 +93,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def read_raw(root: Path, pattern: str, apex: float) -> SequenceIndex:
+def read_raw(root: Path, pattern: str, apex: float) -> Index:
     """Find the recordings of the raw release.
 
     Args:
@@ -103,31 +111,39 @@ def read_raw(root: Path, pattern: str, apex: float) -> SequenceIndex:
         DatasetError: If it matches nothing.
     """
     compiled = compile_pattern(pattern)
-    index = SequenceIndex()
+    problems: _Problems = []
     cells: dict[_Cell, dict[int, Recording]] = {}
-    for match, recording in _recordings(root, compiled, index):
-        if (named := _name(match, recording, index)) is None:
+    for match, recording in _recordings(root, compiled, problems):
+        if (named := _name(match, recording, problems)) is None:
             continue
         cell, camera = named
         taken = cells.setdefault(cell, {})
         if camera in taken:
-            index.problem(recording.path, f"is a second take beside {taken[camera].path}")
+            problems.append((recording.path, f"is a second take beside {taken[camera].path}"))
         else:
             taken[camera] = recording
-    if not cells and not index.problems:
+    if not cells and not problems:
         examples = ", ".join(path.relative_to(root).as_posix() for path in _some_files(root))
         raise DatasetError(
             f"raw_pattern {pattern!r} matches no video, folder or frame below {root}; "
             f"there are for instance: {examples or 'no files'}."
         )
-    for cell in sorted(cells, key=lambda c: (natural_key(c.subject), c.movement, c.expression)):
-        _add(cell, cells[cell], apex, index)
-    index.notes.append(_grid(cells))
-    return index
+    order = sorted(cells, key=lambda c: (natural_key(c.subject), c.movement, c.expression))
+    lengths = {cell: _length(cell, cells[cell], apex, problems) for cell in order}
+    kept = [cell for cell in order if lengths[cell] >= 2]
+    return Index(
+        names=[cell.name for cell in kept],
+        expressions=np.array([cell.expression for cell in kept], np.int8),
+        recordings=[(cells[cell][1], cells[cell][2]) for cell in kept],
+        lengths=np.array([lengths[cell] for cell in kept], np.int64),
+        subjects=[cell.subject for cell in kept],
+        problems=problems,
+        notes=[_grid(cells)],
+    )
 
 
 def _recordings(
-    root: Path, pattern: re.Pattern[str], index: SequenceIndex
+    root: Path, pattern: re.Pattern[str], problems: _Problems
 ) -> Iterator[tuple[re.Match[str], Recording]]:
     """Walk the tree and yield each recording with the match of its name."""
     if "frame" in pattern.groupindex:
@@ -143,7 +159,7 @@ def _recordings(
             try:
                 yield match, open_video(path)
             except BadSample as bad:
-                index.problem(bad.path, bad.reason)
+                problems.append((bad.path, bad.reason))
 
 
 def _from_frames(root: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], Recording]]:
@@ -174,7 +190,7 @@ def _some_files(root: Path, count: int = 3) -> list[Path]:
 
 
 def _name(
-    match: re.Match[str], recording: Recording, index: SequenceIndex
+    match: re.Match[str], recording: Recording, problems: _Problems
 ) -> tuple[_Cell, int] | None:
     """Translate the tokens of a name; what cannot be read is a problem."""
     tokens = {group: match[group].lower() for group in GROUPS}
@@ -185,30 +201,29 @@ def _name(
     path = recording.path if recording.path.name else match.string
     for group, value in read.items():
         if value is None:
-            index.problem(path, f"its {group} {match[group]!r} is unknown")
+            problems.append((path, f"its {group} {match[group]!r} is unknown"))
     if movement is None or expression is None or camera is None:
         return None
     return _Cell(match["subject"], movement, expression), camera
 
 
-def _add(cell: _Cell, cameras: dict[int, Recording], apex: float, index: SequenceIndex) -> None:
-    """Add the sequence of one cell of the grid, or say why it cannot be."""
-    name = f"{cell.subject}/{cell.movement}-{cell.expression.name.lower()}"
+def _length(cell: _Cell, cameras: dict[int, Recording], apex: float, problems: _Problems) -> int:
+    """Count the frames of a performance up to the apex; less than 2 where it is unusable."""
     if len(cameras) < 2:
         ((camera, recording),) = cameras.items()
-        index.problem(recording.path, f"has no counterpart of camera {3 - camera} ({name})")
-        return
+        reason = f"has no counterpart of camera {3 - camera} ({cell.name})"
+        problems.append((recording.path, reason))
+        return 0
     frontal, posed = cameras[1], cameras[2]
     if len(frontal) != len(posed):
-        index.problem(posed.path, f"has {len(posed)} frames, but {frontal.path} has {len(frontal)}")
+        reason = f"has {len(posed)} frames, but {frontal.path} has {len(frontal)}"
+        problems.append((posed.path, reason))
     shorter = min(frontal, posed, key=len)
     length = 1 + round(apex * (len(shorter) - 1))
     if length < 2:
-        index.problem(shorter.path, f"has {len(shorter)} frame(s) up to the apex; 2 are needed")
-        return
-    index.sequences.append(
-        Sequence(name, cell.subject, cell.expression, frontal, posed, length, cell.movement)
-    )
+        reason = f"has {len(shorter)} frame(s) up to the apex; 2 are needed"
+        problems.append((shorter.path, reason))
+    return length
 
 
 def _grid(cells: dict[_Cell, dict[int, Recording]]) -> str:

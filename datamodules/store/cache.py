@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
 from datamodules.store.json_file import read_json, write_json
 from datamodules.store.lock import Lock, lock
+from datamodules.store.replacing import replacing
 from datamodules.store.rows import ArraySpec, RowStore
 from datamodules.store.threads import cores, for_each
 
@@ -76,6 +77,33 @@ class Cache:
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Path]]:
         return Cache, (self.path,)
+
+    def beside(self, name: str) -> Path:
+        """Return where a file about the cache is kept.
+
+        Not in it: a file that appears there would have its checksums compared again.
+
+        Args:
+            name: Name of the file.
+        """
+        return self.path.with_name(f"{self.path.name}.report") / name
+
+    def kept(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Read an array about the cache, or compute it once and keep it.
+
+        Args:
+            name: Name of its file, ending in `.npy`; names what the array depends on beside the
+                cache.
+            compute: Computes the array where it is missing or damaged.
+        """
+        file = self.beside(name)
+        try:
+            return np.asarray(np.load(file))
+        except (OSError, ValueError, EOFError):
+            found = compute()
+        with replacing(file) as aside:
+            np.save(aside, found)
+        return found
 
 
 def build_cache(

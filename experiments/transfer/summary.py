@@ -123,10 +123,10 @@ def _leaks(plan: Plan, test: Step, record: FoldRecord) -> list[str]:
     """Name what pretraining may have seen of the tested people.
 
     A data set is split in the same way whatever it is for, and only its training part is learnt
-    from. Two selections of one data set are split each on its own.
+    from. Two selections of one data set, which share files, are split each on its own.
     """
     pretrained = plan.split(plan.pretraining_of(test))
-    if pretrained is None or pretrained["source"] != record["source"]:
+    if pretrained is None or not set(pretrained["content_sketch"]) & set(record["content_sketch"]):
         return []
     if pretrained["manifest_hash"] == record["manifest_hash"]:
         same = pretrained["folds_hash"] == record["folds_hash"]

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import cache_building, data_wait, face_reading, latency, memory, step_time
 from benchmarks.report import Clock, Result
-from datamodules.motion.catalog import Catalog
+from datamodules.motion.pairs import make_pairs
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from lightning_modules.ssim_vae import SSIMVAE
 from tests.datamodules.trees import snap_tree
@@ -63,11 +63,11 @@ def test_cache_building_compares_the_same_flows(tmp_path: Path) -> None:
     assert holds(cache_building.measure(quick=True, root=root, crop="none"))
     index = SNaP2DFeDataModule().read_index(root)
     flows = sum(
-        cache_building._flows(recording, sequence.length, "none", colour=False)
-        for sequence in index.sequences
-        for recording in sequence.recordings()
+        cache_building._flows(recording, length, "none", colour=False)
+        for recordings, length in zip(index.recordings, index.lengths, strict=True)
+        for recording in recordings
     )
-    pairs = Catalog.make(root, index, "basic7", steps=(1,)).pairs
+    pairs = make_pairs(index.lengths, steps=(1,))
     assert flows == 2 * len(pairs.sequence)
 
 

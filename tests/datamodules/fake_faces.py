@@ -73,7 +73,6 @@ class FakeFaces(FaceDataModule):
             **{
                 "names": [f"{file.parent.name}/{file.stem}" for file in files],
                 "files": files,
-                "pixels": None,
                 "expressions": np.array(codes, np.int8),
                 "splits": [file.parent.name for file in files] if self.official else None,
                 "subjects": [word[0] for word in words] if self.known else None,

@@ -1,19 +1,19 @@
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.folds import (
-    Protocol,
+    Assignment,
     Split,
     assert_disjoint,
-    folds_hash,
-    read_protocol,
+    assign,
     split,
+    stratified_order,
     subject_folds,
-    write_protocol,
 )
+from datamodules.index import Index
 
 # 20 people, each with every class, as in SNaP-2DFe.
 PEOPLE = [f"S{person:03}" for person in range(20) for _ in range(21)]
@@ -129,85 +129,110 @@ def test_a_person_on_two_sides_is_named(parts: tuple[list[int], ...], where: str
         assert_disjoint(people, Split(*map(np.array, parts)))
 
 
-PROTOCOL = Protocol(
-    subjects=("S1", "S1", "S2", "S3"),
-    sequences=("001", "002", "001", "happy"),
-    labels=("0", "1", "2", "3"),
-    fold_of=np.array([0, 0, 1, 2]),
-)
+SOME = np.repeat([0, 1, 2, -1], [60, 30, 9, 5])
 
 
-def same(one: Protocol, other: Protocol) -> bool:
-    return (one.subjects, one.sequences, one.labels, one.fold_of.tolist()) == (
-        other.subjects,
-        other.sequences,
-        other.labels,
-        other.fold_of.tolist(),
+def test_every_beginning_has_the_classes_of_the_whole() -> None:
+    classes = np.random.default_rng(0).permutation(SOME)
+    order = stratified_order(classes, seed=3)
+    assert sorted(order) == list(range(len(classes)))
+    for length in (4, 10, 30, 52, 90):
+        counts = np.bincount(classes[order[:length]] + 1, minlength=4)
+        expected = np.array([5, 60, 30, 9]) * length / len(classes)
+        assert (np.abs(counts - expected) <= 1.5).all()
+        assert (counts > 0).all()
+    assert order.tolist() == stratified_order(classes, seed=3).tolist()
+    assert order.tolist() != stratified_order(classes, seed=4).tolist()
+
+
+def test_the_end_leaves_one_of_each_class() -> None:
+    classes = np.array([0] * 20 + [1])
+    order = stratified_order(classes, seed=0)
+    assert 20 in order[:2]
+
+
+def index(count: int, **columns: Any) -> Index:
+    names = [str(i) for i in range(count)]
+    pixels = np.zeros((count, 2, 2), np.uint8)
+    return Index(names, np.zeros(count, np.int8), pixels=pixels, **columns)
+
+
+def assigned(found: Index, classes: np.ndarray, **kwargs: Any) -> Assignment:
+    given = {"val_share": 0.25, "fold": 0, "folds": None, "fold_mode": "stratified", "seed": 0}
+    return assign(found, classes, **{**given, **kwargs})
+
+
+def test_samples_of_nobody_known_are_dealt_out_class_by_class() -> None:
+    classes = np.repeat([0, 1, -1], [50, 20, 7])
+    found = assigned(index(77), classes, folds=5)
+    assert found.num_folds == 5
+    for fold in range(5):
+        assert np.bincount(classes[found.fold_of == fold]).tolist() == [10, 4]
+    assert found.fold_of[70:].tolist() == [-1] * 7
+    assert found.unlabelled.tolist() == list(range(70, 77))
+    assert found.notes == ("nobody knows who the people are: the folds may share them",)
+
+
+def test_official_parts_are_kept_unless_folds_are_asked_for() -> None:
+    classes = np.arange(30) % 3
+    splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
+    people = [f"S{i // 3}" for i in range(9)] + ["S3"] + [f"T{i // 2}" for i in range(20)]
+    found = index(30, splits=splits, subjects=people)
+    parts = assigned(found, classes).parts
+    assert [part.tolist() for part in parts] == [[*range(i, i + 10)] for i in (0, 10, 20)]
+    assert found.people_in(parts.train) == ["S0", "S1", "S2", "S3"]
+    folded = assigned(found, classes, folds=7)
+    assert folded.num_folds == 7
+    assert folded.notes == ("the official parts are not used: 7 folds were asked for",)
+
+
+def test_a_cut_validation_part_is_one_fold_of_the_people_who_train() -> None:
+    rng = np.random.default_rng(0)
+    people = np.array([f"S{person}" for person in range(12) for _ in range(rng.integers(2, 6))])
+    classes = rng.integers(0, 3, len(people))
+    splits = ["train"] * len(people)
+    found = assigned(index(len(people), splits=splits, subjects=people.tolist()), classes)
+    held_out = set(people[found.parts.val])
+    assert not held_out & set(people[found.parts.train])
+    assert len(held_out) == 3
+    assert "of 3 people validate" in found.notes[0]
+
+
+def test_without_labels_there_is_nothing_to_split() -> None:
+    found = assigned(index(5), np.full(5, -1))
+    assert [len(part) for part in found.parts] == [0, 0, 0]
+    assert found.unlabelled.tolist() == list(range(5))
+
+
+def test_number_of_folds_is_ten_or_the_number_of_people() -> None:
+    for people, folds in ((4, 4), (12, 10)):
+        subjects = [f"S{i % people}" for i in range(24)]
+        found = assigned(index(24, subjects=subjects), np.zeros(24, np.int64))
+        assert found.num_folds == folds
+
+
+def test_the_own_protocol_is_used_unless_folds_are_asked_for() -> None:
+    subjects = [f"S{i}" for i in range(5) for _ in range(2)]
+    classes = np.array([0, 1] * 4 + [0, -1])
+    folds = np.array([1, 1, 0, 0, 2, 2, -1, -1, -1, 2])
+    own = assigned(index(10, subjects=subjects, folds=folds), classes)
+    assert own.fold_of.tolist() == [1, 1, 0, 0, 2, 2, -1, -1, -1, -1]
+    assert [part.tolist() for part in own.parts] == [[4, 5], [0, 1], [2, 3]]
+    made = assigned(index(10, subjects=subjects, folds=folds), classes, folds=5)
+    assert (made.fold_of >= 0).tolist() == (classes >= 0).tolist()
+    folds[0] = 0
+    with pytest.raises(DatasetError, match="Subjects S0 are both in"):
+        assigned(index(10, subjects=subjects, folds=folds), classes)
+
+
+def test_an_assignment_is_written_down_without_those_in_no_part() -> None:
+    subjects = [f"S{i}" for i in range(4)]
+    found = Index(
+        [f"S{i}/00{i}" for i in range(4)],
+        np.zeros(4, np.int8),
+        pixels=np.zeros((4, 2, 2), np.uint8),
+        subjects=subjects,
     )
-
-
-def test_a_protocol_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "protocols" / "SNAP_proto.csv"
-    write_protocol(path, PROTOCOL)
-    lines = path.read_text().splitlines()
-    assert lines[0] == "sub_id;seq_id;label;Fold 1;Fold 2;Fold 3"
-    assert lines[3] == "S2;001;2;0;1;0"
-    assert same(read_protocol(path), PROTOCOL)
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "S1;1;0;1;0;0\nS1;2;1;1;0;0\nS2;1;2;0;7;0\nS3;happy;3;0;0;1",
-        "\ufeffsubject;file;emotion;Fold 1;Fold 2;Fold 3\r\n"
-        "S1;001;0;1;0;0;\r\nS1;002;1;1;0;0;\r\n\r\nS2;001;2;0;1;0;\r\nS3;happy;3;0;0;1;\r\n",
-        "SUB_ID; seq_id;label;a;b;c\nS1; 1;0;1;0;0\nS1;2;1;1;0;0\nS2;1;2;0;1;0\nS3;happy;3;0;0;1\n",
-    ],
-    ids=["bare", "windows", "spaces"],
-)
-def test_protocols_are_read_as_they_are_found(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "proto.csv"
-    path.write_bytes(text.encode())
-    assert same(read_protocol(path), PROTOCOL)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("S1;1;0;1;0\nS1;2;0;1\n", "Line 2 of .* has 4 cells"),
-        ("S1;1;0\n", "Line 1 of .* has 3 cells"),
-        ("S1;1;0;0;0\n", "Line 1 of .* tests its sequence in 0 folds"),
-        ("S1;1;0;1;1\n", "in 2 folds"),
-        ("S1;1;0;1;0\nS1;001;0;0;1\n", "Line 2 of .* repeats the sequence S1/001"),
-        ("sub_id;seq_id;label;Fold 1\n", "has no sequences"),
-        ("\0\udc80", "cannot be read"),
-    ],
-)
-def test_a_protocol_that_makes_no_sense_is_named_with_its_line(
-    tmp_path: Path, text: str, message: str
-) -> None:
-    path = tmp_path / "proto.csv"
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(DatasetError, match=message):
-        read_protocol(path)
-
-
-def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"proto\.csv cannot be read"):
-        read_protocol(tmp_path / "proto.csv")
-
-
-def test_the_hash_is_of_the_assignment_and_not_of_the_order() -> None:
-    order = [2, 0, 3, 1]
-    shuffled = Protocol(
-        *(
-            tuple(column[i] for i in order)
-            for column in (PROTOCOL.subjects, PROTOCOL.sequences, PROTOCOL.labels)
-        ),
-        fold_of=PROTOCOL.fold_of[order],
-    )
-    assert folds_hash(shuffled) == folds_hash(PROTOCOL)
-    moved = Protocol(PROTOCOL.subjects, PROTOCOL.sequences, PROTOCOL.labels, np.array([0, 0, 2, 1]))
-    assert folds_hash(moved) != folds_hash(PROTOCOL)
-    assert len(folds_hash(PROTOCOL)) == 64
+    classes = np.array([0, -1, 0, 0])
+    protocol = assigned(found, classes, fold_mode="stride").protocol(found, ["a", "b", "c", "d"])
+    assert protocol.rows() == [("S0", "000", "a", 0), ("S2", "002", "c", 1), ("S3", "003", "d", 2)]

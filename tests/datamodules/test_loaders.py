@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from datamodules.errors import BadSample
-from datamodules.loaders import PairDataset, batch_loader, faces_to_float, to_float
+from datamodules.loaders import CacheDataset, batch_loader, next_batch, to_float
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec
 
@@ -30,7 +30,7 @@ def test_batches_are_one_read_of_memory_maps(
     cache = stored(tmp_path)
     assert isinstance(cache.arrays["flow"], np.memmap)
     rows = np.array([6, 2, 4])
-    data = PairDataset(cache, rows, {"label": np.arange(8) * 10})
+    data = CacheDataset(cache, rows, {"label": np.arange(8) * 10})
     batch = data.__getitems__([2, 0])
     assert batch["sample_id"].tolist() == [4, 6]
     assert batch["label"].tolist() == [40, 60]
@@ -43,7 +43,7 @@ def test_batches_are_one_read_of_memory_maps(
 
 def test_a_data_set_pickles_as_a_path(tmp_path: Path) -> None:
     rows = np.arange(200)
-    data = PairDataset(stored(tmp_path, rows=200), rows, {"label": np.arange(200)})
+    data = CacheDataset(stored(tmp_path, rows=200), rows, {"label": np.arange(200)})
     copied = pickle.dumps(data)
     assert len(copied) < 200 * 2 * 9 * 2 + 4000  # rows and columns, not the 7200 bytes of flows
     again = pickle.loads(copied)
@@ -52,7 +52,7 @@ def test_a_data_set_pickles_as_a_path(tmp_path: Path) -> None:
 
 def test_registered_flows_follow_their_pairs_and_bad_ones_leave(tmp_path: Path) -> None:
     registered = stored(tmp_path, "registered_flow", bad=1, rows=3)
-    data = PairDataset(stored(tmp_path), np.array([7, 3, 5]), {}, registered)
+    data = CacheDataset(stored(tmp_path), np.array([7, 3, 5]), {}, registered)
     assert data.rows.tolist() == [7, 5]
     batch = data.__getitems__([1, 0])
     assert batch["flow"][:, 0, 0, 0].tolist() == [5, 7]
@@ -61,7 +61,7 @@ def test_registered_flows_follow_their_pairs_and_bad_ones_leave(tmp_path: Path) 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_loader_hands_batches_on(tmp_path: Path, workers: int) -> None:
-    data = PairDataset(stored(tmp_path), np.arange(8), {})
+    data = CacheDataset(stored(tmp_path), np.arange(8), {})
     sampler = BatchSampler(SequentialSampler(data), 3, drop_last=False)
     loader = batch_loader(data, workers=workers, pin_memory=False, batch_sampler=sampler)
     assert [batch["sample_id"].tolist() for batch in loader] == [[0, 1, 2], [3, 4, 5], [6, 7]]
@@ -80,20 +80,24 @@ def test_faces_become_rgb_in_unit_range_without_a_copy() -> None:
 
 def test_still_images_become_rgb_with_channels_first() -> None:
     rgb = torch.randint(0, 256, (2, 5, 4, 3), dtype=torch.uint8)
-    image = faces_to_float({"image": rgb})["image"]
+    image = to_float({"image": rgb})["image"]
     torch.testing.assert_close(image * 255, rgb.permute(0, 3, 1, 2).float())
     assert image.is_contiguous()
     grey = rgb[..., 0]
-    batch = faces_to_float({"image": grey, "source": ["a", "b"]})
+    batch = to_float({"image": grey, "source": ["a", "b"]})
     assert batch["source"] == ["a", "b"]
     torch.testing.assert_close(batch["image"][:, 2] * 255, grey.float())
     assert batch["image"].shape == (2, 3, 5, 4)
     assert batch["image"].stride(1) == 0
     # Grey is changed as one channel: a third of the work.
     shapes = []
-    changed = faces_to_float({"image": grey}, lambda x: shapes.append(x.shape) or 1 - x)["image"]
+    changed = to_float({"image": grey}, lambda x: shapes.append(x.shape) or 1 - x)["image"]
     assert shapes == [(2, 1, 5, 4)]
     torch.testing.assert_close(changed[:, 1], 1 - grey / 255)
+
+
+def test_without_a_trainer_training_has_not_begun() -> None:
+    assert next_batch(None) == (0, 0)
 
 
 def test_other_values_are_left_alone() -> None:

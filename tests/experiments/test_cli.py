@@ -55,6 +55,22 @@ def test_a_run_from_training_to_prediction_lives_in_one_folder(folder: Path) -> 
     assert len(list(runs(folder / "runs" / "tiny"))) == 1
 
 
+def test_every_command_asks_the_data_whom_a_checkpoint_was_trained_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever class of data module wrote it: Lightning asks its own class only."""
+    fit("--trainer.max_epochs", "1")
+    asked: list[dict[str, Any]] = []
+    refuse = "tests.experiments.tiny.TinyData.refuse_leak"
+    monkeypatch.setattr(refuse, lambda _, checkpoint: asked.append(checkpoint), raising=False)
+    main(["test", "--config", "tiny.yaml", "--ckpt_path", "best"])
+    main(["validate", "--config", "tiny.yaml", "--ckpt_path", "best"])
+    path = newest(folder).checkpoints / "last.ckpt"
+    fit("--ckpt_path", str(path), "--fresh", "--trainer.max_epochs", "2")
+    assert len(asked) == 3
+    assert all("state_dict" in checkpoint for checkpoint in asked)
+
+
 def test_its_config_repeats_a_run(folder: Path) -> None:
     fit("--model.width", "4")
     first = newest(folder)

@@ -18,6 +18,7 @@ class FoldedData(FakeData):
     fold_mode = "stratified"
     folds_hash = "f0"
     manifest_hash = "0d"
+    content_sketch = ("0a",)
     num_folds = 5
     test_subjects = ("S000", "S001", "S002")
     train_subjects = ("S003",)
@@ -54,6 +55,7 @@ def test_the_record_says_what_was_tested_and_with_what(
         "fold_mode": "stratified",
         "folds_hash": "f0",
         "manifest_hash": "0d",
+        "content_sketch": ["0a"],
         "source": "synthetic",
         "class_names": ["neutral", "happiness", "surprise"],
         "subjects": ["S000", "S001", "S002"],

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from datamodules.errors import BadSamples, DatasetError
+from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.motion.clips import ClipStream, clip_sample_name, find_clips
 from datamodules.motion.pairs import Extraction, PairReader, make_pairs
-from datamodules.recordings import Sequence, frame_folder
+from datamodules.recordings import frame_folder
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import picture, write_frames, write_video
 
@@ -141,7 +142,12 @@ def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
             cv2.imwrite(str(folder / f"{x}.png"), scene((x, 120, side)))
         clips = find_clips(folder, LOOSE, "raise")
         (batch,) = ClipStream(clips, LOOSE, batch_size=4)
-        sequence = Sequence("s", "s", Expression.FEAR, frame_folder(folder), None, 2)
-        row = PairReader([sequence], make_pairs([2], []), LOOSE).row(0)
+        index = Index(
+            ["s"],
+            np.array([Expression.FEAR], np.int8),
+            recordings=[(frame_folder(folder), None)],
+            lengths=np.array([2]),
+        )
+        row = PairReader(index, make_pairs([2], []), LOOSE).row(0)
         np.testing.assert_array_equal(batch["neutral"][0], row["neutral"])
         np.testing.assert_array_equal(batch["posed_flow"][0].numpy().astype("f2"), row["flow"])

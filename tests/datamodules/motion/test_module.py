@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.errors import BadSamples
+from datamodules.errors import BadSamples, DatasetError
 from datamodules.motion.flow import estimate_flow
+from datamodules.motion.module import choose_faces
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from tests.datamodules.runs import Recorder, make, trainer
 from tests.datamodules.trees import picture, snap_tree, write_frames
@@ -26,13 +27,6 @@ def snap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _draw_nothing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The histogram takes longer to draw than all the rest; one test looks at it."""
-    if "report" not in request.node.name:
-        monkeypatch.setattr("datamodules.motion.report._draw", lambda *_: None)
 
 
 def test_batches_are_as_promised(snap: Path, cache: Path) -> None:
@@ -123,6 +117,21 @@ def test_nobody_is_on_two_sides_in_any_fold(snap: Path, cache: Path) -> None:
     assert sorted(tested) == [0, 1, 2, 3]
 
 
+def test_names_of_samples(snap: Path, cache: Path) -> None:
+    data = make(snap, cache)
+    names = [data.sample_name(row) for row in (3, 12, 13)]
+    assert names == ["S002/001", "S001/001:1-2", "S001/001:2-3"]
+
+
+def test_a_part_without_usable_pairs_is_an_error(tmp_path: Path) -> None:
+    root = snap_tree(tmp_path / "snap", subjects=3, codes=(1,))
+    (root / "SNAPcam2" / "S001" / "001" / "img_003.png").write_text("no image")
+    data = make(root, tmp_path / "cache", on_bad_sample="skip")
+    data.setup("fit")
+    with pytest.raises(DatasetError, match=r"no usable sequence of the classes .* in test"):
+        data.setup("test")
+
+
 def test_training_order_is_of_the_seed(snap: Path, cache: Path) -> None:
     def order(seed: int) -> list[list[int]]:
         data = make(snap, cache, seed=seed)
@@ -157,7 +166,7 @@ def test_everything_bad_is_one_error_or_skipped_and_counted(
     assert data.split_sizes["test"] == 1
     # S001's 3 sequences of 3 pairs validate; S002's 3x3 and S003's 3+3+1 train.
     assert data.split_sizes["train"] == 16
-    assert "2 problems in files and lists and 5 unusable pairs skipped" in caplog.text
+    assert "2 problems in files and lists and 5 unusable rows skipped" in caplog.text
     assert "line 13: there is no S009/001" in caplog.text
 
 
@@ -188,11 +197,12 @@ def test_report_says_what_the_data_are(
         data.setup("fit")
         data.setup("fit")
     text = caplog.text
-    assert text.count("SNaP-2DFe, source snap: 12 sequences of 4 subjects") == 1
+    assert text.count("SNaP-2DFe, source snap: 12 sequences of 4 people, 36 pairs of frames") == 1
     assert "subjects and sequences found: 4 and 12 (published: 15 and 630)" in text
-    assert "train: 18 pairs, 6 sequences of 2 subjects (S003, S004): neutral 2, happ" in text
+    assert "train: 18 pairs, 6 sequences of 2 people (S003, S004): neutral 2, happ" in text
     (folder,) = tmp_path.glob("snap-2dfe-*.report")
-    found = json.loads((folder / "flow_magnitude.json").read_text())
+    (file,) = folder.glob("flow_magnitude_*.json")
+    found = json.loads(file.read_text())
     flows = [
         data.on_after_batch_transfer(batch, 0)["posed_flow"] for batch in data.train_dataloader()
     ]
@@ -200,8 +210,20 @@ def test_report_says_what_the_data_are(
     assert found["posed_flow"]["q3"] == pytest.approx(np.quantile(length, 0.75), abs=0.02)
     assert found["posed_flow"]["share_clipped"] == pytest.approx((length > 1).mean())
     assert f"a clip at 1 px cuts {100 * found['posed_flow']['share_clipped']:.2f} %" in text
-    assert cv2.imread(str(folder / "flow_magnitude.png")).std() > 10
     assert len(list(folder.glob("protocol_*.csv"))) == 1
+
+
+def test_a_fold_keeps_the_magnitudes_of_the_others(tmp_path: Path, snap: Path) -> None:
+    def measured(fold: int) -> dict[str, str]:
+        make(snap, tmp_path, fold=fold).setup("fit")
+        return {file.name: file.read_text() for file in tmp_path.glob("*.report/*.json")}
+
+    first = measured(0)
+    both = measured(2)
+    assert len(first) == 1
+    assert len(both) == 2
+    assert first.items() < both.items()
+    assert measured(0) == both
 
 
 def test_frontal_faces_are_of_the_training_fold(snap: Path, cache: Path) -> None:
@@ -215,8 +237,48 @@ def test_frontal_faces_are_of_the_training_fold(snap: Path, cache: Path) -> None
     small = [cv2.resize(picture(p, 1.0), (16, 16), interpolation=cv2.INTER_AREA) for p in (3, 4)]
     for face in faces:
         assert min(np.abs(face[0].numpy() * 255 - s).max() for s in small) < 1e-3
+        assert face.dtype == torch.float32
     again = torch.cat([labels for _, labels in data.frontal_faces(batch_size=4)])
     assert torch.equal(again, labels)
+    later = torch.cat([faces for faces, _ in data.frontal_faces(epoch=1, batch_size=4)])
+    assert not torch.equal(later, faces)
+
+
+def test_frontal_faces_are_apexes_and_neutral_first_frames(
+    snap: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make(snap, cache)
+    data.setup("fit")
+    rows, is_apex = np.array([6, 7, 8, 7]), np.array([True, True, True, False])
+    chosen = (rows, is_apex, np.array([5, 6, 7, 0]))
+    monkeypatch.setattr("datamodules.motion.module.choose_faces", lambda *_: chosen)
+    arrays = data._open().cache.arrays
+    faces, labels = (torch.cat(part) for part in zip(*data.frontal_faces(), strict=True))
+    for face, label in zip(faces, labels.tolist(), strict=True):
+        name, row = {5: ("apex", 6), 6: ("apex", 7), 7: ("apex", 8), 0: ("neutral", 7)}[label]
+        np.testing.assert_allclose(
+            face.numpy() * 255, np.repeat(arrays[name][row], 3, 0), atol=1e-3
+        )
+
+
+def test_neutral_faces_fill_up_to_the_mean_class() -> None:
+    classes = np.array([1, 1, 2, 2, 1, 2, 0, 1])
+    rows = np.arange(10, 18)
+    chosen, is_apex, labels = choose_faces(rows, classes, neutral=0, num_classes=3)
+    # 7 expressive faces in 2 classes: 3 neutral are wanted, 1 is there.
+    assert len(chosen) == 10
+    assert is_apex.tolist() == [True] * 8 + [False] * 2
+    np.testing.assert_array_equal(chosen[:8], rows)
+    np.testing.assert_array_equal(labels, [*classes, 0, 0])
+    assert 16 not in chosen[8:]  # a neutral recording's first frame adds nothing
+
+
+def test_without_the_class_neutral_nothing_is_added() -> None:
+    rows, classes = np.arange(4), np.array([0, 1, 1, 0])
+    chosen, is_apex, labels = choose_faces(rows, classes, neutral=None, num_classes=2)
+    np.testing.assert_array_equal(chosen, rows)
+    np.testing.assert_array_equal(labels, classes)
+    assert is_apex.all()
 
 
 def test_prediction_needs_no_data_set(tmp_path: Path) -> None:

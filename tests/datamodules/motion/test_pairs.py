@@ -9,24 +9,29 @@ import torch
 
 from datamodules.errors import BadSample
 from datamodules.faces import LOOSE_MARGIN, crop, detect_face, loose_box
-from datamodules.images import grey
+from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.motion.flow import estimate_flow
-from datamodules.motion.pairs import CropReader, Extraction, PairReader, make_pairs, turn
+from datamodules.motion.pairs import CropReader, Extraction, PairReader, grey, make_pairs, turn
 from datamodules.motion.posing import PoseRange, draw_poses, pose_flow
 from datamodules.motion.registration import register
-from datamodules.recordings import Sequence, frame_folder, open_video
+from datamodules.recordings import Recording, frame_folder, open_video
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import picture, write_frames, write_video
 
 WHOLE = Extraction(size=16, flow="farneback", crop="none", colour=False)
 
 
-def sequence(root: Path, frames: int = 4) -> Sequence:
+def of(*recordings: Recording, length: int) -> Index:
+    """The index of one sequence."""
+    fear = np.array([Expression.FEAR], np.int8)
+    return Index(["S1/1"], fear, recordings=[recordings], lengths=np.array([length]))
+
+
+def sequence(root: Path, frames: int = 4) -> Index:
     write_frames(root / "cam1", person=1, frames=frames)
     write_frames(root / "cam2", person=1, frames=frames, head=3.0)
-    recordings = (frame_folder(root / "cam1"), frame_folder(root / "cam2"))
-    return Sequence("S1/1", "S1", Expression.FEAR, *recordings, length=frames)
+    return of(frame_folder(root / "cam1"), frame_folder(root / "cam2"), length=frames)
 
 
 def test_neutral_apex_pairs_come_first_and_once() -> None:
@@ -51,7 +56,7 @@ def test_numbers_of_neutral_apex_pairs_do_not_depend_on_steps() -> None:
 
 
 def test_rows_equal_what_opencv_computes(tmp_path: Path) -> None:
-    reader = PairReader([sequence(tmp_path)], make_pairs([4], [1]), WHOLE)
+    reader = PairReader(sequence(tmp_path), make_pairs([4], [1]), WHOLE)
     for row, (first, second) in enumerate([(0, 3), (0, 1), (1, 2), (2, 3)]):
         arrays = reader.row(row)
         for name, head in (("flow", 0.0), ("posed_flow", 3.0)):
@@ -86,10 +91,9 @@ def test_colour_is_kept_and_flow_is_of_grey(tmp_path: Path) -> None:
     for index in range(2):
         image = picture(1, index, colour=True)
         cv2.imwrite(str(tmp_path / f"{index}.png"), image[..., ::-1])
-    recording = frame_folder(tmp_path)
-    frames = Sequence("S1/1", "S1", Expression.FEAR, recording, None, length=2)
+    frames = of(frame_folder(tmp_path), length=2)
     colour = Extraction(size=32, flow="farneback", crop="none", colour=True)
-    reader = PairReader([frames], make_pairs([2], []), colour)
+    reader = PairReader(frames, make_pairs([2], []), colour)
     row = reader.row(0)
     np.testing.assert_array_equal(row["apex"], picture(1, 1, colour=True).transpose(2, 0, 1))
     greys = [grey(picture(1, index, colour=True)) for index in range(2)]
@@ -104,9 +108,9 @@ def test_videos_give_the_rows_of_frames(tmp_path: Path) -> None:
     for camera, head in (("cam1", 0.0), ("cam2", 3.0)):
         write_video(tmp_path / f"{camera}.avi", person=1, frames=5, head=head)
     videos = (open_video(tmp_path / "cam1.avi"), open_video(tmp_path / "cam2.avi"))
-    from_video = Sequence("S1/1", "S1", Expression.FEAR, *videos, length=5)
+    from_video = of(*videos, length=5)
     pairs = make_pairs([5], [1, 2])
-    readers = [PairReader([s], pairs, WHOLE) for s in (from_frames, from_video)]
+    readers = [PairReader(index, pairs, WHOLE) for index in (from_frames, from_video)]
     for row in range(len(pairs.sequence)):
         frames, video = (reader.row(row) for reader in readers)
         for name in frames:
@@ -114,7 +118,7 @@ def test_videos_give_the_rows_of_frames(tmp_path: Path) -> None:
 
 
 def test_registered_flow_is_that_of_the_registered_frame(tmp_path: Path) -> None:
-    reader = PairReader([sequence(tmp_path)], make_pairs([4], []), WHOLE)
+    reader = PairReader(sequence(tmp_path), make_pairs([4], []), WHOLE)
     arrays = reader.registered(0)
     first, second = picture(1, 0.0), picture(1, 1.0, head=3.0)
     expected = WHOLE.estimate(first, register(first, second), "flow").astype(np.float16)

@@ -11,7 +11,6 @@ import torch
 from datamodules.errors import DatasetError
 from datamodules.labels import CKPLUS_CODES, Expression
 from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
-from datamodules.recordings import FrameFolder, Sequence
 from datamodules.sets.ckplus import CKPlusDataModule, _compare, read_ckplus
 from datamodules.sets.lists.lille import expression_codes
 from tests.datamodules.trees import ckplus_tree, picture
@@ -27,11 +26,11 @@ def test_labels_are_read_and_unlabelled_is_not_neutral(tmp_path: Path) -> None:
     shutil.rmtree(root / "Emotion" / "S002" / "008")
     index = read_ckplus(root, None, {})
     assert not index.problems
-    assert [s.expression for s in index.sequences[:7]] == [CKPLUS_CODES[c] for c in range(1, 8)]
-    assert len(index.sequences) == 14
-    first = index.sequences[0]
-    assert (first.name, first.length, first.posed) == ("S001/001", 3, None)
-    assert first.frontal.files()[0].name == "S001_001_00000001.png"
+    assert index.expressions[:7].tolist() == [CKPLUS_CODES[c] for c in range(1, 8)]
+    assert len(index) == 14
+    (frontal,) = index.recordings[0]
+    assert (index.names[0], index.subjects[0], index.lengths[0]) == ("S001/001", "S001", 3)
+    assert frontal.files()[0].name == "S001_001_00000001.png"
     assert "16 sequences found, 14 labelled" in index.notes
     assert "published are 327 of 118: anger 2 (of 45), contempt 2 (of 18)" in index.notes[-1]
 
@@ -53,7 +52,7 @@ def test_names_and_wrappers_seen_in_the_wild(tmp_path: Path, images: str, labels
     for place in (root / images, root / images / "S001", root / images / "S001" / "001"):
         (place / ".DS_Store").touch()
         (place / "readme.txt").touch()
-    assert len(read_ckplus(root, None, {}).sequences) == 2
+    assert len(read_ckplus(root, None, {})) == 2
 
 
 def test_everything_wrong_is_named(tmp_path: Path) -> None:
@@ -76,7 +75,7 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
         ),
         ("005", "has 1 frame(s), but a flow needs two"),
     ]
-    assert not index.sequences
+    assert len(index) == 0
 
 
 def test_list_of_the_user_replaces_the_labels(tmp_path: Path) -> None:
@@ -84,7 +83,7 @@ def test_list_of_the_user_replaces_the_labels(tmp_path: Path) -> None:
     csv = tmp_path / "label_CK+.csv"
     csv.write_text("subject;file;emotion;\nS001;001;1;\nS001;002;6;\nS002;1;0;\nS002;2;8;\nS9;1;1")
     index = read_ckplus(root, csv, CKPlusDataModule(labels_csv=str(csv))._codes)
-    assert [(s.name, s.expression) for s in index.sequences] == [
+    assert list(zip(index.names, index.expressions, strict=True)) == [
         ("S001/001", Expression.HAPPINESS),
         ("S001/002", Expression.SADNESS),
     ]
@@ -104,17 +103,14 @@ def test_missing_data_and_labels(tmp_path: Path) -> None:
         read_ckplus(tmp_path, None, {})
 
 
-def test_published_counts_are_recognised(tmp_path: Path) -> None:
+def test_published_counts_are_recognised() -> None:
     published = {"ANGER": 45, "CONTEMPT": 18, "DISGUST": 59, "FEAR": 25}
     published |= {"HAPPINESS": 69, "SADNESS": 28, "SURPRISE": 83}
-    frames = FrameFolder(tmp_path, ("a.png", "b.png"))
     expressions = [Expression[name] for name, count in published.items() for _ in range(count)]
-    sequences = [
-        Sequence(str(number), f"S{number % 118}", expression, frames, None, 2)
-        for number, expression in enumerate(expressions)
-    ]
-    assert _compare(sequences) == "327 labelled sequences of 118 subjects, each class as published"
-    assert "326 labelled" in _compare(sequences[:-1])
+    people = [f"S{number % 118}" for number in range(len(expressions))]
+    told = "327 labelled sequences of 118 subjects, each class as published"
+    assert _compare(expressions, people) == told
+    assert "326 labelled" in _compare(expressions[:-1], people[:-1])
 
 
 def test_mixed_colour_and_sizes_make_one_cache(tmp_path: Path) -> None:

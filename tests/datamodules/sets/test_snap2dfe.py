@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DatasetError
+from datamodules.index import Index
 from datamodules.labels import LILLE_CODES, Expression
-from datamodules.recordings import SequenceIndex
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule, read_frame_folders
 from tests.datamodules.trees import snap_tree, write_frames
@@ -16,24 +16,20 @@ from tests.datamodules.trees import snap_tree, write_frames
 CODES = expression_codes(None)
 
 
-def names(index: SequenceIndex) -> list[str]:
-    return [sequence.name for sequence in index.sequences]
-
-
-def reasons(index: SequenceIndex, root: Path) -> list[str]:
+def reasons(index: Index, root: Path) -> list[str]:
     return [f"{path}: {reason}".replace(f"{root}/", "") for path, reason in index.problems]
 
 
 def test_sequences_cameras_and_labels(tmp_path: Path) -> None:
     index = read_frame_folders(snap_tree(tmp_path, subjects=2, codes=range(7)), CODES)
     assert not index.problems
-    assert len(index.sequences) == 14
-    assert [s.expression for s in index.sequences[:7]] == [LILLE_CODES[c] for c in range(7)]
-    first = index.sequences[0]
-    assert (first.name, first.subject, first.length) == ("S001/001", "S001", 3)
-    assert first.frontal.files()[0] == tmp_path / "SNAPcam1" / "S001" / "001" / "img_001.png"
-    assert first.posed is not None
-    assert first.posed.files()[2] == tmp_path / "SNAPcam2" / "S001" / "001" / "img_003.png"
+    assert len(index) == 14
+    assert index.expressions[:7].tolist() == [LILLE_CODES[c] for c in range(7)]
+    assert (index.names[0], index.subjects[0], index.lengths[0]) == ("S001/001", "S001", 3)
+    frontal, posed = index.recordings[0]
+    assert frontal.files()[0] == tmp_path / "SNAPcam1" / "S001" / "001" / "img_001.png"
+    assert posed.files()[2] == tmp_path / "SNAPcam2" / "S001" / "001" / "img_003.png"
+    assert index.folds is None
     assert "2 and 14 (published: 15 and 630)" in index.notes[-1]
 
 
@@ -45,14 +41,14 @@ def test_order_is_numerical(tmp_path: Path) -> None:
     with (root / "emotions" / "SNAP_emotions.csv").open("a") as file:
         file.write("S001;1000;1\nS001;999;1\nS001;20;1\n")
     index = read_frame_folders(root, CODES)
-    assert names(index) == ["S001/001", "S001/20", "S001/999", "S001/1000"]
+    assert index.names == ["S001/001", "S001/20", "S001/999", "S001/1000"]
 
 
 @pytest.mark.parametrize("wrapper", ["", "SNAP", "SNAP/datasets"])
 def test_root_may_be_levels_above(tmp_path: Path, wrapper: str) -> None:
     snap_tree(tmp_path / wrapper, subjects=1)
     (tmp_path / "__MACOSX").mkdir()
-    assert len(read_frame_folders(tmp_path, CODES).sequences) == 2
+    assert len(read_frame_folders(tmp_path, CODES)) == 2
 
 
 def test_leavings_of_other_programs_are_not_read(tmp_path: Path) -> None:
@@ -63,7 +59,7 @@ def test_leavings_of_other_programs_are_not_read(tmp_path: Path) -> None:
     (root / "SNAPcam1" / ".hidden").mkdir()
     index = read_frame_folders(root, CODES)
     assert not index.problems
-    assert len(index.sequences) == 2
+    assert len(index) == 2
 
 
 def test_header_stripped_zeros_and_trailing_semicolons(tmp_path: Path) -> None:
@@ -72,14 +68,13 @@ def test_header_stripped_zeros_and_trailing_semicolons(tmp_path: Path) -> None:
     csv.write_text("\ufeffsubject;file;emotion;\r\nS001;1;1;\r\nS001;2;2;")
     index = read_frame_folders(root, CODES)
     assert not index.problems
-    assert [s.expression for s in index.sequences] == [Expression.HAPPINESS, Expression.FEAR]
+    assert index.expressions.tolist() == [Expression.HAPPINESS, Expression.FEAR]
 
 
-def test_movements_are_kept(tmp_path: Path) -> None:
+def test_movements_are_counted(tmp_path: Path) -> None:
     root = snap_tree(tmp_path, subjects=1)
     (root / "movements.csv").write_text("sub_id;seq_id;movement\nS001;002;yaw\n")
     index = read_frame_folders(root, CODES)
-    assert [sequence.movement for sequence in index.sequences] == [None, "yaw"]
     assert "head movements: None 1, yaw 1" in index.notes
 
 
@@ -116,7 +111,8 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
         ]
     )
     # Of unequal recordings the common frames stay; the contradicted label keeps its first row.
-    assert [(s.name, s.length) for s in index.sequences] == [("S001/003", 2), ("S001/007", 3)]
+    assert index.names == ["S001/003", "S001/007"]
+    assert index.lengths.tolist() == [2, 3]
 
 
 def test_missing_root_shows_the_tree_and_the_source(tmp_path: Path) -> None:
@@ -142,7 +138,7 @@ def test_protocol_gives_the_folds(tmp_path: Path) -> None:
     lines = [f"S{s:03d};{q};{q};{marks};" for s, marks in tested.items() for q in (1, 2)]
     (root / "protocols" / "SNAP_proto.csv").write_text("\n".join(lines[:-1]))
     index = read_frame_folders(root, CODES)
-    assert [s.fold for s in index.sequences] == [0, 0, 2, 2, 1, 1, 3, None]
+    assert index.folds.tolist() == [0, 0, 2, 2, 1, 1, 3, -1]
     assert re.search(r"lists 7 of 8 sequences", "".join(index.notes))
 
 
@@ -150,7 +146,7 @@ def test_label_map_of_the_user(tmp_path: Path) -> None:
     root = snap_tree(tmp_path, subjects=3, codes=(0, 1))
     data = SNaP2DFeDataModule(root=str(root), label_map={"0": "anger", "1": "fear"})
     index = data.read_index(root)
-    assert {s.expression for s in index.sequences} == {Expression.ANGER, Expression.FEAR}
+    assert set(index.expressions) == {Expression.ANGER, Expression.FEAR}
 
 
 def test_arguments_are_checked() -> None:

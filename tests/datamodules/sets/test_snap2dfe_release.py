@@ -28,19 +28,18 @@ def release(root: Path, subjects: int = 2, frames: int = 5) -> Path:
 def test_videos_are_paired_and_named_by_synonyms(tmp_path: Path) -> None:
     index = read_raw(release(tmp_path), NAME + r"\.avi", apex=0.5)
     assert not index.problems
-    assert [s.name for s in index.sequences] == [
+    assert index.names == [
         "s1/static-happiness",
         "s1/translation-neutral",
         "s2/static-happiness",
         "s2/translation-neutral",
     ]
-    first = index.sequences[0]
-    assert (first.subject, first.movement, first.length) == ("s1", "static", 3)
-    assert first.expression is Expression.HAPPINESS
-    assert isinstance(first.frontal, Video)
-    assert first.frontal.path == tmp_path / "F" / "s1_nothing_Happy.avi"
-    assert first.posed is not None
-    assert first.posed.files() == [tmp_path / "NF" / "s1_nothing_Happy.avi"]
+    assert (index.subjects[0], index.lengths[0]) == ("s1", 3)
+    assert index.expressions[0] == Expression.HAPPINESS
+    frontal, posed = index.recordings[0]
+    assert isinstance(frontal, Video)
+    assert frontal.path == tmp_path / "F" / "s1_nothing_Happy.avi"
+    assert posed.files() == [tmp_path / "NF" / "s1_nothing_Happy.avi"]
 
 
 def test_grid_shows_the_gaps(tmp_path: Path) -> None:
@@ -69,18 +68,16 @@ def test_folders_of_frames(tmp_path: Path) -> None:
     for camera in ("F", "NF"):
         write_frames(tmp_path / camera / "s1_yaw_sad", person=1, frames=4)
     index = read_raw(tmp_path, NAME, apex=1.0)
-    (sequence,) = index.sequences
-    assert (sequence.name, sequence.length) == ("s1/yaw-sadness", 4)
-    assert isinstance(sequence.frontal, FrameFolder)
+    assert (index.names, index.lengths.tolist()) == (["s1/yaw-sadness"], [4])
+    assert isinstance(index.recordings[0][0], FrameFolder)
 
 
 def test_single_frames_by_their_group(tmp_path: Path) -> None:
     for camera in ("F", "NF"):
         write_frames(tmp_path / camera, person=1, frames=11, name=f"s1_roll_fear_{'{:d}'}.png")
     index = read_raw(tmp_path, NAME + r"_(?P<frame>\d+)\.png", apex=1.0)
-    (sequence,) = index.sequences
-    assert sequence.name == "s1/roll-fear"
-    assert [path.name for path in sequence.frontal.files()[8:]] == [
+    assert index.names == ["s1/roll-fear"]
+    assert [path.name for path in index.recordings[0][0].files()[8:]] == [
         f"s1_roll_fear_{number}.png" for number in (9, 10, 11)
     ]
 
@@ -97,7 +94,7 @@ def test_bad_recordings_are_problems(tmp_path: Path) -> None:
         ("s1_nothing_Happy.avi", f"has 4 frames, but {tmp_path}/F/s1_nothing_Happy.avi has 5"),
         ("s1_Tx_neutral.avi", "has no counterpart of camera 1"),
     ]
-    assert [(s.name, s.length) for s in index.sequences] == [("s1/static-happiness", 4)]
+    assert (index.names, index.lengths.tolist()) == (["s1/static-happiness"], [4])
 
 
 def test_a_pattern_that_matches_nothing_is_shown_what_is_there(tmp_path: Path) -> None:

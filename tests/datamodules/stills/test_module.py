@@ -223,10 +223,11 @@ def test_everything_bad_is_one_error_or_skipped_and_counted(
         data.setup("fit")
     assert data.split_sizes == {"train": 7, "val": 4, "test": 4}
     text = caplog.text
-    assert text.count("Fake, source faces: 16 grey images; 1 problems in files and lists") == 1
-    assert "and 1 unusable images skipped; 0 without" in text
+    assert text.count("Fake, source faces: 16 images of 8 people; 1 problems in files and") == 1
+    assert "and 1 unusable rows skipped; 0 images in no part" in text
+    assert "the images are cached grey" in text
     assert "16 images (published: 17)" in text
-    assert "train: 7 images of 4 people: neutral 4, happiness 3" in text
+    assert "train: 7 images of 4 people (S00, S01, S02, S03): neutral 4, happiness 3" in text
 
 
 def test_duplicates_are_reported_and_left_out_of_a_subset(

@@ -20,7 +20,7 @@ from tests.datamodules.test_faces import middle, scene
 def index(files: list[Path] | None, **columns: Any) -> Index:
     count = len(columns["pixels"] if files is None else files)
     names = [str(i) for i in range(count)]
-    given = {"names": names, "pixels": None, "expressions": np.zeros(count, np.int8)}
+    given = {"names": names, "expressions": np.zeros(count, np.int8)}
     return Index(files=files, **{**given, **columns})
 
 

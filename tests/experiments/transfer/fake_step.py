@@ -34,6 +34,7 @@ def main() -> None:
         "fold_mode": "stratified",
         "folds_hash": "f0",
         "manifest_hash": of,
+        "content_sketch": root or [of],
         "source": root[0] if root else "synthetic",
         "class_names": ["happiness", "anger"],
         "subjects": ["S3"] if of != "views.yaml" else ["S2", "S3"],

@@ -110,6 +110,13 @@ def test_two_selections_of_one_data_set_are_marked(plan: Make) -> None:
     assert marks["views", "rafd"] == marks["rafd", "rafd"] == []
 
 
+def test_two_embedded_data_sets_are_not_taken_for_one(plan: Make) -> None:
+    """Both are called synthetic, but no file is in both."""
+    made = plan("rafd", "views")
+    summary = summarize(made, [], run(made)[0])
+    assert [cell["remarks"] for cell in summary["cells"]] == [[]] * len(summary["cells"])
+
+
 @pytest.mark.parametrize("damage", ["fold.json", "checkpoint"])
 def test_what_is_damaged_is_made_again(plan: Make, damage: str) -> None:
     made = plan("rafd")

@@ -1,0 +1,103 @@
+"""The state of a run: where it stopped, what it saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules.sets.ckplus import CKPlusDataModule
+from datamodules.sets.snap2dfe import SNaP2DFeDataModule
+from tests.datamodules.runs import Recorder, Saver, make, trainer
+from tests.datamodules.trees import ckplus_tree, snap_tree
+
+
+@pytest.fixture(scope="module")
+def snap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return snap_tree(tmp_path_factory.mktemp("data") / "snap", subjects=4, codes=(0, 1, 2))
+
+
+@pytest.mark.parametrize("strategy", ["snap", "ckplus"])
+def test_a_resumed_run_sees_what_the_uninterrupted_one_would(tmp_path: Path, strategy: str) -> None:
+    """From the checkpoint after each batch, at the ends of epochs too, the rest is the same."""
+
+    def data() -> SNaP2DFeDataModule | CKPlusDataModule:
+        if strategy == "snap":
+            return make(tmp_path / "snap", tmp_path / "cache", batch_size=8)
+        return CKPlusDataModule(
+            root=str(tmp_path / "ckplus"),
+            cache_dir=str(tmp_path / "cache"),
+            size=16,
+            crop="none",
+            batch_size=8,
+        )
+
+    if strategy == "snap":
+        snap_tree(tmp_path / "snap", subjects=4, codes=(0, 1, 2))
+    else:
+        ckplus_tree(tmp_path / "ckplus", subjects=4, codes=(1, 3, 5))
+    whole = Recorder()
+    fit = trainer(tmp_path, max_epochs=2, callbacks=[Saver(tmp_path)])
+    fit.fit(whole, datamodule=data())
+    assert [len(seen) - 1 for seen in whole.seen] == [8, 8, 2] * 2
+    assert sorted(i for seen in whole.seen[:3] for i in seen[1:]) == sorted(
+        i for seen in whole.seen[3:] for i in seen[1:]
+    )
+    for step in range(1, 6):
+        rest = Recorder()
+        checkpoint = tmp_path / f"step={step}.ckpt"
+        trainer(tmp_path, max_epochs=2).fit(rest, datamodule=data(), ckpt_path=checkpoint)
+        assert rest.seen == whole.seen[step:]
+        assert rest.sums == whole.sums[step:]
+        assert rest.weight.item() == whole.weight.item()
+
+
+def test_workers_that_fetch_ahead_resume_alike(tmp_path: Path, snap: Path) -> None:
+    whole = Recorder()
+    fit = trainer(tmp_path, max_epochs=2, callbacks=[Saver(tmp_path)])
+    fit.fit(whole, datamodule=make(snap, tmp_path / "cache", batch_size=8))
+    for checkpoint, step in (("step=2.ckpt", 2), ("step=3.ckpt", 3), ("epoch=0.ckpt", 3)):
+        rest = Recorder()
+        data = make(snap, tmp_path / "cache", batch_size=8, num_workers=1)
+        resumed = trainer(tmp_path, max_epochs=2)
+        resumed.fit(rest, datamodule=data, ckpt_path=tmp_path / checkpoint)
+        assert rest.seen == whole.seen[step:]
+
+
+def test_checkpoint_at_the_end_of_an_epoch_resumes_in_the_next(tmp_path: Path, snap: Path) -> None:
+    def data() -> SNaP2DFeDataModule:
+        return make(snap, tmp_path / "cache", batch_size=8)
+
+    whole = Recorder()
+    fit = trainer(tmp_path, max_epochs=3, callbacks=[Saver(tmp_path)])
+    fit.fit(whole, datamodule=data())
+    state = torch.load(tmp_path / "epoch=1.ckpt", weights_only=True)["SNaP2DFeDataModule"]
+    assert (state["epoch"], state["batch"]) == (2, 0)
+    rest = Recorder()
+    resumed = trainer(tmp_path, max_epochs=3)
+    resumed.fit(rest, datamodule=data(), ckpt_path=tmp_path / "epoch=1.ckpt")
+    assert rest.seen == whole.seen[6:]
+
+
+def test_changed_data_are_said_when_a_run_is_resumed(tmp_path: Path) -> None:
+    root = snap_tree(tmp_path / "snap", subjects=3)
+    fit = trainer(tmp_path, max_epochs=1)
+    fit.fit(Recorder(), datamodule=make(root, tmp_path / "cache"))
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    csv = root / "emotions" / "SNAP_emotions.csv"
+    csv.write_text(csv.read_text().replace("S001;001;1", "S001;001;3"))
+    with pytest.warns(UserWarning, match="The data have changed since the checkpoint"):
+        trainer(tmp_path, max_epochs=2).fit(
+            Recorder(), datamodule=make(root, tmp_path / "cache"), ckpt_path=tmp_path / "last.ckpt"
+        )
+
+
+def test_a_checkpoint_holds_the_names_of_the_classes(tmp_path: Path, snap: Path) -> None:
+    fit = trainer(tmp_path)
+    data = make(snap, tmp_path / "cache", expressions="ck7")
+    fit.fit(Recorder(), datamodule=data)
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["SNaP2DFeDataModule"]
+    assert state["class_names"] == list(data.class_names)
+    assert state["class_names"][0] == "happiness"
