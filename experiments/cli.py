@@ -24,10 +24,10 @@ from experiments.command.config_files import DEFAULTS, AddingConfigFile, given_b
 from experiments.command.console import quiet, say
 from experiments.command.errors import usage_error
 from experiments.command.usage import config_files, explain_usage
-from experiments.jobs.parent import die_with_parent
+from experiments.jobs.context import die_with_parent
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
+from experiments.run.folder import shared_config_hash
 from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
-from experiments.run.membership import departures, fold_free_hash
 from experiments.run.model_size import describe_size
 from experiments.run.processes import is_first_process
 from experiments.run.progress import ProgressLines
@@ -251,7 +251,7 @@ class ExperimentCLI(LightningCLI):
         settings.experiment = settings.experiment or self._experiment_name()
         config = self._plain_config()
         fold = self.session.fold
-        if fold is not None and fold_free_hash(config) != fold.digest:
+        if fold is not None and shared_config_hash(config) != fold.digest:
             raise usage_error(
                 f"The config is no longer that of the other folds in {Path(fold.folder).parent}: "
                 "a config file was changed meanwhile."
@@ -288,16 +288,7 @@ class ExperimentCLI(LightningCLI):
     def _fold_report(self, config: dict[str, Any]) -> list[pl.Callback]:
         if self.session.fold is None:
             return []
-        return [
-            FoldReport(
-                self.session.fold.digest,
-                config["experiment"],
-                config["model"]["class_path"].rsplit(".", 1)[-1],
-                config["data"]["class_path"].rsplit(".", 1)[-1],
-                config["seed_everything"],
-                departures(config),
-            )
-        ]
+        return [FoldReport(self.session.fold.digest, config)]
 
     def _progress(self) -> list[pl.Callback]:
         wanted = self._settings.trainer.enable_progress_bar is not False

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from callbacks.records.fold_record import MAIN, FoldRecord
+from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError, close_match, usage_error
-from experiments.crossval.arguments import CommandParser
-from experiments.crossval.folder import About, CrossvalFolder
-from experiments.crossval.records import MAIN, FoldRecord
+from experiments.crossval.folder import CrossvalFolder, Description
 from experiments.crossval.report import as_text, markdown_table, spread
 from experiments.crossval.summary import (
     Summary,
@@ -38,7 +38,7 @@ class Run:
     """
 
     path: Path
-    about: About
+    about: Description
     records: list[FoldRecord]
     summary: Summary
 
@@ -116,7 +116,7 @@ def load(path: Path) -> Run:
         names = ", ".join(str(folder) for folder in inside)
         raise CommandError(f"{path} holds several cross-validations: give one of {names}.")
     folder = CrossvalFolder(inside[0] if inside else path)
-    about = folder.about()
+    about = folder.description()
     records, missing = collect(folder)
     if missing or not records:
         raise CommandError(

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from datamodules.errors import DatasetError
 from datamodules.store.replacing import replacing
+from experiments.command.arguments import CommandParser
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
-from experiments.crossval.arguments import CommandParser
 from experiments.onnx_file import INSTALL, largest_difference, save_onnx
 from lightning_modules.networks.weights import read_checkpoint
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from experiments.crossval.records import FoldRecord
+from callbacks.records.fold_record import FoldRecord
 from experiments.crossval.summary import headline_accuracy
-from experiments.jobs.process import Child, Step
 
 _LINES_EVERY = 60.0
 _BAR_EVERY = 1.0
@@ -50,7 +49,6 @@ class FoldProgress:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("", total=None, completed=done)
-        self._done = done
         self._looked_at = time.monotonic()
 
     def __enter__(self) -> FoldProgress:
@@ -66,17 +64,16 @@ class FoldProgress:
         self._bar.stop()
 
     def count(self, folds: int) -> None:
-        """Hear how many folds are to be done, beside those done."""
-        self._bar.update(self._task, total=self._done + folds)
+        """Show how many folds there are, with those done before."""
+        self._bar.update(self._task, total=folds)
 
-    def started(self, fold: int, step: Step, resumed: bool) -> None:
-        """Show that a step starts."""
-        again = ", from its last checkpoint" if step == "fit" and resumed else ""
-        self.say(f"fold {fold}: {_DOING[step]}{again}")
+    def started(self, fold: int, verb: str, resumed: bool) -> None:
+        """Show that a training or a test starts."""
+        again = ", from its last checkpoint" if resumed else ""
+        self.say(f"fold {fold}: {_DOING[verb]}{again}")
 
     def finished(self, fold: int, record: FoldRecord) -> None:
         """Show how a fold went."""
-        self._done += 1
         self._bar.advance(self._task)
         accuracy = headline_accuracy(record, self._headline)
         shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
@@ -87,13 +84,17 @@ class FoldProgress:
         """Show why a fold failed."""
         self.say(f"fold {fold}: failed: {why}\n  its log: {log}")
 
-    def look(self, running: Sequence[Child]) -> None:
-        """Show the last line of each running fold, when it is time."""
+    def look(self, outputs: Mapping[int, Callable[[], str]]) -> None:
+        """Show the last line of each running fold, when it is time.
+
+        Args:
+            outputs: Return what folds have printed, by their numbers.
+        """
         every = _BAR_EVERY if self._console.is_terminal else _LINES_EVERY
         if time.monotonic() - self._looked_at < every:
             return
         self._looked_at = time.monotonic()
-        lines = [f"fold {child.fold}: {_last_line(child)}" for child in running]
+        lines = [f"fold {fold}: {_last_line(read())}" for fold, read in outputs.items()]
         if self._console.is_terminal:
             self._bar.update(self._task, description=escape("; ".join(lines)))
         else:
@@ -105,8 +106,7 @@ class FoldProgress:
         self._bar.console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _last_line(child: Child) -> str:
-    lines = child.output().split("\n")
-    said = [line.strip() for line in lines if line.strip()]
+def _last_line(output: str) -> str:
+    said = [line.strip() for line in output.split("\n") if line.strip()]
     # A bar in a log redraws itself by carriage returns.
     return said[-1].rsplit("\r", 1)[-1][:100] if said else "starting"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from callbacks.records.fold_record import MAIN, FoldRecord
 from datamodules.store.replacing import replacing
-from experiments.crossval.records import MAIN, FoldRecord
 from experiments.crossval.summary import Summary, headline_accuracy
 
 _SHARES = ("accuracy", "f1", "recall")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from callbacks.records.fold_record import MAIN, DamagedRecordError, FoldRecord, read_record
 from experiments.command.errors import CommandError
-from experiments.crossval.folder import About, CrossvalFolder
-from experiments.crossval.records import MAIN, DamagedRecordError, FoldRecord, read_record
-from experiments.crossval.schedule import failure
+from experiments.crossval.folder import CrossvalFolder, Description
+from experiments.jobs.step import failure
 from experiments.report.statistics import confusion_matrix, estimate, scores
 
 Summary = dict[str, Any]
@@ -31,7 +31,7 @@ def collect(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
     Raises:
         CommandError: If a record is not of the fold, or not of the config, that its folder is for.
     """
-    about = folder.about()
+    about = folder.description()
     records: list[FoldRecord] = []
     missing: dict[int, str] = {}
     started = folder.started()
@@ -46,7 +46,7 @@ def collect(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
             _check_place(record, number, about, folder)
             records.append(record)
             continue
-        why = failure(run)
+        why = failure(run.path)
         if why is not None:
             missing[number] = f"failed, see {run.path.name}/log.txt: {why}"
         else:
@@ -101,7 +101,7 @@ def headline_accuracy(record: FoldRecord, headline: Sequence[str] | None) -> flo
 
 
 def summarize(
-    about: About, records: Sequence[FoldRecord], missing: Mapping[int, str] | None = None
+    about: Description, records: Sequence[FoldRecord], missing: Mapping[int, str] | None = None
 ) -> Summary:
     """Sum up finished folds.
 
@@ -220,7 +220,9 @@ def _refuse_twice(
             where[name] = record["fold"]
 
 
-def _check_place(record: FoldRecord, number: int, about: About, folder: CrossvalFolder) -> None:
+def _check_place(
+    record: FoldRecord, number: int, about: Description, folder: CrossvalFolder
+) -> None:
     path = folder.fold(number).path
     if record["fold"] != number:
         raise CommandError(f"{path} holds the record of fold {record['fold']}: move it away.")

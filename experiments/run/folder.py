@@ -14,6 +14,11 @@ from typing import Any, Literal
 
 from datamodules.store.replacing import replacing
 
+# What says how a command runs, and not what comes out.
+_COMMAND = ("ckpt_path", "config", "fresh", "runs_dir", "verbose", "wandb", "weights_only")
+# What differs from fold to fold or from machine to machine, with the same results.
+_DATA = ("cache_dir", "fold", "num_workers")
+
 State = Literal["running", "finished", "stopped", "failed"]
 
 _STATUS = "status.json"
@@ -31,6 +36,21 @@ def config_hash(config: Mapping[str, Any]) -> str:
         64 hexadecimal digits, equal for equal configs whatever the order of their keys.
     """
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def shared_config_hash(config: Mapping[str, Any]) -> str:
+    """Hash what the folds of a cross-validation have in common.
+
+    Args:
+        config: Resolved config of `fit` or `test`, plain values.
+
+    Returns:
+        64 hexadecimal digits, equal for all folds and both commands.
+    """
+    kept = {key: value for key, value in config.items() if key not in _COMMAND}
+    data = dict(kept["data"])
+    arguments = {k: v for k, v in data.pop("init_args", {}).items() if k not in _DATA}
+    return config_hash({**kept, "data": {**data, "init_args": arguments}})
 
 
 class RunFolder:

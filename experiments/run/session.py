@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from experiments.command.console import say
 from experiments.command.errors import CommandError, explain, usage_error
+from experiments.jobs.context import StepContext
 from experiments.run.folder import (
     RunFolder,
     config_hash,
@@ -24,7 +25,6 @@ from experiments.run.folder import (
     unfinished_run,
 )
 from experiments.run.loggers import close_wandb
-from experiments.run.membership import Membership
 from experiments.run.processes import (
     Announcement,
     announce,
@@ -58,7 +58,7 @@ class Session:
         self._runs_dir: Path | None = None
         self._trains = False
         self._made = False
-        self.fold = Membership.current()
+        self.fold = StepContext.current()
 
     @property
     def wandb_id(self) -> str:
@@ -190,7 +190,7 @@ class Session:
             self.run.remove_if_empty()
 
 
-def _folder_of(fold: Membership) -> RunFolder:
+def _folder_of(fold: StepContext) -> RunFolder:
     path = Path(fold.folder)
     path.mkdir(parents=True, exist_ok=True)
     return RunFolder(path)

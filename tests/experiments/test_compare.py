@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from callbacks.records.fold_report import seal
+from callbacks.records.fold_record import seal
 from experiments.command.errors import CommandError
 from experiments.compare import compare
 from tests.experiments.crossval import made

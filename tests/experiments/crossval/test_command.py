@@ -88,7 +88,7 @@ def test_three_folds_end_to_end(
     )
     assert summary["accuracy"] == summary["conditions"]["predicted_upside_down"]["accuracy"]
 
-    about = crossval.about()
+    about = crossval.description()
     for fold in range(3):
         path = crossval.fold(fold).path
         assert "test/accuracy" in (path / "metrics.csv").read_text()
@@ -237,7 +237,7 @@ def test_folds_of_another_commit_are_not_added_to(
     with quiet():
         experiment = ResolvedExperiment(["--config=tiny.yaml"])
     path = folder / "runs" / "tiny" / f"crossval-{experiment.digest[:6]}"
-    made.write_about(path, config_hash=experiment.digest)
+    made.write_description(path, config_hash=experiment.digest)
     made.write_fold(path / "fold_00", 0, config_hash=experiment.digest)
     if not done:  # trained as far as a checkpoint
         (path / "fold_00" / "fold.json").unlink()

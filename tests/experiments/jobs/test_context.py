@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from experiments.jobs.context import StepContext, wandb_id
 
 # A parent that starts a child, is told what that printed, and is then killed. The child holds the
 # standard output, which ends when both are gone.
@@ -17,7 +20,7 @@ child.wait()
 CHILD = """
 import sys, time
 sys.path.insert(0, {root!r})
-from experiments.jobs import parent as lifeline
+from experiments.jobs import context
 {prepare}
 print("ready", flush=True)
 time.sleep(120)
@@ -40,9 +43,9 @@ def run(repository: Path) -> Run:
 @pytest.mark.parametrize(
     "prepare",
     [
-        "lifeline.die_with_parent()",
+        "context.die_with_parent()",
         # Where the kernel cannot be asked.
-        "lifeline._ask_the_kernel = lambda: False; lifeline.die_with_parent()",
+        "context._ask_the_kernel = lambda: False; context.die_with_parent()",
     ],
 )
 def test_a_child_is_gone_when_its_parent_is_killed(run: Run, prepare: str) -> None:
@@ -56,6 +59,21 @@ def test_a_child_is_gone_when_its_parent_is_killed(run: Run, prepare: str) -> No
 
 
 def test_a_child_whose_parent_is_gone_already_does_nothing(run: Run) -> None:
-    parent = run("lifeline.die_with_parent(parent=1)")
+    parent = run("context.die_with_parent(parent=1)")
     output, _ = parent.communicate()
     assert output == ""
+
+
+def test_a_process_is_told_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert StepContext.current() is None
+    context = StepContext("runs/x/crossval-1/fold_00", "group", "0a", "ff")
+    assert context.parent == os.getpid()
+    for name, value in context.environment().items():
+        monkeypatch.setenv(name, value)
+    assert StepContext.current() == context
+
+
+def test_ids_are_the_same_for_the_same_and_others_for_others() -> None:
+    assert wandb_id("group", 0, "1.5", "fold_00") == wandb_id("group", 0, "1.5", "fold_00")
+    assert wandb_id("group", 0, "1.5", "fold_01") != wandb_id("group", 0, "1.5", "fold_00")
+    assert len(wandb_id("x")) == 8

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callbacks.records.fold_report import RECORD_FILE
+from callbacks.records.fold_record import RECORD_FILE, FoldRecord
 from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder
-from experiments.crossval.records import FoldRecord
+from experiments.crossval.folds import FoldQueue, fold_steps
 from experiments.crossval.report import write_report
-from experiments.crossval.schedule import Schedule, Work, failure, next_step
 from experiments.crossval.summary import collect, summarize
-from experiments.jobs.process import Child, Step
+from experiments.jobs import training
+from experiments.jobs.local import LocalLauncher
+from experiments.jobs.step import failure
 from tests.experiments.crossval import made
 
 HERE = Path(__file__).resolve().parent
 FOLDS = 4
+
+
+# -S: no site packages, which it does not need, and a faster start.
+PROGRAM = (sys.executable, "-S", str(HERE / "fake_child.py"))
 
 
 class Notes:
@@ -40,8 +43,8 @@ class Notes:
     def count(self, folds: int) -> None:
         self.counted.append(folds)
 
-    def started(self, fold: int, step: Step, resumed: bool) -> None:
-        self.told.append(f"{step} {fold}{' resumed' if resumed and step == 'fit' else ''}")
+    def started(self, fold: int, verb: str, resumed: bool) -> None:
+        self.told.append(f"{verb} {fold}{' resumed' if resumed else ''}")
 
     def finished(self, fold: int, record: FoldRecord) -> None:
         self.told.append(f"done {fold}")
@@ -50,34 +53,28 @@ class Notes:
         assert log.exists()
         self.told.append(f"failed {fold}: {why}")
 
-    def look(self, running: Sequence[Child]) -> None:
-        self.most = max(self.most, len(running))
+    def look(self, outputs: Mapping[int, Callable[[], str]]) -> None:
+        self.most = max(self.most, len(outputs))
 
 
-def work(folder: CrossvalFolder, slots: Sequence[str | None] = (None,), folds: int = FOLDS) -> Work:
-    def environment(fold: int, device: str | None) -> dict[str, str]:
-        told = {"PARENT": str(os.getpid())}
-        return {**os.environ, **told, **({"CUDA_VISIBLE_DEVICES": device} if device else {})}
+def make_queue(
+    folder: CrossvalFolder,
+    slots: Sequence[str | None] = (None,),
+    notes: Notes | None = None,
+    expected: tuple[str, str] | None = None,
+) -> FoldQueue:
+    launcher = LocalLauncher(slots)
+    return FoldQueue(folder, [f"--folds={FOLDS}"], launcher, notes or Notes(), expected)
 
-    def command(fold: int, step: Step) -> list[str]:
-        path = str(folder.fold(fold).path)
-        # -S: no site packages, which it does not need, and a faster start.
-        return [
-            sys.executable,
-            "-S",
-            str(HERE / "fake_child.py"),
-            step,
-            str(fold),
-            path,
-            str(folds),
-        ]
 
-    return Work(command, environment, slots)
+@pytest.fixture(autouse=True)
+def _fast_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "PROGRAM", PROGRAM)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> CrossvalFolder:
-    made.write_about(tmp_path / "crossval-abcdef")
+    made.write_description(tmp_path / "crossval-abcdef")
     return CrossvalFolder(tmp_path / "crossval-abcdef")
 
 
@@ -89,20 +86,19 @@ def behave(folder: CrossvalFolder, **behaviour: Any) -> None:
 
 def run(folder: CrossvalFolder, folds: Sequence[int] | None = None, **options: Any) -> Notes:
     notes = Notes()
-    schedule = Schedule(folder, work(folder, **options), notes)
-    schedule.run(folds)
+    make_queue(folder, notes=notes, **options).run(folds)
     return notes
 
 
 def files(folder: CrossvalFolder) -> list[bytes]:
     records, missing = collect(folder)
-    write_report(folder.path, summarize(folder.about(), records, missing), records)
+    write_report(folder.path, summarize(folder.description(), records, missing), records)
     return [(folder.path / n).read_bytes() for n in ("summary.json", "summary.md", "folds.csv")]
 
 
 @pytest.fixture
 def uninterrupted(tmp_path: Path) -> list[bytes]:
-    made.write_about(tmp_path / "whole")
+    made.write_description(tmp_path / "whole")
     whole = CrossvalFolder(tmp_path / "whole")
     run(whole, slots=(None, None))
     return files(whole)
@@ -118,12 +114,12 @@ def test_the_first_fold_goes_alone_until_its_data_are_set_up(folder: CrossvalFol
     alone: list[bool] = []
 
     class Watching(Notes):
-        def started(self, fold: int, step: Step, resumed: bool) -> None:
-            super().started(fold, step, resumed)
+        def started(self, fold: int, verb: str, resumed: bool) -> None:
+            super().started(fold, verb, resumed)
             alone.append(not (folder.fold(0).path / "split.json").exists())
 
     notes = Watching()
-    Schedule(folder, work(folder, slots=(None, None)), notes).run(None)
+    make_queue(folder, (None, None), notes).run(None)
     assert notes.told[0] == "fit 0"
     assert alone == [True] + [False] * (2 * FOLDS - 1)
     assert sorted(notes.told) == sorted(
@@ -169,7 +165,7 @@ def test_a_killed_fold_is_named_and_taken_up_again(
     last_step_done = moment in ("test begin",)
     first = "test 1" if last_step_done else "fit 1" + ("" if "begin" in moment else " resumed")
     assert again.told[0] == first
-    assert failure(folder.fold(1)) is None
+    assert failure(folder.fold(1).path) is None
     assert files(folder) == uninterrupted
 
 
@@ -225,7 +221,7 @@ def test_a_damaged_record_is_rebuilt_from_its_test(
 ) -> None:
     run(folder)
     (folder.fold(2).path / RECORD_FILE).write_text(content)
-    assert next_step(folder.fold(2)) == "test"
+    assert [step.is_done() for step in fold_steps(folder, 2, [])] == [True, False]
     assert run(folder).told == ["test 2", "done 2"]
     assert files(folder) == uninterrupted
 
@@ -236,37 +232,9 @@ def test_a_step_that_leaves_nothing_has_failed(folder: CrossvalFolder) -> None:
 
 
 def test_data_that_changed_are_noticed_before_training(folder: CrossvalFolder) -> None:
-    schedule = Schedule(folder, work(folder), Notes(), expected=("other", "data"))
     with pytest.raises(CommandError, match="The data have changed"):
-        schedule.run(None)
+        make_queue(folder, expected=("other", "data")).run(None)
     assert folder.started() == [0]
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A shell makes what it starts in the background deaf to Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_an_interruption_ends_the_children(folder: CrossvalFolder) -> None:
-    behave(folder, fold_0={"fit step 2": "wait"})
-
-    def interrupt() -> None:
-        wait_for(folder.fold(0).path / "waits")
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    schedule = Schedule(folder, work(folder), Notes())
-    with pytest.raises(KeyboardInterrupt):
-        schedule.run(None)
-    thread.join()
-    child = schedule._running[0].process
-    assert child.returncode == -signal.SIGTERM
-    assert not alive(child.pid)
 
 
 def test_the_parent_killed_takes_its_folds_along(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -11,21 +13,25 @@ import pytest
 
 from experiments.transfer.plan import Plan
 from experiments.transfer.report import as_markdown, write_report
-from experiments.transfer.schedule import Schedule
 from experiments.transfer.summary import summarize
 
 Make = Callable[..., Plan]
-_PROGRAM = (sys.executable, str(Path(__file__).with_name("fake_step.py")))
+
+
+@pytest.fixture(autouse=True)
+def _fast_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = (sys.executable, str(Path(__file__).with_name("fake_step.py")))
+    monkeypatch.setattr(training, "PROGRAM", program)
 
 
 def run(plan: Plan) -> tuple[dict[str, str], list[str], list[str]]:
     """Run a plan; return its failures, what it said, and the steps in the order they began."""
     calls = Path("calls.txt")
     calls.unlink(missing_ok=True)
-    said: list[str] = []
-    schedule = Schedule(plan, [None, None], said.append, _PROGRAM)
-    schedule.run()
-    return schedule.failures, said, calls.read_text().splitlines() if calls.exists() else []
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        failures = run_steps(plan.steps(), LocalLauncher([None, None]))
+    begun = calls.read_text().splitlines() if calls.exists() else []
+    return failures, said.getvalue().splitlines(), begun
 
 
 def test_each_step_runs_once_behind_its_need_and_is_skipped_when_done(plan: Make) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from callbacks.records.fold_report import seal
-from experiments.crossval.records import MAIN, DamagedRecordError, read_record
+from callbacks.records.fold_record import MAIN, DamagedRecordError, is_tested, read_record, seal
 from tests.experiments.crossval import made
 
 
@@ -49,6 +48,7 @@ def test_a_cut_record_is_noticed(fold: Path, content: bytes) -> None:
     (fold / "fold.json").write_bytes(content)
     with pytest.raises(DamagedRecordError, match="is damaged"):
         read_record(fold)
+    assert not is_tested(fold)
 
 
 def test_predictions_of_another_test_are_noticed(fold: Path) -> None:
@@ -67,3 +67,10 @@ def test_a_fold_may_have_no_predictions(fold: Path) -> None:
     record = read_record(fold)
     assert record is not None
     assert record.predictions is None
+
+
+def test_a_seal_breaks_with_any_change() -> None:
+    record = seal({"metrics": {"test/accuracy": 0.5}, "fold": 1})
+    assert seal(record) == record
+    assert seal({**record, "fold": 2})["checksum"] != record["checksum"]
+    assert seal({"fold": 1, "metrics": {"test/accuracy": 0.5}}) == record

@@ -1,15 +1,22 @@
-"""The records of finished folds, read back and checked."""
+"""The record of one tested fold, fold.json: sealed by a checksum, read back and checked."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callbacks.records.fold_report import PREDICTIONS_FILE, RECORD_FILE, file_hash, seal
+from datamodules.store.json_file import read_json
 
+SPLIT_FILE = "split.json"
+"""Who is tested in this fold; there as soon as the data are set up."""
+RECORD_FILE = "fold.json"
+"""The record of a fold; there once its test is done."""
+PREDICTIONS_FILE = "predictions.csv"
 MAIN = "predicted"
 """The condition under which a method answers, unless it has others: a column of predictions.csv."""
 
@@ -67,17 +74,12 @@ def read_record(folder: Path) -> FoldRecord | None:
     Raises:
         DamagedRecordError: If the record or the predictions it stands on are not whole.
     """
-    try:
-        text = (folder / RECORD_FILE).read_text("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
+    values = read_json(folder / RECORD_FILE)
+    if values is None:
+        if (folder / RECORD_FILE).exists():
+            raise DamagedRecordError("is damaged")
         return None
-    except UnicodeDecodeError as error:
-        raise DamagedRecordError("is damaged") from error
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DamagedRecordError("is damaged") from error
-    if not isinstance(values, dict) or values != seal(values):
+    if values != seal(values):
         raise DamagedRecordError("is damaged or was edited: its checksum differs")
     if values["predictions"] is None:
         return FoldRecord(values, None)
@@ -87,6 +89,47 @@ def read_record(folder: Path) -> FoldRecord | None:
     if file_hash(path) != values["predictions"]:
         raise DamagedRecordError(f"does not belong to the {PREDICTIONS_FILE} beside it")
     return FoldRecord(values, _read_predictions(path))
+
+
+def is_tested(folder: Path) -> bool:
+    """Tell whether a fold has a record that is whole."""
+    try:
+        return read_record(folder) is not None
+    except DamagedRecordError:
+        return False
+
+
+def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the checksum of a record to it.
+
+    Args:
+        record: Plain values.
+
+    Returns:
+        The same with ``checksum``.
+    """
+    content = {key: value for key, value in record.items() if key != "checksum"}
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return {**content, "checksum": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a small file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def trained_with(folder: Path) -> dict[str, Any] | None:
+    """Tell which state of the source a run was trained with.
+
+    Args:
+        folder: Folder of the run.
+
+    Returns:
+        `commit` and `dirty`, as in its environment.json; None where that does not say, such as
+        for a checkpoint that was trained elsewhere.
+    """
+    state: dict[str, Any] | None = (read_json(folder / "environment.json") or {}).get("git")
+    return state
 
 
 def _read_predictions(path: Path) -> Predictions:
