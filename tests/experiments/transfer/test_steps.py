@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.jobs import training
+from experiments.jobs.local import LocalLauncher
+from experiments.transfer.command import run_steps
 from experiments.transfer.plan import Plan
 from experiments.transfer.report import as_markdown, write_report
 from experiments.transfer.summary import summarize
