@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbacks.records.fold_record import FoldRecord, is_tested, trained_with
-from experiments.command.arguments import (
-    CommandParser,
-    natural,
-    positive,
-    refuse_decided,
-    split_devices,
-)
 from experiments.command.errors import CommandError, usage_error
+from experiments.crossval.arguments import Options, parse
 from experiments.crossval.folder import (
     DESCRIPTION_FILE,
     CrossvalFolder,
@@ -38,65 +31,6 @@ if TYPE_CHECKING:
     from experiments.crossval.tracking import ParentRun
 
 _SOURCE = Path(__file__).resolve().parent.parent.parent
-# What a cross-validation decides for its folds, and what to say to a person who does.
-_DECIDED = {
-    "--ckpt_path": "every fold starts from fresh weights",
-    "--data.fold": "all folds are run, or one by --fold",
-    "--data.init_args.fold": "all folds are run, or one by --fold",
-    "--fresh": "move or delete its folder to start anew",
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `lightning crossval` was asked for.
-
-    Args:
-        fold: The only fold to run; None runs all.
-        jobs: Folds at once; None takes one for each device.
-        devices: Accelerators to spread folds over; empty leaves all visible to every fold.
-        summarize: Whether to run nothing and sum up what there is.
-        fit: Command line of `fit` that all folds share.
-    """
-
-    fold: int | None
-    jobs: int | None
-    devices: tuple[str, ...]
-    summarize: bool
-    fit: tuple[str, ...]
-
-
-def parse(args: Sequence[str]) -> Options:
-    """Read a command line.
-
-    Args:
-        args: What follows `lightning crossval`.
-
-    Returns:
-        The options.
-
-    Raises:
-        CommandError: If it cannot be read.
-    """
-    parser = CommandParser(
-        prog="lightning crossval",
-        allow_abbrev=False,
-        description="Cross-validate an experiment, every fold as processes of its own. "
-        "Takes every option of `lightning fit` too.",
-        epilog="The same command again skips finished folds and resumes started ones.",
-    )
-    parser.add_argument("--folds", type=positive, help="Number of folds (data.folds).")
-    parser.add_argument("--fold", type=natural, help="Run this one only, e.g. in a cluster array.")
-    parser.add_slots("fold")
-    parser.add_argument(
-        "--summarize", action="store_true", help="Run nothing; sum up the folds that there are."
-    )
-    own, fit = parser.parse_known_args(list(args))
-    refuse_decided("crossval", fit, _DECIDED)
-    if own.folds is not None:
-        fit.append(f"--data.folds={own.folds}")
-    devices = split_devices("crossval", own.devices)
-    return Options(own.fold, own.jobs, devices, own.summarize, tuple(fit))
 
 
 def crossval(args: Sequence[str]) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.command.errors import CommandError
-from experiments.crossval.command import Options, parse
+from experiments.crossval.arguments import Options, parse
 
 
 def test_own_options_are_taken_and_the_rest_is_fits() -> None:

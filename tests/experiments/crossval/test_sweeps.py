@@ -8,7 +8,7 @@ import yaml
 
 from experiments.command.console import quiet
 from experiments.command.resolve import ResolvedExperiment
-from experiments.crossval.command import parse
+from experiments.crossval.arguments import parse
 from experiments.crossval.tracking import cv_metrics
 
 SWEEPS = sorted((Path(__file__).resolve().parents[3] / "experiments" / "sweeps").glob("*.yaml"))
