@@ -18,7 +18,6 @@ from experiments.crossval.folder import (
     open_folder,
 )
 from experiments.crossval.folds import FoldQueue
-from experiments.crossval.progress import FoldProgress
 from experiments.crossval.report import headline_line, write_report
 from experiments.crossval.summary import check_together, collect, commit_of, summarize
 from experiments.jobs.local import LocalLauncher, make_slots
@@ -64,51 +63,47 @@ def crossval(args: Sequence[str]) -> None:
         done = sum(is_tested(folder.fold(fold).path) for fold in folder.started())
         return f"{done} of {folder.num_folds() or 'unknown'} folds are done"
 
-    with ends_in_order(progress):
-        if options.fold is None:
-            with lock_steps(folder.path):
-                _run_all(folder, experiment, options.fit, launcher)
-        else:
-            with lock_steps(folder.path, folder.fold(options.fold).path.name):
-                _run_one(folder, options.fold, options.fit, launcher)
+    part = None if options.fold is None else folder.fold(options.fold).path.name
+    with ends_in_order(progress), lock_steps(folder.path, part):
+        _run(folder, experiment, options, launcher)
 
 
-def _run_all(
+def _run(
     folder: CrossvalFolder,
     experiment: ResolvedExperiment,
-    fit: Sequence[str],
+    options: Options,
     launcher: LocalLauncher,
 ) -> None:
+    """Run all folds and sum them up, or run one."""
     records, missing = _check_before(folder)
-    description = folder.description()
+    if options.fold is not None:
+        queue = FoldQueue(folder, options.fit, launcher)
+        queue.run([options.fold])
+        _refuse_failures(folder, queue.failures)
+        print(f"Fold {options.fold} is done; sum up all with --summarize.", flush=True)
+        return
     parent = _parent_run(folder, experiment)
 
     def tell() -> None:
         done, left = collect(folder)
         if parent is not None and left:
-            parent.update(summarize(description, done, left))
+            parent.update(summarize(folder.description(), done, left))
 
-    expected = (records[0]["folds_hash"], records[0]["manifest_hash"]) if records else None
-    with FoldProgress(description.headline, tell, done=len(records)) as progress:
-        for fold, why in missing.items():
-            if why.startswith("its record"):
-                progress.say(f"fold {fold}: {why.partition(';')[0]}; its test is run again")
-        queue = FoldQueue(folder, fit, launcher, progress, expected)
-        queue.run(None)
+    queue = FoldQueue(
+        folder,
+        options.fit,
+        launcher,
+        expected=(records[0]["folds_hash"], records[0]["manifest_hash"]) if records else None,
+        finished_before=len(records),
+        on_finished=tell,
+    )
+    for fold, why in missing.items():
+        if why.startswith("its record"):
+            queue.say(f"fold {fold}: {why.partition(';')[0]}; its test is run again")
+    queue.run(None)
     if not queue.failures or collect(folder)[0]:
         _sum_up(folder, parent)
     _refuse_failures(folder, queue.failures)
-
-
-def _run_one(
-    folder: CrossvalFolder, fold: int, fit: Sequence[str], launcher: LocalLauncher
-) -> None:
-    _check_before(folder)
-    with FoldProgress(folder.description().headline) as progress:
-        queue = FoldQueue(folder, fit, launcher, progress)
-        queue.run([fold])
-    _refuse_failures(folder, queue.failures)
-    print(f"Fold {fold} is done; sum up all with --summarize.", flush=True)
 
 
 def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:

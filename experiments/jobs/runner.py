@@ -4,49 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
+from experiments.jobs.local import LocalJob, LocalLauncher
 from experiments.jobs.step import Step
 
 _LOOK_EVERY = 0.1
-
-
-class Job(Protocol):
-    """A step that was started."""
-
-    @property
-    def step(self) -> Step:
-        """The step."""
-
-    @property
-    def exit_code(self) -> int | None:
-        """How it ended, negative where a signal did it; None while it runs."""
-
-    def output(self) -> str:
-        """Return what it has printed so far."""
-
-    def sentence(self) -> str:
-        """Return why it failed, as a person can read it."""
-
-
-class Launcher(Protocol):
-    """Where steps run: on this machine, or on another that knows how to."""
-
-    @property
-    def running(self) -> Sequence[Job]:
-        """What was started and is not known to have ended."""
-
-    def has_room(self) -> bool:
-        """Tell whether another step may start now."""
-
-    def start(self, step: Step) -> None:
-        """Start a step."""
-
-    def ended(self) -> Sequence[Job]:
-        """Return what has ended since the last call."""
-
-    def stop(self) -> None:
-        """End all that run, and wait for that."""
 
 
 class Watcher:
@@ -63,7 +25,7 @@ class Watcher:
     def starting(self, step: Step) -> None:
         """Be called before a step starts."""
 
-    def look(self, jobs: Sequence[Job]) -> None:
+    def look(self, jobs: Sequence[LocalJob]) -> None:
         """Be called several times a second; steps may be added here.
 
         Args:
@@ -89,14 +51,14 @@ class Runner:
     Steps that are done are not run, so that the same steps given again go on where they were.
 
     Args:
-        launcher: Where they run.
+        launcher: Starts them and tells how they end; nothing else here knows where they run.
         watcher: Is told how they come along.
 
     Attributes:
         failures: Why steps failed, by their names; those that needed them are not here.
     """
 
-    def __init__(self, launcher: Launcher, watcher: Watcher) -> None:
+    def __init__(self, launcher: LocalLauncher, watcher: Watcher) -> None:
         self.failures: dict[str, str] = {}
         self._launcher = launcher
         self._watcher = watcher
@@ -167,7 +129,7 @@ class Runner:
             not self._launcher.running or self._watcher.may_start(step)
         )
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: LocalJob) -> None:
         step, code = job.step, job.exit_code or 0
         if code == 0 and step.is_done():
             self._done.add(step.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.command.errors import CommandError, usage_error
 from experiments.jobs.local import LocalLauncher, make_slots
 from experiments.jobs.lock import lock_steps
-from experiments.jobs.runner import Launcher, Runner, Watcher
+from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.step import Step
 from experiments.run.folder import RunFolder
@@ -70,7 +70,7 @@ def transfer(args: Sequence[str]) -> None:
         )
 
 
-def run_steps(steps: Sequence[Step], launcher: Launcher) -> dict[str, str]:
+def run_steps(steps: Sequence[Step], launcher: LocalLauncher) -> dict[str, str]:
     """Run what is not done, and print how it comes along.
 
     Args:

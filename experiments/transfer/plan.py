@@ -13,8 +13,7 @@ from callbacks.records.fold_record import SPLIT_FILE
 from datamodules.store.json_file import read_json, write_json
 from experiments.command.resolve import ResolvedExperiment
 from experiments.jobs.context import StepContext, wandb_id
-from experiments.jobs.step import Step
-from experiments.jobs.training import lightning_step, trained_weights
+from experiments.jobs.step import Step, lightning_step, trained_weights
 from experiments.run.folder import RunFolder, config_hash, shared_config_hash
 from experiments.transfer.arguments import Options
 from experiments.transfer.published import paper_name

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from experiments.crossval.folder import CrossvalFolder
-from experiments.jobs import training
+from experiments.jobs import step
 from tests.experiments.crossval.test_folds import PROGRAM, make_queue
 
-training.PROGRAM = PROGRAM
+step.PROGRAM = PROGRAM
 make_queue(CrossvalFolder(Path(sys.argv[1])), slots=(None, None)).run(None)

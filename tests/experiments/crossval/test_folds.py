@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from callbacks.records.fold_record import RECORD_FILE, FoldRecord
+from callbacks.records.fold_record import RECORD_FILE
 from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.folds import FoldQueue, fold_steps
 from experiments.crossval.report import write_report
 from experiments.crossval.summary import collect, summarize
-from experiments.jobs import training
-from experiments.jobs.local import LocalLauncher
-from experiments.jobs.step import failure
+from experiments.jobs import step
+from experiments.jobs.local import LocalJob, LocalLauncher
+from experiments.jobs.step import Step, failure
 from tests.experiments.crossval import made
 
 HERE = Path(__file__).resolve().parent
@@ -32,44 +35,18 @@ FOLDS = 4
 PROGRAM = (sys.executable, "-S", str(HERE / "fake_child.py"))
 
 
-class Notes:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.most = 0
-        self.counted: list[int] = []
-
-    def count(self, folds: int) -> None:
-        self.counted.append(folds)
-
-    def started(self, fold: int, verb: str, resumed: bool) -> None:
-        self.told.append(f"{verb} {fold}{' resumed' if resumed else ''}")
-
-    def finished(self, fold: int, record: FoldRecord) -> None:
-        self.told.append(f"done {fold}")
-
-    def failed(self, fold: int, why: str, log: Path) -> None:
-        assert log.exists()
-        self.told.append(f"failed {fold}: {why}")
-
-    def look(self, outputs: Mapping[int, Callable[[], str]]) -> None:
-        self.most = max(self.most, len(outputs))
-
-
 def make_queue(
     folder: CrossvalFolder,
     slots: Sequence[str | None] = (None,),
-    notes: Notes | None = None,
-    expected: tuple[str, str] | None = None,
+    kind: type[FoldQueue] = FoldQueue,
+    **options: Any,
 ) -> FoldQueue:
-    launcher = LocalLauncher(slots)
-    return FoldQueue(folder, [f"--folds={FOLDS}"], launcher, notes or Notes(), expected)
+    return kind(folder, [f"--folds={FOLDS}"], LocalLauncher(slots), **options)
 
 
 @pytest.fixture(autouse=True)
 def _fast_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "PROGRAM", PROGRAM)
+    monkeypatch.setattr(step, "PROGRAM", PROGRAM)
 
 
 @pytest.fixture
@@ -84,10 +61,13 @@ def behave(folder: CrossvalFolder, **behaviour: Any) -> None:
     (folder.path / "behaviour.json").write_text(json.dumps(plain))
 
 
-def run(folder: CrossvalFolder, folds: Sequence[int] | None = None, **options: Any) -> Notes:
-    notes = Notes()
-    make_queue(folder, notes=notes, **options).run(folds)
-    return notes
+def run(folder: CrossvalFolder, folds: Sequence[int] | None = None, **options: Any) -> list[str]:
+    """Run folds; return what was said of them, without accuracies and logs."""
+    said = io.StringIO()
+    make_queue(folder, console=Console(file=said), **options).run(folds)
+    text = re.sub(r", accuracy .+ %", "", said.getvalue())
+    assert all(Path(path).exists() for path in re.findall(r"\n  its log: (.+)", text))
+    return re.sub(r"\n  its log: .+", "", text).removeprefix("fold ").strip().split("\nfold ")
 
 
 def files(folder: CrossvalFolder) -> list[bytes]:
@@ -111,34 +91,63 @@ def calls(folder: CrossvalFolder) -> list[str]:
 def test_the_first_fold_goes_alone_until_its_data_are_set_up(folder: CrossvalFolder) -> None:
     pause = {"fit begin": "pause"}
     behave(folder, fold_0=pause, fold_1=pause, fold_2=pause)
-    alone: list[bool] = []
+    begun: list[tuple[str, bool]] = []
+    running: list[int] = []
 
-    class Watching(Notes):
-        def started(self, fold: int, verb: str, resumed: bool) -> None:
-            super().started(fold, verb, resumed)
-            alone.append(not (folder.fold(0).path / "split.json").exists())
+    class Watched(FoldQueue):
+        def starting(self, step: Step) -> None:
+            super().starting(step)
+            begun.append((step.name, (folder.fold(0).path / "split.json").exists()))
 
-    notes = Watching()
-    make_queue(folder, (None, None), notes).run(None)
-    assert notes.told[0] == "fit 0"
-    assert alone == [True] + [False] * (2 * FOLDS - 1)
-    assert sorted(notes.told) == sorted(
-        f"{word} {fold}" for fold in range(FOLDS) for word in ("fit", "test", "done")
-    )
-    assert notes.counted == [1, FOLDS]
-    assert notes.most == 2
+        def look(self, jobs: Sequence[LocalJob]) -> None:
+            super().look(jobs)
+            running.append(len(jobs))
+
+    run(folder, slots=(None, None), kind=Watched)
+    assert begun[0] == ("fold_00 fit", False)
+    assert {*begun[1:]} == {
+        (f"fold_{fold:02d} {verb}", True)
+        for fold in range(FOLDS)
+        for verb in ("fit", "test")
+        if (fold, verb) != (0, "fit")
+    }
+    assert max(running) == 2
     assert collect(folder)[1] == {}
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_is_shown(
+    folder: CrossvalFolder, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr("experiments.crossval.folds._BAR_EVERY", 0.0)
+    monkeypatch.setattr("experiments.crossval.folds._LINES_EVERY", 0.0)
+    behave(folder, fold_1={"fit step 2": "pause", "fit step 3": {"says": "[x] no", "code": 1}})
+    made.write_fold(folder.fold(0).path, 0, folds=FOLDS)
+    said = io.StringIO()
+    console = Console(file=said, force_terminal=terminal, width=200)
+    queue = make_queue(folder, console=console, finished_before=1)
+    queue.run(None)
+    assert queue.failures == {1: "[x] no"}
+    lines = said.getvalue().splitlines()
+    if terminal:
+        assert any("folds" in line and "3/4" in line for line in lines)
+        assert any("fold 1: starting" in line for line in lines)
+    else:
+        assert lines[0] == "fold 1: training"
+        assert "fold 1: starting" in lines
+        assert f"  its log: {folder.fold(1).path / 'log.txt'}" in lines
+        assert re.fullmatch(r"fold 3: done, accuracy \d+\.\d %", lines[-1])
 
 
 def test_finished_folds_are_skipped(folder: CrossvalFolder) -> None:
     run(folder)
-    assert run(folder).told == []
+    assert run(folder) == [""]
 
 
 def test_one_fold_alone(folder: CrossvalFolder) -> None:
-    assert run(folder, [2]).told == ["fit 2", "test 2", "done 2"]
+    assert run(folder, [2]) == ["2: training", "2: testing", "2: done"]
     assert folder.started() == [2]
-    assert sorted(run(folder).told)[:3] == ["done 0", "done 1", "done 3"]
+    assert [line for line in run(folder) if "done" in line] == ["0: done", "1: done", "3: done"]
 
 
 def test_each_fold_sees_one_device(folder: CrossvalFolder) -> None:
@@ -154,17 +163,18 @@ def test_a_killed_fold_is_named_and_taken_up_again(
     folder: CrossvalFolder, uninterrupted: list[bytes], moment: str
 ) -> None:
     behave(folder, fold_1={moment: "kill"})
-    notes = run(folder, slots=(None, None))
-    assert "failed 1: killed by SIGKILL (out of memory?)" in notes.told
-    assert sorted(t for t in notes.told if "done" in t) == ["done 0", "done 2", "done 3"]
+    said = run(folder, slots=(None, None))
+    assert "1: failed: killed by SIGKILL (out of memory?)" in said
+    assert sorted(t for t in said if "done" in t) == ["0: done", "2: done", "3: done"]
     assert collect(folder)[1] == {
         1: "failed, see fold_01/log.txt: killed by SIGKILL (out of memory?)"
     }
     behave(folder)
     again = run(folder)
     last_step_done = moment in ("test begin",)
-    first = "test 1" if last_step_done else "fit 1" + ("" if "begin" in moment else " resumed")
-    assert again.told[0] == first
+    resumed = "" if "begin" in moment else ", from its last checkpoint"
+    first = "1: testing" if last_step_done else f"1: training{resumed}"
+    assert again[0] == first
     assert failure(folder.fold(1).path) is None
     assert files(folder) == uninterrupted
 
@@ -172,15 +182,15 @@ def test_a_killed_fold_is_named_and_taken_up_again(
 def test_a_failing_fold_does_not_stop_the_others(folder: CrossvalFolder) -> None:
     said = "Traceback ...\nlightning: The disk is full\nand more."
     behave(folder, fold_2={"fit step 1": {"says": said, "code": 1}})
-    notes = run(folder)
-    assert "failed 2: The disk is full\nand more." in notes.told
-    assert "done 3" in notes.told
+    said = run(folder)
+    assert "2: failed: The disk is full\nand more." in said
+    assert "3: done" in said
 
 
 def test_a_bug_is_named_by_its_last_line(folder: CrossvalFolder) -> None:
     said = "Traceback (most recent call last):\n  line 3\nRuntimeError: shapes differ"
     behave(folder, fold_1={"test begin": {"says": said, "code": 1}})
-    assert "failed 1: RuntimeError: shapes differ" in run(folder).told
+    assert "1: failed: RuntimeError: shapes differ" in run(folder)
 
 
 def test_a_wrong_config_starts_no_other_fold(folder: CrossvalFolder) -> None:
@@ -194,8 +204,8 @@ def test_a_wrong_config_starts_no_other_fold(folder: CrossvalFolder) -> None:
 
 def test_a_config_changed_meanwhile_starts_no_more_folds(folder: CrossvalFolder) -> None:
     behave(folder, fold_1={"fit begin": {"says": "lightning: no longer that", "code": 2}})
-    notes = run(folder)
-    assert notes.told[-1] == "failed 1: no longer that"
+    said = run(folder)
+    assert said[-1] == "1: failed: no longer that"
     assert folder.started() == [0, 1]
 
 
@@ -205,13 +215,13 @@ def test_a_killed_first_fold_lets_the_next_one_go_first(folder: CrossvalFolder) 
         if fold < 2:
             (folder.fold(fold).path / RECORD_FILE).unlink()
     behave(folder, fold_0={"fit begin": "kill"})
-    notes = run(folder, slots=(None, None))
-    assert notes.told == [
-        "fit 0",
-        "failed 0: killed by SIGKILL (out of memory?)",
-        "fit 1",
-        "test 1",
-        "done 1",
+    said = run(folder, slots=(None, None))
+    assert said == [
+        "0: training",
+        "0: failed: killed by SIGKILL (out of memory?)",
+        "1: training",
+        "1: testing",
+        "1: done",
     ]
 
 
@@ -222,13 +232,13 @@ def test_a_damaged_record_is_rebuilt_from_its_test(
     run(folder)
     (folder.fold(2).path / RECORD_FILE).write_text(content)
     assert [step.is_done() for step in fold_steps(folder, 2, [])] == [True, False]
-    assert run(folder).told == ["test 2", "done 2"]
+    assert run(folder) == ["2: testing", "2: done"]
     assert files(folder) == uninterrupted
 
 
 def test_a_step_that_leaves_nothing_has_failed(folder: CrossvalFolder) -> None:
     behave(folder, fold_3={"test begin": {"says": "nothing to do", "code": 0}})
-    assert "failed 3: its test ended without a result" in run(folder).told
+    assert "3: failed: its test ended without a result" in run(folder)
 
 
 def test_data_that_changed_are_noticed_before_training(folder: CrossvalFolder) -> None:
@@ -257,8 +267,11 @@ def test_the_parent_killed_takes_its_folds_along(
         parent.kill()
     behave(folder)
     again = run(folder, slots=(None, None))
-    assert {"fit 1 resumed", "fit 2 resumed"} <= set(again.told)
-    assert "fit 0" not in again.told
+    assert {
+        "1: training, from its last checkpoint",
+        "2: training, from its last checkpoint",
+    } <= set(again)
+    assert "0: training" not in again
     assert files(folder) == uninterrupted
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from experiments.command.errors import CommandError
-from experiments.jobs.local import LocalLauncher
-from experiments.jobs.runner import Job, Runner, Watcher
+from experiments.jobs.local import LocalJob, LocalLauncher
+from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.step import Step, failure
 
@@ -42,7 +42,7 @@ class Notes(Watcher):
     def starting(self, step: Step) -> None:
         self.told.append(f"start {step.name}")
 
-    def look(self, jobs: Sequence[Job]) -> None:
+    def look(self, jobs: Sequence[LocalJob]) -> None:
         self.most = max(self.most, len(jobs))
 
     def done(self, step: Step) -> None:
@@ -180,7 +180,7 @@ def test_a_gate_that_never_opens_lets_one_at_a_time_through() -> None:
 
 def test_steps_are_added_while_others_run() -> None:
     class Adding(Notes):
-        def look(self, jobs: Sequence[Job]) -> None:
+        def look(self, jobs: Sequence[LocalJob]) -> None:
             if jobs[0].step.name == "a":
                 runner.add([step("a"), step("b", "a"), step("c")])
 

@@ -7,8 +7,7 @@ import pytest
 
 from experiments.command.errors import CommandError
 from experiments.command.resolve import ResolvedExperiment
-from experiments.jobs.step import Step
-from experiments.jobs.training import PROGRAM
+from experiments.jobs.step import PROGRAM, Step
 from experiments.transfer.plan import Plan
 
 Make = Callable[..., Plan]

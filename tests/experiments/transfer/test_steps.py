@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.jobs import training
+from experiments.jobs import step
 from experiments.jobs.local import LocalLauncher
 from experiments.transfer.command import run_steps
 from experiments.transfer.plan import Plan
@@ -24,7 +24,7 @@ Make = Callable[..., Plan]
 @pytest.fixture(autouse=True)
 def _fast_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     program = (sys.executable, str(Path(__file__).with_name("fake_step.py")))
-    monkeypatch.setattr(training, "PROGRAM", program)
+    monkeypatch.setattr(step, "PROGRAM", program)
 
 
 def run(plan: Plan) -> tuple[dict[str, str], list[str], list[str]]:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.jobs.context import StepContext
-from experiments.jobs.step import Step
-from experiments.jobs.training import PROGRAM, lightning_step, trained_weights
+from experiments.jobs.step import PROGRAM, Step, lightning_step, trained_weights
 from experiments.run.folder import RunFolder
 from tests.experiments.crossval import made
 
