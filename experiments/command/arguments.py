@@ -14,7 +14,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse a command line."""
-        raise usage_error(f"{self.prog.split()[-1]}: {message}.")
+        raise usage_error(f"{self._command}: {message}.")
 
     def add_slots(self, what: str) -> None:
         """Add --jobs and --devices, see `jobs.local.make_slots`.
@@ -27,38 +27,35 @@ class CommandParser(argparse.ArgumentParser):
         )
         self.add_argument("--devices", help=f"GPUs, e.g. 0,1,2,3: each {what} sees one of them.")
 
+    def parse_beside_fit(
+        self, args: Sequence[str], decided: Mapping[str, str]
+    ) -> argparse.Namespace:
+        """Parse a command line with options of `lightning fit` among its own.
 
-def refuse_decided(command: str, fit: Sequence[str], decided: Mapping[str, str]) -> None:
-    """Refuse options of `lightning fit` that a command decides itself.
+        Args:
+            args: The command line.
+            decided: Why the command takes no option of these names, which it decides itself.
 
-    Args:
-        command: Its name.
-        fit: What it was given for `lightning fit`.
-        decided: Why it takes no option of these names.
+        Returns:
+            Its own options, `devices` as a tuple of names, and in `fit` all others.
 
-    Raises:
-        CommandError: If there is one.
-    """
-    for argument in fit:
-        name = argument.split("=", 1)[0]
-        if name in decided:
-            raise usage_error(f"{command} takes no {name}: {decided[name]}.")
+        Raises:
+            CommandError: If it cannot be parsed.
+        """
+        own, fit = self.parse_known_args(list(args))
+        for argument in fit:
+            name = argument.split("=", 1)[0]
+            if name in decided:
+                raise usage_error(f"{self._command} takes no {name}: {decided[name]}.")
+        names = tuple(part.strip() for part in (own.devices or "").split(",") if part.strip())
+        if own.devices is not None and not names:
+            self.error("--devices names no device; give e.g. --devices 0,1")
+        own.devices, own.fit = names, fit
+        return own
 
-
-def split_devices(command: str, devices: str | None) -> tuple[str, ...]:
-    """Read the names of devices between commas; none where the option was not given.
-
-    Args:
-        command: The name of the command.
-        devices: What was given, such as `0,1`.
-
-    Raises:
-        CommandError: If it names none.
-    """
-    names = tuple(part.strip() for part in (devices or "").split(",") if part.strip())
-    if devices is not None and not names:
-        raise usage_error(f"{command}: --devices names no device; give e.g. --devices 0,1.")
-    return names
+    @property
+    def _command(self) -> str:
+        return self.prog.split()[-1]
 
 
 def positive(text: str) -> int:

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.command.arguments import (
-    CommandParser,
-    natural,
-    positive,
-    refuse_decided,
-    split_devices,
-)
+from experiments.command.arguments import CommandParser, natural, positive
 
 # What a cross-validation decides for its folds, and what to say to a person who does.
 _DECIDED = {
@@ -66,9 +60,6 @@ def parse(args: Sequence[str]) -> Options:
     parser.add_argument(
         "--summarize", action="store_true", help="Run nothing; sum up the folds that there are."
     )
-    own, fit = parser.parse_known_args(list(args))
-    refuse_decided("crossval", fit, _DECIDED)
-    if own.folds is not None:
-        fit.append(f"--data.folds={own.folds}")
-    devices = split_devices("crossval", own.devices)
-    return Options(own.fold, own.jobs, devices, own.summarize, tuple(fit))
+    own = parser.parse_beside_fit(args, _DECIDED)
+    folds = [] if own.folds is None else [f"--data.folds={own.folds}"]
+    return Options(own.fold, own.jobs, own.devices, own.summarize, (*own.fit, *folds))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.command.arguments import CommandParser, refuse_decided, split_devices
+from experiments.command.arguments import CommandParser
 from experiments.command.errors import close_match, usage_error
 
 # What the matrix decides for its steps, and what to say to a person who does.
@@ -97,8 +97,7 @@ def parse(args: Sequence[str]) -> Options:
         "--pretrain", nargs="+", metavar="NAME", help="Only these to pretrain on; default: all."
     )
     parser.add_slots("step")
-    own, fit = parser.parse_known_args(list(args))
-    refuse_decided("transfer", fit, _DECIDED)
+    own = parser.parse_beside_fit(args, _DECIDED)
     data = tuple(_data_config(text) for text in own.data_configs)
     names = [one.name for one in data]
     for name in names:
@@ -110,8 +109,7 @@ def parse(args: Sequence[str]) -> Options:
     for name in own.pretrain or ():
         if name not in names:
             raise usage_error(f"transfer: --pretrain names {name}{close_match(name, names)}.")
-    devices = split_devices("transfer", own.devices)
-    return Options(data, tuple(own.pretrain or names), own.jobs, devices, tuple(fit))
+    return Options(data, tuple(own.pretrain or names), own.jobs, own.devices, tuple(own.fit))
 
 
 def _data_config(text: str) -> DataConfig:
