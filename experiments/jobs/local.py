@@ -16,8 +16,10 @@ from datamodules.store.threads import cores
 from experiments.command.errors import usage_error
 from experiments.jobs.step import Step
 
-# What tells a process that it is one of several of a run, or a certain W&B run.
+# What tells a process that it is one of several of a run, a certain W&B run, or a step itself.
 _NOT_INHERITED = (
+    "FER_LIGHTNING_RUN",
+    "FER_LIGHTNING_STEP",
     "GROUP_RANK",
     "LOCAL_RANK",
     "LOCAL_WORLD_SIZE",

@@ -37,12 +37,12 @@ def ends_in_order(progress: Callable[[], str]) -> Iterator[None]:
     for number in handled:
         signal.signal(number, end)
     try:
-        yield
+        try:
+            yield
+        finally:
+            for number in handled:
+                signal.signal(number, signal.SIG_DFL)
     except KeyboardInterrupt as error:
         number = getattr(error, "number", signal.SIGINT)
-        raise CommandError(
-            f"Stopped. {progress()}; the same command goes on.", 128 + number
-        ) from None
-    finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
+        sentence = f"Stopped. {progress()}; the same command goes on."
+        raise CommandError(sentence, 128 + number) from None

@@ -25,6 +25,8 @@ def test_a_step_is_no_part_of_a_sweep_or_of_another_run() -> None:
         WANDB_SWEEP_PARAM_PATH="c",
         WANDB_RUN_GROUP="d",
         WANDB_SERVICE="e",
+        FER_LIGHTNING_RUN="{}",
+        FER_LIGHTNING_STEP="{}",
         WANDB_NAME="f",
         SLURM_JOB_ID="1",
         SLURM_PROCID="0",
