@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import ExperimentCLI
 from experiments.command.errors import usage_error
+from experiments.command.experiment import ExperimentCLI
 from experiments.run.membership import fold_free_hash
 from experiments.run.session import Session
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from experiments.cli import main
-from experiments.command.config_files import PACKAGE
+from experiments.command.usage import PACKAGE
 from experiments.run.folder import RunFolder, runs
 from tests.datamodules.trees import ckplus_tree, snap_tree, write_frames
 
