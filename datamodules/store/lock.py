@@ -133,7 +133,7 @@ def _open_locked(path: Path, *, shared: bool) -> int | None:
 
 def _forget() -> None:
     """Start a forked child without locks: those of its parent are not its own."""
-    global _table  # noqa: PLW0603  # another thread of the parent may have held it
+    global _table  # another thread of the parent may have held it
     _table = threading.Lock()
     for file in _files.values():
         os.close(file)
