@@ -134,7 +134,7 @@ class Session:
         path.mkdir(parents=True, exist_ok=True)
         self.run = RunFolder(path)
         deadline = time.monotonic() + _PATIENCE
-        while not self.run.claim():
+        while not self.run.try_lock():
             # The process of a cross-validation that was killed a moment ago may not be gone yet.
             if time.monotonic() > deadline:
                 raise CommandError(f"Another process trains in {path}.")
