@@ -20,7 +20,7 @@ from callbacks.training.acceleration import Acceleration
 from callbacks.training.nan_guard import NaNGuard
 from callbacks.training.step_seed import StepSeed
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
-from experiments.command.console import say
+from experiments.command.console import ProgressLines, say
 from experiments.command.errors import usage_error
 from experiments.command.parsing import AddingConfigFile, explain_usage
 from experiments.command.usage import DEFAULTS, config_files, given_by_hand, translate
@@ -28,7 +28,6 @@ from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
 from experiments.run.membership import departures, fold_free_hash
 from experiments.run.model_size import describe_size
-from experiments.run.progress import ProgressLines
 from experiments.run.requeue import slurm_plugins
 from experiments.run.session import Session
 from lightning_modules.networks.weights import read_checkpoint

@@ -7,6 +7,7 @@ parser accepts is accepted here. The sentences are those of the full parser.
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import runpy
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,10 +71,8 @@ def check(args: Sequence[str]) -> None:
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
     for line in _trainings(command, args[1:]):
-        try:
+        with contextlib.suppress(_UndecidedError):
             CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
-        except _UndecidedError:
-            pass
 
 
 def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
@@ -170,9 +169,8 @@ class CommandLine:
             self._values[head] = value
             for name, below in value.items() if _is_mapping(value) else ():
                 self._take([head, *name.split(".")], below)
-        elif head in self.groups and self.groups[head] is not None:
-            if rest[0] not in self.groups[head]:
-                raise usage_error(unknown_key(".".join(key), self.keys))
+        elif (known := self.groups.get(head)) is not None and rest[0] not in known:
+            raise usage_error(unknown_key(".".join(key), self.keys))
 
     def _take_class(self, part: str, rest: list[str], value: Any) -> None:
         """Take what is said of the model or of the data."""

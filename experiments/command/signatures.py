@@ -99,9 +99,12 @@ def argument_names(function: ast.FunctionDef) -> list[str]:
 def calls(node: ast.AST, *methods: str) -> Iterator[ast.Call]:
     """Walk over the calls of methods of some names."""
     for call in ast.walk(node):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-            if call.func.attr in methods:
-                yield call
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in methods
+        ):
+            yield call
 
 
 def strings(nodes: Iterable[ast.AST]) -> list[str]:

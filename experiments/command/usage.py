@@ -35,7 +35,7 @@ def help_text() -> str:
             "usage: lightning COMMAND [--config FILE ...] [--KEY VALUE ...]\n",
             *_table("commands (lightning COMMAND --help lists the keys):", COMMANDS),
             *_table("experiments (--config experiments/NAME.yaml):", experiments),
-            "Files in experiments/data and experiments/presets change an experiment's data and size.",
+            "Files in experiments/data and experiments/presets change its data and its size.",
         ]
     )
 

@@ -28,16 +28,10 @@ def test_only_an_error_of_what_the_user_gave_is_a_sentence() -> None:
     assert explain(caught(lambda: torch.ones(2).view(3))) is None
     assert explain(caught(lambda: int("x"))) is None
     # A mistake inside the project, even one with a message.
-    assert (
-        explain(
-            caught(
-                lambda: Index(
-                    names=["a"], files=None, pixels=None, expressions=np.zeros(1, np.int8)
-                )
-            )
-        )
-        is None
-    )
+    expressions = np.zeros(1, np.int8)
+    without_images = caught(lambda: Index(["a"], None, pixels=None, expressions=expressions))
+    assert isinstance(without_images, ValueError)
+    assert explain(without_images) is None
     assert explain(ZeroDivisionError("division by zero")) is None
 
 
