@@ -18,8 +18,8 @@ from experiments.command.precheck import CommandLine, check
 from experiments.command.signatures import find_class
 from experiments.command.usage import COMMANDS, PACKAGE
 from experiments.run.session import Session
+from tests.experiments.files import EXPERIMENTS, OVERLAYS, belongs
 
-EXPERIMENTS = sorted(PACKAGE.glob("[!_]*.yaml"))
 GAN, PCNN = (f"--config={PACKAGE / name}.yaml" for name in ("emotion_gan", "pcnn"))
 LIGHTNINGS = ("fit", "validate", "test", "predict")
 TREE_AND_ORIGIN = '''
@@ -63,15 +63,17 @@ def full(folder: Path, capfd: pytest.CaptureFixture[str]) -> Full:
     return parse
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.stem)
-def test_what_can_run_is_not_refused(experiment: Path) -> None:
-    # That these run, `test_experiments.py` shows.
-    for overlay in [None, *PACKAGE.glob("data/*.yaml"), *PACKAGE.glob("presets/*.yaml")]:
-        given = yaml.safe_load(overlay.read_text()) if overlay else {}
-        files = [experiment, *([overlay] if overlay else [])]
-        said = refusal(["fit", *(f"--config={file}" for file in files)])
-        # An overlay may name a parameter that only another method has.
-        assert said is None or any(name in said[0] for name in given["model"]["init_args"])
+def test_files_that_belong_together_are_not_refused_and_others_are() -> None:
+    # That those which belong together run, `test_experiments.py` shows.
+    for experiment in EXPERIMENTS:
+        assert refusal(["fit", f"--config={experiment}"]) is None
+        for overlay in OVERLAYS:
+            said = refusal(["fit", f"--config={experiment}", f"--config={overlay}"])
+            assert said is None or not belongs(overlay, experiment), (experiment, overlay, said)
+    laptop = f"--config={PACKAGE / 'presets' / 'laptop.yaml'}"
+    said = refusal(["fit", PCNN, laptop])
+    assert said is not None
+    assert said[0].startswith("PCNN takes no ")
 
 
 @pytest.mark.parametrize("sweep", sorted(PACKAGE.glob("sweeps/*.yaml")), ids=lambda path: path.stem)
