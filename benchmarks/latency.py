@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.report import Result
+from benchmarks.measuring import Result
 from datamodules.motion.pairs import Extraction
 from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
 from lightning_modules.ssim_vae import SSIMVAE

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from sklearn.svm import SVC
 from torch import Tensor
 
-from benchmarks.memory import Watch
-from benchmarks.report import Result
+from benchmarks.measuring import Result, Watch
 from lightning_modules.svm.classification import KernelSearch
 from lightning_modules.svm.search import best
 

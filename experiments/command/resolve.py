@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import ExperimentCLI
 from experiments.command.errors import usage_error
+from experiments.command.experiment import ExperimentCLI
 from experiments.run.folder import shared_config_hash
 from experiments.run.session import Session
 

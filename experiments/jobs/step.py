@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,8 +115,4 @@ def trained_weights(run: RunFolder) -> Path:
 
 
 def _is_trained(run: RunFolder) -> bool:
-    try:
-        finished = run.status.get("state") == "finished"
-    except json.JSONDecodeError:
-        return False
-    return finished and trained_weights(run).is_file()
+    return run.status.get("state") == "finished" and trained_weights(run).is_file()

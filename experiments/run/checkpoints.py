@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from datamodules.errors import UserError
+from datamodules.store.replacing import replacing
 from experiments.command.errors import close_match
 from experiments.run.requeue import Requeue
 from lightning_modules.networks.weights import read_checkpoint
@@ -38,18 +39,11 @@ class AtomicCheckpointIO(CheckpointIO):
             storage_options: Not supported; part of Lightning's interface.
         """
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Always the same name: what a killed run left there is written over, not gathered.
-        aside = target.with_name(f".{target.name}.partial")
-        try:
-            with aside.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(target)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
+        # Of runs that were killed meanwhile: they would gather.
+        for left in target.parent.glob(f".{target.stem}.*{target.suffix}"):
+            left.unlink()
+        with replacing(target) as aside, aside.open("wb") as file:
+            torch.save(checkpoint, file)
         # The new name itself must survive a power cut too.
         folder = os.open(target.parent, os.O_RDONLY)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from wandb.sdk.lib import RunDisabled
 
+from datamodules.store.lock import lock
 from datamodules.store.replacing import replacing
 from experiments.command.console import say
 
@@ -65,10 +65,8 @@ class MetricsCSV(Logger):
         """
         # Written at once: a row held back would be lost with a kill after the next checkpoint.
         row = {"step": step, **metrics}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         # A test may write beside a training that is still running.
-        with (self._path.parent / ".metrics.lock").open("w") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX)
+        with lock(self._path.parent / ".metrics.lock", on_wait=lambda: None):
             columns = _columns(self._path)
             new = [key for key in row if key not in columns]
             if new:

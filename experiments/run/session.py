@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-
 from experiments.command.console import say
-from experiments.command.errors import CommandError, explain, usage_error
+from experiments.command.errors import CommandError, usage_error
+from experiments.command.usage import no_checkpoint, no_weights
 from experiments.jobs.context import StepContext
 from experiments.run.folder import (
     RunFolder,
@@ -33,7 +29,6 @@ from experiments.run.processes import (
     withdraw,
 )
 
-_TRACEBACK = "FER_LIGHTNING_TRACEBACK"
 # Seconds to wait for a fold's folder.
 _PATIENCE = 30.0
 
@@ -103,10 +98,7 @@ class Session:
         if checkpoint is not None:
             self.checkpoint = find_checkpoint(checkpoint, folder)
         elif not self._trains:
-            raise usage_error(
-                f"{verb} needs trained weights: add --ckpt_path best, --ckpt_path last or the "
-                "path of a checkpoint."
-            )
+            raise usage_error(no_weights(verb))
         self._runs_dir = runs_dir
         if not self._trains:
             self._open_evaluation(folder)
@@ -142,7 +134,7 @@ class Session:
         path.mkdir(parents=True, exist_ok=True)
         self.run = RunFolder(path)
         deadline = time.monotonic() + _PATIENCE
-        while not self.run.claim():
+        while not self.run.try_lock():
             # The process of a cross-validation that was killed a moment ago may not be gone yet.
             if time.monotonic() > deadline:
                 raise CommandError(f"Another process trains in {path}.")
@@ -189,6 +181,15 @@ class Session:
         if self._made:
             self.run.remove_if_empty()
 
+    def how_to_go_on(self) -> str:
+        """Say what the same command does after this one was stopped."""
+        run = getattr(self, "run", None)
+        if run is None:
+            return "Nothing was begun."
+        if run.last.exists():
+            return f"The same command goes on from {run.last}."
+        return "There is no checkpoint yet; the same command starts again."
+
 
 def _folder_of(fold: StepContext) -> RunFolder:
     path = Path(fold.folder)
@@ -219,45 +220,5 @@ def find_checkpoint(name: str, folder: Path) -> Path:
             "path of a checkpoint."
         )
     if not Path(name).is_file():
-        raise CommandError(
-            f"The checkpoint {name} does not exist: give best, last or the path of a file."
-        )
+        raise CommandError(no_checkpoint(name))
     return Path(name)
-
-
-def report(error: BaseException, session: Session) -> int | None:
-    """Tell a person on the standard error why the command ended.
-
-    Args:
-        error: What ended it.
-        session: Its session.
-
-    Returns:
-        The exit code; None where the error itself, with its stack trace, is to be shown.
-    """
-    if isinstance(error, SIGTERMException):
-        say(f"Ended by SIGTERM. {_how_to_go_on(session)}")
-        return 128 + signal.SIGTERM
-    interrupted = isinstance(error.__context__, KeyboardInterrupt) and isinstance(error, SystemExit)
-    if isinstance(error, KeyboardInterrupt) or interrupted:
-        # Lightning made the process deaf to further ones while it shut down.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say(f"Stopped. {_how_to_go_on(session)}")
-        return 128 + signal.SIGINT
-    if isinstance(error, SystemExit) or os.environ.get(_TRACEBACK) == "1":
-        return None
-    told = explain(error)
-    if told is None:
-        return None
-    # Any process may be the one that fails, so each says it.
-    print(f"lightning: {told}", file=sys.stderr, flush=True)
-    return told.exit_code
-
-
-def _how_to_go_on(session: Session) -> str:
-    run = getattr(session, "run", None)
-    if run is None:
-        return "Nothing was begun."
-    if run.last.exists():
-        return f"The same command goes on from {run.last}."
-    return "There is no checkpoint yet; the same command starts again."

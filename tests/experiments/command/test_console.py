@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import experiments.run.progress
+import experiments.command.console
 from experiments.cli import main
 
 
@@ -15,7 +15,7 @@ def test_lines_where_a_bar_cannot_be_redrawn(
     assert not sys.stdout.isatty()
     # Each look at the clock is ten seconds after the one before.
     clock = iter(range(0, 100_000, 10))
-    monkeypatch.setattr(experiments.run.progress.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(experiments.command.console.time, "monotonic", lambda: float(next(clock)))
     command = ["--config=tiny.yaml", "--trainer.enable_progress_bar=true"]
     main(["fit", *command])
     said = capfd.readouterr().err

@@ -3,11 +3,14 @@ from __future__ import annotations
 import errno
 import io
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from experiments.command.errors import close_match, explain
+from datamodules.index import Index
+from experiments.command.errors import close_match
+from experiments.command.execute import explain
 from experiments.run.checkpoints import RunCheckpoints
 
 
@@ -17,13 +20,18 @@ def caught(action: object) -> BaseException:
     return caught.value
 
 
-def test_a_value_error_of_ours_is_the_persons_and_one_of_others_is_not() -> None:
+def test_only_an_error_of_what_the_user_gave_is_a_sentence() -> None:
     told = explain(caught(lambda: RunCheckpoints(every_minutes=-1)))
     assert told is not None
     assert str(told) == "checkpoint.every_minutes must be 0 or more; got -1."
     assert told.exit_code == 1
     assert explain(caught(lambda: torch.ones(2).view(3))) is None
     assert explain(caught(lambda: int("x"))) is None
+    # A mistake inside the project, even one with a message.
+    expressions = np.zeros(1, np.int8)
+    without_images = caught(lambda: Index(["a"], None, pixels=None, expressions=expressions))
+    assert isinstance(without_images, ValueError)
+    assert explain(without_images) is None
     assert explain(ZeroDivisionError("division by zero")) is None
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.command.config_files import PACKAGE, class_parameters, given_by_hand, translate
+from experiments.command.parsing import class_parameters
+from experiments.command.usage import PACKAGE, given_by_hand, translate
 
 
 def test_none_is_null_and_nothing_else_changes() -> None:
