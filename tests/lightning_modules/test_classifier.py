@@ -140,7 +140,7 @@ def test_classes_are_weighed_where_the_data_ask_for_it(trainer):
 def test_a_class_that_the_data_do_not_have_cannot_be_weighed(trainer):
     data = FaceFakes(class_balance="loss")
     data.class_counts = (1, 0, 6)
-    with pytest.raises(UserError, match="Class 1 .* has no training sample"):
+    with pytest.raises(UserError, match="has no training sample"):
         trainer().fit(build(ResNet18Classifier), datamodule=data)
 
 
