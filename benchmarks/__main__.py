@@ -36,11 +36,7 @@ LONG = ("svm",)
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the benchmarks that were asked for.
-
-    Args:
-        args: Arguments of the command line; those of the process by default.
-    """
+    """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",

@@ -54,9 +54,6 @@ def measure_building(
         quick: Whether to take few sequences and build once.
         root: A SNaP-2DFe; by default embedded faces of four subjects.
         crop: loose or none, as of the data module.
-
-    Returns:
-        The ratio to the speed of one thread times the cores, and both speeds.
     """
     if root is None:
         root = SNaP2DFeDataModule(synthetic_subjects=4).write_embedded(Path(".cache/synthetic"))
@@ -132,12 +129,6 @@ def measure_reading(*, quick: bool = False) -> Result:
 
     Both in one thread. The batches are those that training takes, as float32 in [0, 1]; decoding
     stops at bytes.
-
-    Args:
-        quick: Whether to take few images and one turn.
-
-    Returns:
-        The ratio, the median over turns, and both speeds.
     """
     with TemporaryDirectory() as folder:
         root = Path(folder) / "ferplus"
@@ -177,12 +168,6 @@ def measure_memory(*, quick: bool = False) -> Result:
 
     What counts is anonymous memory: pages of the mapped files are the system's, which takes them
     back when it needs them.
-
-    Args:
-        quick: Whether to take small caches.
-
-    Returns:
-        The ratio of the two peaks, both peaks and the sizes of the caches.
     """
     small = 10 if quick else 200
     peaks = {}

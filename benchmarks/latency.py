@@ -27,13 +27,6 @@ def measure(*, quick: bool = False, model: SSIMVAE | None = None) -> Result:
     its networks a second one would spin on the core that OpenCV's next call wants, and the whole
     path would take a fifth longer.
 
-    Args:
-        quick: Whether to time a few samples only.
-        model: The method; that of ``experiments/ssim_vae.yaml`` by default.
-
-    Returns:
-        The larger of both medians against what each is held to, with both in milliseconds.
-
     Reference:
         SSIM-VAE, 4.3.3: 95 ms on a Quadro P600.
     """

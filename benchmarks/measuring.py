@@ -61,10 +61,6 @@ def timed(action: Callable[..., Any], *args: Any) -> Seconds:
 def take_turns(actions: Sequence[Callable[[], Any]], turns: int) -> list[list[Seconds]]:
     """Time several things in turns, so that what else the machine does meets all of them.
 
-    Args:
-        actions: What is done, in this order.
-        turns: How often each is timed.
-
     Returns:
         The times of each, turn by turn.
     """

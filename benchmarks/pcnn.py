@@ -20,26 +20,15 @@ Network = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def measure_forward(*, quick: bool = False) -> Result:
-    """Time answers of PCNN and of the plain reading, in turns.
-
-    Args:
-        quick: Whether to take a narrow network and few turns.
-
-    Returns:
-        The ratio at 224 pixels; in the details the same at 64.
-    """
+    """Time answers of PCNN and of the plain reading, in turns: the ratio at 224 pixels."""
     return _measure("forward", "at most 0.8", quick=quick)
 
 
 def measure_step(*, quick: bool = False) -> Result:
     """Time training steps without the optimizer, which is the same for both, in turns.
 
-    Args:
-        quick: Whether to take a narrow network and few turns.
-
-    Returns:
-        As :func:`measure_forward`. ``convolution_share`` is the part of the plain reading's time
-        that convolutions take: no other arrangement of the same convolutions goes below it.
+    ``convolution_share`` is the part of the plain reading's time that convolutions take: no other
+    arrangement of the same convolutions goes below it.
     """
     return _measure(
         "training step", "at most 0.8, or near convolution_share in the details", quick=quick

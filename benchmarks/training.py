@@ -42,13 +42,6 @@ def measure_step(*, quick: bool = False, experiment: Sequence[str] = LAPTOP) -> 
 
     Both run in one process on copies of one model, so that what else the machine does meets both.
     A block is as long as the laptop preset logs apart, so that logging is part of each.
-
-    Args:
-        quick: Whether to run only a few steps.
-        experiment: Arguments of the experiment.
-
-    Returns:
-        The ratio of the two, the median over the turns, and both times a step.
     """
     steps, turns = (2, 2) if quick else (10, 7)
     TakingTurns.steps = steps
@@ -77,15 +70,7 @@ def measure_gan_step(*, quick: bool = False, experiment: Sequence[str] = DCGAN_L
 
 
 def measure_waiting(*, quick: bool = False, experiment: Sequence[str] = LAPTOP) -> Result:
-    """Time how long each step of `fit` waits for its batch and for it to be on the device.
-
-    Args:
-        quick: Whether to run only a few steps.
-        experiment: Arguments of the experiment.
-
-    Returns:
-        The share of the whole time, with the times a step, once the cache is warm.
-    """
+    """Time how long each step of `fit` waits for its batch and for it to be on the device."""
     profiler = f"--trainer.profiler={Waiting.__module__}.{Waiting.__name__}"
     _fit(6 if quick else 100, profiler, experiment=experiment)
     ends = [end for _, end in Waiting.spans[_STEP]][_WARM_UP:]
@@ -230,11 +215,7 @@ class BareLoop(ABC):
 
 
 class BareEMotionGAN(BareLoop):
-    """The training step of eMotion-GAN.
-
-    Args:
-        module: The model; it is copied.
-    """
+    """The training step of eMotion-GAN, on a copy of the model."""
 
     def __init__(self, module: EMotionGAN) -> None:
         self.device = module.device
@@ -277,11 +258,7 @@ class BareEMotionGAN(BareLoop):
 
 
 class BareGAN(BareLoop):
-    """The training step of a DCGAN.
-
-    Args:
-        module: The model, whose networks are copied.
-    """
+    """The training step of a DCGAN, on copies of its networks."""
 
     def __init__(self, module: DCGANSVM) -> None:
         self.device = module.device

@@ -37,9 +37,6 @@ _IMAGE = "float32 [batch, 3, H, W] RGB in [0, 1]; further normalisation is insid
 def export(args: Sequence[str]) -> None:
     """Run `lightning export`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the method cannot be exported, or the file would answer otherwise.
     """
@@ -97,12 +94,6 @@ def export(args: Sequence[str]) -> None:
 def input_names(model: pl.LightningModule) -> list[str]:
     """Name the inputs of a method: the arguments of its forward, which are keys of its batches.
 
-    Args:
-        model: The method.
-
-    Returns:
-        As many names as its example has inputs.
-
     Raises:
         CommandError: If the method gives no example of what it reads.
     """
@@ -111,16 +102,7 @@ def input_names(model: pl.LightningModule) -> list[str]:
 
 
 def random_inputs(model: pl.LightningModule, names: Sequence[str], batch: int) -> dict[str, Tensor]:
-    """Draw inputs in the range of real ones, the same at every call.
-
-    Args:
-        model: The method.
-        names: Those of its inputs.
-        batch: Number of samples.
-
-    Returns:
-        Flows of some pixels and images in [0, 1], by name.
-    """
+    """Draw flows of some pixels and images in [0, 1], by name, the same at every call."""
     generator = torch.Generator().manual_seed(0)
     drawn = {}
     for name, example in zip(names, _example(model), strict=True):
@@ -140,13 +122,6 @@ def describe(
     inputs: Mapping[str, Tensor],
 ) -> dict[str, str]:
     """Say what the file is, for who has nothing but the file.
-
-    Args:
-        checkpoint: What it was made from.
-        data: The data module of its training.
-        model: The method.
-        names: Those of its inputs.
-        inputs: Examples of them.
 
     Returns:
         Metadata: ``method``, ``class_names`` (JSON, in the order of the logits), ``input_size``
@@ -297,12 +272,7 @@ def save_onnx(
 def largest_difference(
     model: nn.Module, batches: Iterable[Mapping[str, Tensor]], path: Path
 ) -> float:
-    """Compare what a network and its file answer.
-
-    Args:
-        model: The network, on the CPU, in evaluation mode.
-        batches: Inputs by name.
-        path: The file.
+    """Compare what a network, on the CPU and in evaluation mode, and its file answer.
 
     Returns:
         The largest difference of any output, relative to the largest magnitude of that output, or

@@ -27,14 +27,6 @@ def usage_error(sentence: str) -> CommandError:
 
 
 def close_match(word: str, known: Iterable[str]) -> str:
-    """Say what was probably meant.
-
-    Args:
-        word: What was given.
-        known: What there is.
-
-    Returns:
-        `; did you mean X?`, or nothing where no known word is close.
-    """
+    """Return `; did you mean X?` for the closest known word, or nothing where none is close."""
     matches = difflib.get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
     return f"; did you mean {matches[0]}?" if matches else ""

@@ -37,14 +37,7 @@ _OWN_COMMANDS = {
 
 
 def execute(args: Sequence[str]) -> int:
-    """Run a command.
-
-    Args:
-        args: The command line.
-
-    Returns:
-        The exit code.
-    """
+    """Run a command; return the exit code."""
     session = Session()
     if session.fold is not None:
         # The processes that a fold starts for further devices die with that one.
@@ -67,9 +60,6 @@ def execute(args: Sequence[str]) -> int:
 
 def explain(error: BaseException) -> CommandError | None:
     """Tell a person's mistake from a programmer's.
-
-    Args:
-        error: What ended the command.
 
     Returns:
         The sentence to print, or None for an error that deserves its stack trace.

@@ -67,14 +67,7 @@ class ExperimentCLI(LightningCLI):
         )
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        """Make a parser whose config files add to the list of callbacks.
-
-        Args:
-            **kwargs: Arguments of the parser.
-
-        Returns:
-            The parser.
-        """
+        """Make a parser whose config files add to the list of callbacks."""
         parser = LightningArgumentParser(prog="lightning", **kwargs)
         parser.add_argument(
             "-c", "--config", action=AddingConfigFile, help="A YAML file; later files win."
@@ -82,11 +75,7 @@ class ExperimentCLI(LightningCLI):
         return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what every command takes besides model, data and trainer.
-
-        Args:
-            parser: The parser of one command.
-        """
+        """Add what every command takes besides model, data and trainer."""
         parser.add_argument(
             "--experiment", type=str | None, help="Its name; default: the first config file's."
         )
@@ -125,10 +114,6 @@ class ExperimentCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the command line.
-
-        Args:
-            parser: The parser of all commands.
-            args: The command line.
 
         Raises:
             CommandError: If it cannot be parsed.
@@ -176,14 +161,7 @@ class ExperimentCLI(LightningCLI):
         settings.ckpt_path = self.session.checkpoint and str(self.session.checkpoint)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Make the trainer with the run's loggers and checkpoints.
-
-        Args:
-            **kwargs: Further arguments of the trainer.
-
-        Returns:
-            The trainer.
-        """
+        """Make the trainer with the run's loggers and checkpoints."""
         trainer = self.config_init[self.subcommand].trainer
         loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
         plugins = trainer.plugins if isinstance(trainer.plugins, list) else [trainer.plugins]

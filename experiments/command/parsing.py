@@ -73,9 +73,6 @@ def _class_name(callback: Any) -> str:
 def class_parameters(class_path: str) -> set[str]:
     """List the parameters of a class, those that it hands on to its bases among them.
 
-    Args:
-        class_path: Such as `datamodules.RAFDBDataModule`.
-
     Returns:
         Their names; none where there is no such class.
     """
@@ -111,7 +108,7 @@ def explain_usage(message: str, args: Sequence[str], keys: Sequence[str]) -> Com
         r"No module named '([^']+)'": "There is no module {} to take a class from".format,
         r"Expected a dot import path string: (\S+)": _no_class_path,
         r"the following arguments are required: (.+)": (
-            lambda names: nothing_to_run(re.findall(r"model|data", names))
+            lambda names: nothing_to_run(part for part in ("model", "data") if part in names)
         ),
         r"argument subcommand: invalid choice: '([^']*)'": unknown_command,
     }

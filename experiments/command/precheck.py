@@ -138,16 +138,15 @@ class CommandLine:
                 raise _UndecidedError
             if name in ("--help", "--print_shtab") or name.endswith(".help"):
                 raise _UndecidedError
-            given = bool(equals)
-            if not given and waiting and not waiting[0].startswith(("--", "-c")):
-                value, given = waiting.pop(0), True
-            yield name[2:], (None if value == "null" else value) if given else None
+            if not equals and waiting and not waiting[0].startswith(("--", "-c")):
+                value = waiting.pop(0)
+            yield name[2:], None if value in ("", "null") else value
 
     def _read(self, file: str | None) -> None:
         """Read a config file."""
         if file is None or "\n" in file or "{" in file:
             raise _UndecidedError
-        path = Path(os.path.abspath(file))  # noqa: PTH100  # `resolve` would follow links
+        path = Path(os.path.abspath(Path(file).expanduser()))  # noqa: PTH100  # keeps links
         if not path.exists():
             raise usage_error(no_config_file(path))
         if broken := broken_yaml([file]):

@@ -68,9 +68,6 @@ def config_files(args: Sequence[str]) -> list[str]:
 def translate(args: Sequence[str]) -> list[str]:
     """Translate what a person or a sweep writes into what the parser reads.
 
-    Args:
-        args: The command line.
-
     Returns:
         The same with `null` for Python's `None`, and with the config files of the installed
         package where `experiments/...` is not below the working directory.
@@ -99,11 +96,8 @@ def given_by_hand(args: Sequence[str], group: str) -> set[str]:
     """List the parameters of a class that the command line itself sets.
 
     Args:
-        args: The command line.
+        args: The command line, e.g. `--model.width 8` or `--model.init_args.width=8`.
         group: `model` or `data`.
-
-    Returns:
-        Names of parameters, e.g. `{"width"}` for `--model.width 8` or `--model.init_args.width=8`.
     """
     names = set()
     for arg in args:
@@ -150,7 +144,7 @@ def broken_yaml(files: Iterable[str]) -> str | None:
     """Say which config file is not valid YAML; None where all are."""
     for path in files:
         try:
-            yaml.safe_load(Path(path).read_text("utf-8"))
+            yaml.safe_load(Path(path).expanduser().read_text("utf-8"))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line = f", line {mark.line + 1}" if mark else ""

@@ -24,14 +24,7 @@ _STATUS = "status.json"
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Hash a resolved config.
-
-    Args:
-        config: Plain values only.
-
-    Returns:
-        64 hexadecimal digits, equal for equal configs whatever the order of their keys.
-    """
+    """Hash a config of plain values; the order of its keys does not matter."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
@@ -81,11 +74,7 @@ class RunFolder:
         write_json(self.path / _STATUS, {**self.status, **values})
 
     def try_lock(self) -> bool:
-        """Lock the folder for this process until `release` or its death.
-
-        Returns:
-            False where another process, or another user in this one, has locked it.
-        """
+        """Lock the folder until `release` or death; False where another has locked it."""
         self._lock = try_lock(self.path / ".lock")
         return self._lock is not None
 
@@ -101,14 +90,11 @@ class RunFolder:
 
 
 def create_run(folder: Path, digest: str) -> RunFolder:
-    """Make a new run folder and lock it.
+    """Make a new run folder, whose name no other process took, and lock it.
 
     Args:
         folder: `runs/<experiment>`.
         digest: Hash of the run's config; its first six digits are part of the name.
-
-    Returns:
-        The run, whose name no other process took.
     """
     folder.mkdir(parents=True, exist_ok=True)
     while True:
@@ -128,15 +114,7 @@ def create_run(folder: Path, digest: str) -> RunFolder:
 
 
 def unfinished_run(folder: Path, digest: str) -> RunFolder | None:
-    """Find and lock the newest run of a config that is neither finished nor alive.
-
-    Args:
-        folder: `runs/<experiment>`.
-        digest: Hash of the config.
-
-    Returns:
-        The locked run, or None.
-    """
+    """Find the newest run of a config that is neither finished nor alive, and lock it."""
     for run in runs(folder):
         status = run.status
         unfinished = status.get("config_hash") == digest and status.get("state") != "finished"
@@ -148,27 +126,13 @@ def unfinished_run(folder: Path, digest: str) -> RunFolder | None:
 
 
 def run_of_checkpoint(checkpoint: Path) -> RunFolder | None:
-    """Find the run that a checkpoint belongs to.
-
-    Args:
-        checkpoint: Path of a checkpoint, perhaps `<run>/checkpoints/best.ckpt`.
-
-    Returns:
-        The run, or None for a checkpoint kept elsewhere.
-    """
+    """Find the run that a checkpoint belongs to; None for one that is kept elsewhere."""
     run = RunFolder(checkpoint.parent.parent)
     return run if checkpoint.parent.name == "checkpoints" and run.status else None
 
 
 def runs(folder: Path) -> Iterator[RunFolder]:
-    """List the runs of an experiment, the newest first.
-
-    Args:
-        folder: `runs/<experiment>`.
-
-    Yields:
-        Every run folder.
-    """
+    """List the runs of an experiment, the newest first."""
     if folder.is_dir():
         for path in sorted(folder.iterdir(), reverse=True):
             if (path / _STATUS).is_file():

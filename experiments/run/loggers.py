@@ -57,12 +57,7 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a row.
-
-        Args:
-            metrics: Values by key.
-            step: The trainer's global step.
-        """
+        """Add a row of values by key, at the global step."""
         # Written at once: a row held back would be lost with a kill after the next checkpoint.
         row = {"step": step, **metrics}
         # A test may write beside a training that is still running.
@@ -78,13 +73,7 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the config to config.yaml.
-
-        Args:
-            params: The config.
-            *args: Not used; part of Lightning's interface.
-            **kwargs: Not used; part of Lightning's interface.
-        """
+        """Leave the config to config.yaml."""
 
 
 def _columns(path: Path) -> list[str]:
@@ -131,32 +120,17 @@ class RunWandbLogger(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Send a row.
-
-        Args:
-            metrics: Values by key.
-            step: The trainer's global step.
-        """
+        """Send a row of values by key, at the global step."""
         self._guard("log", lambda: super(RunWandbLogger, self).log_metrics(metrics, step))
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Send the config.
-
-        Args:
-            params: The config.
-            *args: Not used; part of Lightning's interface.
-            **kwargs: Not used; part of Lightning's interface.
-        """
+        """Send the config."""
         self._guard("log", lambda: super(RunWandbLogger, self).log_hyperparams(params))
 
     @rank_zero_only
     def attempt(self, action: Callable[[Any], Any]) -> None:
-        """Do something with the W&B run that Lightning's loggers have no method for.
-
-        Args:
-            action: Takes the W&B run; whatever it raises is warned of.
-        """
+        """Do something with the W&B run that Lightning has no method for; warn if it fails."""
         run = self.experiment
         if not self._failed:
             self._guard("log", lambda: action(run))
@@ -221,14 +195,7 @@ def wandb_logger(
 
 
 def wandb_mode(chosen: WandbMode | None) -> WandbMode:
-    """Decide how W&B is used.
-
-    Args:
-        chosen: What the config says; None leaves it to WANDB_MODE.
-
-    Returns:
-        The mode; offline where nobody said anything.
-    """
+    """Decide how W&B is used: as chosen, else by WANDB_MODE, else offline."""
     if chosen is not None:
         return chosen
     mode = os.environ.get("WANDB_MODE", "offline")

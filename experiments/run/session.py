@@ -153,20 +153,12 @@ class Session:
         say(f"Checkpoint: {self.checkpoint}")
 
     def finish(self, **progress: int) -> None:
-        """Mark a training as finished.
-
-        Args:
-            **progress: Numbers to keep with the mark.
-        """
+        """Mark a training as finished, and note how far it came."""
         if is_first_process():
             self.run.update_status(state="finished", **progress)
 
     def close(self, *, failed: bool = False) -> None:
-        """Let go of the run.
-
-        Args:
-            failed: Whether the command came to no good end.
-        """
+        """Let go of the run, after an error or at the end."""
         close_wandb()
         if self._runs_dir is None:
             return
@@ -198,14 +190,7 @@ def _folder_of(fold: StepContext) -> RunFolder:
 
 
 def find_checkpoint(name: str, folder: Path) -> Path:
-    """Find the checkpoint that a person means.
-
-    Args:
-        name: `best`, `last` or a path.
-        folder: `runs/<experiment>`.
-
-    Returns:
-        Its path, which exists.
+    """Find `best`, `last` (of the newest run that has one) or a path.
 
     Raises:
         CommandError: If there is none.

@@ -88,6 +88,9 @@ def test_no_trial_of_a_sweep_is_refused(sweep: Path) -> None:
 @pytest.mark.parametrize(
     "args",
     [
+        ["fit"],
+        ["fit", "--data", "datamodules.FERPlusDataModule"],
+        ["validate", GAN, "--wandb=disabled"],
         ["fit", GAN, "--model.sise", "64"],
         ["fit", GAN, "--model.init_args.sise=64"],
         ["fit", GAN, "--trainer.max_epoch=3"],
@@ -129,7 +132,7 @@ def test_a_mistake_is_found_before_the_full_parser_and_said_as_there(
         [PCNN, "--data.augmentation=null", "--model.lr_scheduler", "null"],
         ["-c", "tiny.yaml", "-c", "string.yaml", "--seed_everything", "-1"],
         ["--config=tiny.yaml", "--model=tests.experiments.tiny.OtherGAN", "--model.width=2"],
-        ["--config=tiny.yaml", "--config=dotted.yaml"],
+        ["--config=tiny.yaml", "--config=dotted.yaml", "--config=~/home.yaml"],
         ['--model={"class_path": "PCNN"}', "--data=RAFDBDataModule", "--model.width", "16"],
     ],
     ids=lambda args: " ".join(args[1:]),
@@ -138,6 +141,7 @@ def test_what_the_full_parser_accepts_is_not_refused(
     folder: Path, full: Full, args: list[str]
 ) -> None:
     (folder / "string.yaml").write_text("data: tests.experiments.tiny.TinyData\n")
+    (Path.home() / "home.yaml").write_text("seed_everything: 3\n")
     (folder / "dotted.yaml").write_text("trainer.max_epochs: 3\nmodel.init_args.width: 3\n")
     assert full(["fit", *args, "--print_config"]) is None
     assert refusal(["fit", *args]) is None
