@@ -8,20 +8,19 @@ from typing import Any
 import lightning.pytorch as pl
 from torch import Tensor
 
-from callbacks.figures.picture_grid import Cell
-from callbacks.figures.sample_pictures import SamplePictures, mean_epe
+from callbacks.figures.grid import Cell, GridPictures, mean_epe
 
 
-class OcclusionPictures(SamplePictures):
+class OcclusionPictures(GridPictures):
     """Draws occluded, reconstructed and true flow side by side, on one colour scale.
 
     Each occluded and each reconstructed flow says its endpoint error in pixels of a 128x128 grid,
     and which expression is read from it.
 
     Args:
-        every_n_epochs: See `SamplePictures`.
-        max_rows: See `SamplePictures`.
-        max_magnitude: See `SamplePictures`.
+        every_n_epochs: See `GridPictures`.
+        max_rows: See `GridPictures`.
+        max_magnitude: See `GridPictures`.
 
     Reference:
         SSIM-VAE, Figures 4 and 5.

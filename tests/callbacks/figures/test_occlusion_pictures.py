@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from callbacks.figures import sample_pictures
+from callbacks.figures import grid
+from callbacks.figures.base import new_figure
 from callbacks.figures.occlusion_pictures import OcclusionPictures
 from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
@@ -36,13 +37,18 @@ class OccludedModule(FakeModule):
 def test_a_row_shows_what_was_hidden_and_what_came_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(sample_pictures, "draw_grid", lambda path, **said: calls.append(said))
+    calls: list[tuple[Any, Any]] = []
+
+    def record(title: str, columns: Any, rows: Any, max_magnitude: float) -> Any:
+        calls.append((columns, rows))
+        return new_figure(1, 1)
+
+    monkeypatch.setattr(grid, "draw_grid", record)
     trainer(tmp_path, OcclusionPictures(max_rows=1)).test(
         OccludedModule(), datamodule=OccludedData(), verbose=False
     )
-    (call,) = calls
-    assert call["columns"] == (
+    ((columns, rows),) = calls
+    assert columns == (
         "eyes occluded",
         "eyes reconstructed",
         "mouth occluded",
@@ -50,7 +56,7 @@ def test_a_row_shows_what_was_hidden_and_what_came_back(
         "true flow",
     )
     # One pixel of 16x16 along both axes is 8 * sqrt(2) of 128x128.
-    assert [cell.caption for cell in call["rows"][0].cells] == [
+    assert [cell.caption for cell in rows[0].cells] == [
         "11.31 px, neutral",
         "0.00 px, neutral",
         "22.63 px, neutral",
