@@ -13,10 +13,10 @@ from typing import Any, Literal
 from callbacks.records.fold_report import SPLIT_FILE
 from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.schedule import checkpoint
+from experiments.published import paper_name
 from experiments.run.folder import RunFolder, config_hash
 from experiments.run.membership import fold_free_hash
 from experiments.transfer.arguments import Options
-from experiments.transfer.published import paper_name
 
 Kind = Literal["pretrain", "train", "test"]
 Cell = tuple[str, str, str]

@@ -9,8 +9,8 @@ from typing import Any
 
 from callbacks.records.fold_report import trained_with
 from experiments.crossval.records import DamagedRecordError, FoldRecord, read_record
+from experiments.published import AVERAGE, published_experiment
 from experiments.transfer.plan import Cell, Plan, Step
-from experiments.transfer.published import AVERAGE, published
 
 Summary = dict[str, Any]
 _AREA = re.compile(r"test/auc_(?:au_?)?(\w+)", re.IGNORECASE)
@@ -104,7 +104,7 @@ def _result(
 
 
 def _published(plan: Plan, cell: Cell) -> Summary | None:
-    found = published(plan.task, *(plan.sets[name].paper for name in cell))
+    found = published_experiment(plan.task, *(plan.sets[name].paper for name in cell))
     if found is None:
         return None
     return {"table": found.table, "experiment": found.name, "areas": found.areas}
