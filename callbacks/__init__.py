@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from callbacks.figures.classification import ConfusionMatrix, ReliabilityDiagram, ROCCurves
-from callbacks.figures.faces import FacePictures
-from callbacks.figures.feature_map import FeatureMap
-from callbacks.figures.flow_pictures import FlowPictures
-from callbacks.figures.generated_samples import GeneratedSamples
-from callbacks.figures.occlusion_pictures import OcclusionPictures
-from callbacks.records.feature_export import FeatureExport
-from callbacks.records.predictions import Predictions
-from callbacks.records.run_record import RunRecord
-from callbacks.tables.frontalization import FrontalizationTable
-from callbacks.tables.occlusion import OcclusionTable
-from callbacks.tables.scores import ScoreTable
-from callbacks.training.acceleration import Acceleration
-from callbacks.training.nan_guard import NaNGuard
-from callbacks.training.step_seed import StepSeed
-from callbacks.training.weight_average import WeightAverage
+from typing import TYPE_CHECKING
+
+from datamodules.lazy import lazy
+
+if TYPE_CHECKING:
+    from callbacks.figures.classification import ConfusionMatrix, ReliabilityDiagram, ROCCurves
+    from callbacks.figures.faces import FacePictures
+    from callbacks.figures.feature_map import FeatureMap
+    from callbacks.figures.flow_pictures import FlowPictures
+    from callbacks.figures.generated_samples import GeneratedSamples
+    from callbacks.figures.occlusion_pictures import OcclusionPictures
+    from callbacks.records.feature_export import FeatureExport
+    from callbacks.records.predictions import Predictions
+    from callbacks.records.run_record import RunRecord
+    from callbacks.tables.frontalization import FrontalizationTable
+    from callbacks.tables.occlusion import OcclusionTable
+    from callbacks.tables.scores import ScoreTable
+    from callbacks.training.acceleration import Acceleration
+    from callbacks.training.nan_guard import NaNGuard
+    from callbacks.training.step_seed import StepSeed
+    from callbacks.training.weight_average import WeightAverage
 
 __all__ = [
     "Acceleration",
@@ -39,3 +44,5 @@ __all__ = [
     "StepSeed",
     "WeightAverage",
 ]
+
+__getattr__ = lazy(__name__, __file__)

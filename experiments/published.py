@@ -34,32 +34,24 @@ class Figure:
     """A figure of a paper, and what a run does otherwise.
 
     Args:
-        paper: vae_ssim or emotion_gan.
-        table: Where it stands.
-        method: The method's name there.
-        value: In the paper's unit.
-        std: Standard deviation, where the paper gives one.
-        unit: Its unit.
+        row: Its line in published.csv.
         differences: What keeps it from standing beside the run, a phrase each.
     """
 
-    paper: str
-    table: str
-    method: str
-    value: str
-    std: str
-    unit: str
+    row: Mapping[str, str]
     differences: tuple[str, ...]
 
     def __str__(self) -> str:
-        spread = f" ± {self.std}" if self.std else ""
-        return f"{self.value}{spread} {self.unit} ({self.paper}, {self.table}, {self.method})"
+        value, std, unit, *source = (
+            self.row[name] for name in ("value", "std", "unit", "paper", "table", "method")
+        )
+        return f"{value}{f' ± {std}' if std else ''} {unit} ({', '.join(source)})"
 
     def explain(self) -> str:
         """Say what differs in a line."""
         more = len(self.differences) - _SHOWN
-        rest = f"; and {more} more" if more > 0 else ""
-        return f"{self.paper}, {self.table}: {'; '.join(self.differences[:_SHOWN])}{rest}"
+        said = [*self.differences[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        return f"{self.row['paper']}, {self.row['table']}: {'; '.join(said)}"
 
 
 def papers_dataset(summary: Mapping[str, Any]) -> str | None:
@@ -94,10 +86,7 @@ def published_figure(
     """
     wanted = (papers_dataset(summary), model, measure)
     figures = [
-        Figure(
-            *(row[name] for name in ("paper", "table", "method", "value", "std", "unit")),
-            differences=tuple(_differences(row, summary, arguments)),
-        )
+        Figure(row, tuple(_differences(row, summary, arguments)))
         for row in _read("published")
         if (row["dataset"], row["model"], row["measure"]) == wanted
     ]

@@ -57,7 +57,7 @@ class FeatureExport(pl.Callback):
         self._held.clear()
         if not trainer.is_global_zero:
             return
-        arrays = {f"test_{name}": values for name, values in whole.items()}
+        arrays: dict[str, Any] = {f"test_{name}": values for name, values in whole.items()}
         extract = getattr(pl_module, "part_features", None)
         if extract is not None:
             faces, features = extract("train")

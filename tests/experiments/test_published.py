@@ -107,7 +107,7 @@ def test_of_several_figures_the_nearest_is_taken() -> None:
         figure = published_figure(PAPER, "SSIMVAE", {**SSIM, **changes}, measure)
         assert figure is not None
         assert not figure.differences
-        return figure.value
+        return figure.row["value"]
 
     assert find("accuracy_mouth_reconstructed", cost="mse") == "83.8"
     assert find("accuracy_mouth_reconstructed") == "89.7"
