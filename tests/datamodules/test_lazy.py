@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -39,5 +40,8 @@ def test_reports_are_written_without_torch() -> None:
         f"import sys, {', '.join(LIGHT)}\n"
         "print(sorted({'torch', 'lightning', 'wandb', 'sklearn', 'cv2'} & {*sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    root = Path(callbacks.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"
