@@ -272,7 +272,7 @@ def _mcnemar(
     # Methods may answer under conditions of their own; the same samples are compared.
     if right is None or others is None or right.keys() != others.keys():
         return NONE
-    return p_value(mcnemar([right[key] for key in others], list(others.values())).p)
+    return p_value(mcnemar([right[key] for key in others], list(others.values())))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

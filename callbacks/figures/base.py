@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.loggers import WandbLogger
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -43,6 +44,8 @@ class TestFigure(pl.Callback, ABC):
 
     keys: tuple[str, ...]
     """Outputs of the test step that the figure needs, beside ``sample_id``."""
+    unit_keys: tuple[str, ...] = ()
+    """The same where a method recognises action units; none for a figure of classes alone."""
 
     def __init__(self) -> None:
         self._samples: Samples = {}
@@ -69,7 +72,10 @@ class TestFigure(pl.Callback, ABC):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the outputs of a batch."""
-        found = require(self, pl_module, outputs, (*self.keys, "sample_id"))
+        keys = self.unit_keys if "unit_margins" in (outputs or {}) else self.keys
+        if not keys:
+            return
+        found = require(self, pl_module, outputs, (*keys, "sample_id"))
         new = {key: _array(value) for key, value in found.items()}
         if self._samples:
             new = {key: np.concatenate([self._samples[key], new[key]]) for key in new}
@@ -147,6 +153,14 @@ def new_figure(width: float, height: float, layout: Any = "constrained") -> Figu
     figure = Figure(figsize=(width, height), dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """Make a figure of one plot, in inches, with its title."""
+    figure = new_figure(width, height)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
+    return figure, axes
 
 
 def picture_figure(picture: Picture, caption: str) -> Figure:

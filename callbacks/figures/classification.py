@@ -16,6 +16,7 @@ from callbacks.figures.base import (
     Samples,
     TestFigure,
     figures_folder,
+    new_axes,
     new_figure,
     send_figure,
     titled,
@@ -39,19 +40,6 @@ class ConfusionMatrix(TestFigure):
 
     keys = ("scores", "label")
 
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the answers of a batch."""
-        if "unit_margins" not in outputs:
-            super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
-
     def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
         """Count and draw."""
         names = trainer.datamodule.class_names  # type: ignore[attr-defined]
@@ -65,8 +53,9 @@ class ConfusionMatrix(TestFigure):
             writer.writerow(["label", *names])
             writer.writerows([name, *row] for name, row in zip(names, counts.tolist(), strict=True))
         side = 1.6 + 0.75 * len(names)
-        figure = new_figure(side + 0.6, side)
-        axes = figure.add_subplot()
+        title = f"{titled(trainer, 'Test')}, {len(answers)} samples"
+        title += f", accuracy {(labels == answers).mean():.1%}"
+        figure, axes = new_axes(side + 0.6, side, title)
         total = counts.sum(axis=1, keepdims=True)
         shares = counts / np.maximum(total, 1)
         shown = ConfusionMatrixDisplay(shares, display_labels=names).plot(
@@ -81,9 +70,6 @@ class ConfusionMatrix(TestFigure):
             text.set_color("white" if shares[i, j] > 0.55 else "0.15")
         axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
         axes.set(xlabel="predicted", ylabel="true")
-        title = f"{titled(trainer, 'Test')}, {len(answers)} samples"
-        title += f", accuracy {(labels == answers).mean():.1%}"
-        axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
         figure.colorbar(shown.im_, ax=axes, shrink=0.8, label="share of the true class")
         send_figure(trainer, figure, "confusion_matrix", "test/confusion_matrix")
 
@@ -100,32 +86,19 @@ class ROCCurves(TestFigure):
     """
 
     keys = ("scores", "label")
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the scores of a batch, of expressions or of action units."""
-        units = "unit_margins" in (outputs or {})
-        self.keys = ("unit_margins", "action_units") if units else ("scores", "label")
-        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+    unit_keys = ("unit_margins", "action_units")
 
     def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
         """Draw a curve for each class."""
-        scores, truth = (samples[key] for key in self.keys)
-        if "unit_margins" in self.keys:
+        if "unit_margins" in samples:
             names: list[str] = [f"AU{unit}" for unit in ACTION_UNITS]
-            positive = truth > 0
+            scores, positive = samples["unit_margins"], samples["action_units"] > 0
         else:
             names = list(trainer.datamodule.class_names)  # type: ignore[attr-defined]
-            positive = truth[:, None] == np.arange(len(names))
-        figure = new_figure(6.2, 4.6)
-        axes = figure.add_subplot()
+            scores = samples["scores"]
+            positive = samples["label"][:, None] == np.arange(len(names))
+        title = f"{titled(trainer, 'Test')}, {len(scores)} samples; area under each curve"
+        figure, axes = new_axes(6.2, 4.6, title)
         axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0.05, 0.95, len(names))))
         for name, score, shown in zip(names, scores.T, positive.T, strict=True):
             curve = roc(score, shown)
@@ -134,8 +107,6 @@ class ROCCurves(TestFigure):
         axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
         axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="false alarms", ylabel="found")
         axes.set_aspect("equal")
-        title = f"{titled(trainer, 'Test')}, {len(truth)} samples; area under each curve"
-        axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
         send_figure(trainer, figure, "roc", "test/roc")
 

@@ -17,16 +17,14 @@ from callbacks.figures.base import (
     Picture,
     face_to_rgb,
     figures_folder,
-    new_figure,
     send_figure,
     titled,
 )
 from callbacks.figures.face_drawing import InputPictures, ReadFace, blend_heat
 from callbacks.figures.grad_cam import find_layer, heat_maps
+from callbacks.figures.grid import Cell, Row, draw_grid
 from callbacks.outputs import require
 from datamodules.errors import UserError
-
-_CELL = 1.25  # inches
 
 
 class FacePictures(pl.Callback):
@@ -82,36 +80,21 @@ class FacePictures(pl.Callback):
         if not chosen:
             return
         classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
-        columns = 2 if self.layer is not None else 1
-        width = 1.0 + columns * self.per_class * _CELL
-        figure = new_figure(width, 0.5 + len(chosen) * (_CELL + 0.22))
-        grid = figure.subplots(len(chosen), columns * self.per_class, squeeze=False)
-        for row, (label, kept) in zip(grid, chosen.items(), strict=True):
-            for axes in row:
-                axes.set_axis_off()
+        rows = []
+        for label, kept in chosen.items():
             images = torch.stack([one["image"] for one in kept])
             probabilities = torch.stack([one["probabilities"] for one in kept])
             heat = self._heat(pl_module, images, probabilities.argmax(dim=1))
-            answers = said(probabilities, classes)
-            for i, (image, answer, map_) in enumerate(zip(images, answers, heat, strict=True)):
+            row = Row(classes[label], [])
+            for image, answer, map_ in zip(images, said(probabilities, classes), heat, strict=True):
                 picture = face_to_rgb(image)
-                axes = row[columns * i]
-                axes.imshow(picture)
-                axes.set_title(answer, fontsize=7, loc="left", pad=2)
+                row.cells.append(Cell(picture, answer))
                 if map_ is not None:
-                    row[columns * i + 1].imshow(blend_heat(picture, map_))
-            row[0].text(
-                -0.12,
-                0.5,
-                classes[label],
-                transform=row[0].transAxes,
-                ha="right",
-                va="center",
-                fontsize=9,
-            )
-        title = f"{titled(trainer, 'Test')}; true class on the left, answer above each face"
-        figure.suptitle(title, fontsize=9.5, parse_math=False)
-        send_figure(trainer, figure, "faces", "test/faces")
+                    row.cells.append(Cell(blend_heat(picture, map_)))
+            rows.append(row)
+        title = f"{titled(trainer, 'Test')}; true class on the left, answer below each face"
+        columns = [""] * max(len(row.cells) for row in rows)
+        send_figure(trainer, draw_grid(title, columns, rows), "faces", "test/faces")
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the pictures of the input."""

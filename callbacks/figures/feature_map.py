@@ -12,7 +12,7 @@ from callbacks.figures.base import (
     Samples,
     TestFigure,
     checksum,
-    new_figure,
+    new_axes,
     send_figure,
     titled,
 )
@@ -65,24 +65,15 @@ class FeatureMap(TestFigure):
         if len(labels) < 4:
             return  # nothing has neighbours
         points = lay_out(samples["features"], self.perplexity, self.seed)
-        figure = new_figure(6.4, 5.2)
-        axes = figure.add_subplot()
+        title = titled(trainer, f"t-SNE of {len(labels)} test samples by true class")
+        figure, axes = new_axes(6.4, 5.2, title)
         for number, name in enumerate(names):
             mine = points[labels == number]
             # An unused class keeps its colour, so that figures can be compared.
-            axes.scatter(
-                mine[:, 0],
-                mine[:, 1],
-                s=9,
-                alpha=0.8,
-                linewidths=0,
-                color=f"C{number}",
-                label=f"{name}",
-            )
+            style = {"s": 9, "alpha": 0.8, "linewidths": 0}
+            axes.scatter(*mine.T, color=f"C{number}", label=name, **style)
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", "datalim")
-        title = titled(trainer, f"t-SNE of {len(labels)} test samples by true class")
-        axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
         axes.legend(
             loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False, markerscale=2.5
         )

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from callbacks.figures.base import (
     Picture,
     face_to_rgb,
-    new_figure,
+    new_axes,
     picture_figure,
     send_figure,
     titled,
@@ -139,12 +139,10 @@ def draw_curves(title: str, curves: list[list[float]]) -> Figure:
     Returns:
         The figure.
     """
-    figure = new_figure(6, 3.5)
-    axes = figure.add_subplot()
+    figure, axes = new_axes(6, 3.5, title)
     epochs = range(1, len(curves) + 1)
     for name, losses in zip(_LOSSES.values(), zip(*curves, strict=True), strict=True):
         axes.plot(epochs, losses, label=name, marker="." if len(curves) < 20 else None)
     axes.set(xlabel="epoch", ylabel="loss (sigmoid cross-entropy)")
-    axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
     axes.legend()
     return figure

@@ -46,7 +46,7 @@ class Row:
     """
 
     label: str
-    cells: Sequence[Cell]
+    cells: list[Cell]
 
 
 class GridPictures(pl.Callback, ABC):
@@ -180,7 +180,10 @@ def mean_epe(flow: Tensor, true: Tensor) -> float:
 
 
 def draw_grid(
-    title: str, columns: Sequence[str], rows: Sequence[Row], max_magnitude: float
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    max_magnitude: float | None = None,
 ) -> Figure:
     """Draw rows of pictures under column titles, with the wheel and its scale on the right.
 
@@ -188,13 +191,15 @@ def draw_grid(
         title: Line above the grid.
         columns: Titles of the columns.
         rows: The pictures.
-        max_magnitude: Length in pixels of the full colour, said under the wheel.
+        max_magnitude: Length in pixels of the full colour, said under the wheel; None for
+            pictures of no flow, which have no wheel.
 
     Returns:
         The figure.
     """
     row_height = _CELL + _CAPTION + _GAP
-    width = _LABEL + len(columns) * (_CELL + _GAP) + _LEGEND + _MARGIN
+    legend = _LEGEND if max_magnitude is not None else 0
+    width = _LABEL + len(columns) * (_CELL + _GAP) + legend + _MARGIN
     height = _TITLE + _HEADER + len(rows) * row_height + _MARGIN
     figure = new_figure(width, height, layout=None)
 
@@ -227,6 +232,8 @@ def draw_grid(
             put(cell.image, left, top, _CELL)
             centre = left + _CELL / 2
             write(cell.caption, centre, top + _CELL + 0.03, 7.5, ha="center", va="top")
+    if max_magnitude is None:
+        return figure
     wheel = _LEGEND - 0.35
     left = width - _MARGIN - wheel - 0.1
     put(wheel_legend(256), left, first_row, wheel, framed=False)
