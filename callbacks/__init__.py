@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from callbacks.figures.classification import ConfusionMatrix, ReliabilityDiagram, ROCCurves
     from callbacks.figures.faces import FacePictures
     from callbacks.figures.feature_map import FeatureMap
-    from callbacks.figures.flow_pictures import FlowPictures
+    from callbacks.figures.flow_pictures import FlowPictures, OcclusionPictures
     from callbacks.figures.generated_samples import GeneratedSamples
-    from callbacks.figures.occlusion_pictures import OcclusionPictures
     from callbacks.records.feature_export import FeatureExport
     from callbacks.records.predictions import Predictions
     from callbacks.records.run_record import RunRecord

@@ -53,6 +53,18 @@ class GeneratedSamples(pl.Callback):
         self._count = 0
         self._step = 0
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse a method that generates nothing before its training begins.
+
+        Raises:
+            UserError: If it has no ``generate`` or ``latent``.
+        """
+        if not (hasattr(pl_module, "generate") and hasattr(pl_module, "latent")):
+            raise UserError(
+                f"GeneratedSamples needs a method with generate(noise) and latent, which "
+                f"{type(pl_module).__name__} has not: take it out of the callbacks."
+            )
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """See where the steps have come."""
         self._step = trainer.global_step

@@ -6,12 +6,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from lightning.pytorch.loggers import WandbLogger
 
 from callbacks.figures import flow_pictures, grid
 from callbacks.figures.base import CAPTION_HEIGHT, Picture, new_figure
 from callbacks.figures.colour_wheel import flow_to_rgb
-from callbacks.figures.flow_pictures import FlowPictures, SequencePictures
+from callbacks.figures.flow_pictures import FlowPictures, OcclusionPictures, SequencePictures
 from callbacks.figures.grid import Row
 from callbacks.outputs import read
 from tests.callbacks.fakes import (
@@ -32,7 +33,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def record(title: str, columns: Any, rows: list[Row], max_magnitude: float) -> Any:
-        calls.append({"title": title, "rows": rows, "max_magnitude": max_magnitude})
+        calls.append(
+            {"title": title, "columns": columns, "rows": rows, "max_magnitude": max_magnitude}
+        )
         return new_figure(1, 1)
 
     monkeypatch.setattr(grid, "draw_grid", record)
@@ -197,3 +200,56 @@ def test_of_two_processes_the_one_with_more_motion_wins(
     np.testing.assert_array_equal(pixels(tmp_path / "clip_0_frontalized.png"), expected(3))
     np.testing.assert_array_equal(pixels(tmp_path / "clip_1_frontalized.png"), expected(5))
     assert len(list(tmp_path.iterdir())) == 8
+
+
+class OccludedData(FakeData):
+    regions = ("eyes", "mouth")
+
+
+class OccludedModule(FakeModule):
+    """Hides one pixel of motion from the eyes and two from the mouth, and gives it all back."""
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        outputs = super().test_step(batch, batch_idx)
+        flow, label = outputs["flow"], outputs["label"]
+        hidden = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1, 1)
+        right = torch.nn.functional.one_hot(label, 3).float()
+        others = {f"logits_{name}": right for name in ("eyes", "mouth", "clean_reconstructed")}
+        restored = {f"logits_{name}_reconstructed": right for name in ("eyes", "mouth")}
+        return outputs | {
+            "occluded_flow": flow.unsqueeze(1) - hidden,
+            "reconstructed_flow": flow.unsqueeze(1).expand(-1, 2, -1, -1, -1),
+            **others,
+            **restored,
+        }
+
+
+def test_a_row_shows_what_was_hidden_and_what_came_back(
+    tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    trainer(tmp_path, OcclusionPictures(max_rows=1)).test(
+        OccludedModule(), datamodule=OccludedData(), verbose=False
+    )
+    (call,) = drawn
+    assert call["columns"] == (
+        "eyes occluded",
+        "eyes reconstructed",
+        "mouth occluded",
+        "mouth reconstructed",
+        "true flow",
+    )
+    # One pixel of 16x16 along both axes is 8 * sqrt(2) of 128x128.
+    assert [cell.caption for cell in call["rows"][0].cells] == [
+        "11.31 px, neutral",
+        "0.00 px, neutral",
+        "22.63 px, neutral",
+        "0.00 px, neutral",
+        "happiness",
+    ]
+
+
+def test_the_picture_of_what_was_hidden_is_written(tmp_path: Path) -> None:
+    trainer(tmp_path, OcclusionPictures()).test(
+        OccludedModule(), datamodule=OccludedData(), verbose=False
+    )
+    assert (tmp_path / "figures" / "test.png").read_bytes().startswith(b"\x89PNG")

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from callbacks.figures import generated_samples
 from callbacks.figures.base import CAPTION_HEIGHT, new_figure
 from callbacks.figures.generated_samples import GeneratedSamples, draw_samples
+from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
 
 class Drawing(pl.LightningModule):
@@ -51,18 +52,9 @@ class Noise(pl.LightningDataModule):
 def fit(folder: Path, callback: GeneratedSamples, epochs: int, **options: Any) -> Drawing:
     module = Drawing()
     module.rests = options.pop("rests", 99)
-    trainer = pl.Trainer(
-        default_root_dir=folder,
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[callback],
-    )
-    trainer.fit(module, datamodule=Noise(), **options)
-    trainer.save_checkpoint(folder / "last.ckpt", weights_only=False)
+    runner = trainer(folder, callback, max_epochs=epochs)
+    runner.fit(module, datamodule=Noise(), **options)
+    runner.save_checkpoint(folder / "last.ckpt", weights_only=False)
     return module
 
 
@@ -119,3 +111,8 @@ def test_faces_stand_row_by_row():
 def test_numbers_below_one_are_refused():
     with pytest.raises(ValueError, match="every_n_epochs and side of 1 or more; got 0 and 8"):
         GeneratedSamples(every_n_epochs=0)
+
+
+def test_a_method_that_generates_nothing_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"generate\(noise\) and latent, which FakeModule has"):
+        trainer(tmp_path, GeneratedSamples(), max_epochs=1).fit(FakeModule(), datamodule=FakeData())
