@@ -10,11 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from callbacks.records.distributed import gather
-from datamodules.errors import UserError
+from callbacks.outputs import require
+from callbacks.records.distributed import join_samples
 from datamodules.store.replacing import replacing
-
-_COLUMNS = ("features", "label", "sample_id", "action_units")
 
 
 class FeatureExport(pl.Callback):
@@ -47,30 +45,19 @@ class FeatureExport(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Hold the features of a batch."""
-        if "features" not in outputs:
-            raise UserError(
-                f"FeatureExport needs a method whose test returns features; "
-                f"{type(pl_module).__name__} returns none: take it out of the callbacks."
-            )
-        for name in _COLUMNS:
-            if name in outputs:
-                self._held.setdefault(name, []).append(outputs[name].detach().cpu())
+        found = require(self, pl_module, outputs, ("features", "label", "sample_id"))
+        if "action_units" in outputs:
+            found["action_units"] = outputs["action_units"]
+        for name, value in found.items():
+            self._held.setdefault(name, []).append(value.detach().cpu())
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file."""
-        everyone = gather({name: torch.cat(parts) for name, parts in self._held.items()})
+        whole = join_samples({name: torch.cat(held).numpy() for name, held in self._held.items()})
         self._held.clear()
         if not trainer.is_global_zero:
             return
-        whole = {
-            name: torch.cat([columns[name] for columns in everyone if columns])
-            for name in everyone[0]
-        }
-        ids = whole["sample_id"].numpy()
-        _, first = np.unique(ids, return_index=True)
-        arrays: dict[str, Any] = {
-            f"test_{name}": tensor.numpy()[first] for name, tensor in whole.items()
-        }
+        arrays: dict[str, Any] = {f"test_{name}": values for name, values in whole.items()}
         extract = getattr(pl_module, "part_features", None)
         if extract is not None:
             faces, features = extract("train")

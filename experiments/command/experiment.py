@@ -14,11 +14,14 @@ import yaml
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+import callbacks
+import datamodules
 from callbacks.records.fold_report import FoldReport
 from callbacks.records.run_record import RunRecord
 from callbacks.training.acceleration import Acceleration
 from callbacks.training.nan_guard import NaNGuard
 from callbacks.training.step_seed import StepSeed
+from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import ProgressLines, say
 from experiments.command.errors import usage_error
@@ -48,6 +51,8 @@ class ExperimentCLI(LightningCLI):
         self.given = list(args)
         self.arguments = translate(args)
         self.session = session
+        for package in (callbacks, datamodules):
+            load(package)
         # `${seed_everything}` means the key of the file's top, below whichever command.
         set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         parser: dict[str, Any] = {

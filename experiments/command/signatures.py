@@ -79,7 +79,8 @@ def find_class(class_path: str) -> ClassSource | None:
     """
     module, _, name = class_path.rpartition(".")
     tree = _module(module)
-    for node in tree.body if tree is not None else ():
+    # Packages import their classes below `if TYPE_CHECKING`, see `datamodules.lazy`.
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.ClassDef) and node.name == name:
             return ClassSource(module, node)
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -157,22 +157,7 @@ def corrected_resampled_t(differences: Sequence[float], ratio: float) -> PairedT
     return PairedTest(mean, mean - half, mean + half, p)
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Where two methods answer the same samples differently.
-
-    Args:
-        only_first: Samples that only the first gets right.
-        only_second: Samples that only the second gets right.
-        p: Two-sided exact p-value of both being as likely.
-    """
-
-    only_first: int
-    only_second: int
-    p: float
-
-
-def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     """Test two methods on the same samples, by the exact binomial distribution.
 
     Args:
@@ -180,8 +165,8 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
         second: Whether the second is.
 
     Returns:
-        Counts and p-value. Samples of one person are not independent, so that it is, if anything,
-        too small.
+        Two-sided p-value of either being right alone as often as the other. Samples of one person
+        are not independent, so that it is, if anything, too small.
 
     Reference:
         McNemar, Psychometrika 12, 1947.
@@ -191,7 +176,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
     n, fewer = only_first + only_second, min(only_first, only_second)
     tail = sum(math.comb(n, k) for k in range(fewer + 1))
     # Whole numbers up to here: 2 ** n is no float for large n.
-    return McNemar(only_first, only_second, min(1.0, 2 * tail / 2**n))
+    return min(1.0, 2 * tail / 2**n)
 
 
 def _mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:

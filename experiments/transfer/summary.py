@@ -13,8 +13,8 @@ from callbacks.records.fold_record import (
     read_record,
     trained_with,
 )
+from experiments.published import AVERAGE, published_experiment
 from experiments.transfer.plan import Plan, Sets, step_name
-from experiments.transfer.published import AVERAGE, published
 
 Summary = dict[str, Any]
 _AREA = re.compile(r"test/auc_(?:au_?)?(\w+)", re.IGNORECASE)
@@ -105,7 +105,7 @@ def _result(
 
 
 def _published(plan: Plan, cell: Sets) -> Summary | None:
-    found = published(plan.task, *(plan.sets[name].paper for name in cell))
+    found = published_experiment(plan.task, *(plan.sets[name].paper for name in cell))
     if found is None:
         return None
     return {"table": found.table, "experiment": found.name, "areas": found.areas}

@@ -90,11 +90,11 @@ def test_tables_stand_beside_the_papers(plan: Make, folder: Path) -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert ["1", "rafd", "rafd", "rafd", "6", "1", "13.0 %", "0.500", "0.999 (Exp 5)", ""] in rows
     differ = "classes differ: basic7 and all8"
-    assert ["2", "rafd", "rafd", "eight", *["n/a"] * 5, differ] in rows
+    assert ["2", "rafd", "rafd", "eight", *["-"] * 5, differ] in rows
     table = {row[0]: row for row in rows if row}
     assert table["happiness"][1:3] == ["0.750", "1.000"]
-    assert table["anger"][1:3] == ["n/a", "0.999"]
-    assert table["contempt"][1:3] == ["n/a", "0.999"]
+    assert table["anger"][1:3] == ["-", "0.999"]
+    assert table["contempt"][1:3] == ["-", "0.999"]
     assert [row[0] for row in rows if row][-1] == "average"
     write_report(made.folder, summary)
     assert json.loads((made.folder / "transfer.json").read_text()) == summary

@@ -3,16 +3,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lightning.pytorch as pl
 import numpy as np
 import pytest
+import torch
 
-from callbacks.figures import sample_figure
-from callbacks.figures.sample_figure import SampleFigure, Samples, new_figure, save_figure
+from callbacks.figures.base import (
+    CAPTION_HEIGHT,
+    ChosenSamples,
+    Samples,
+    TestFigure,
+    face_to_rgb,
+    file_name,
+    new_figure,
+    picture_figure,
+    send_figure,
+    write_figure,
+)
+from callbacks.records import distributed
 from tests.callbacks.fakes import FaceData, FaceModule, FakeData, FakeModule, faces_of, trainer
 
 
-class Kept(SampleFigure):
+class Kept(TestFigure):
     keys = ("label",)
 
     def __init__(self) -> None:
@@ -21,8 +34,7 @@ class Kept(SampleFigure):
 
     def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
         self.drawn.append(samples)
-        figure = new_figure(1, 1)
-        save_figure(trainer, figure, "kept")
+        send_figure(trainer, new_figure(1, 1), "kept", "test/kept")
 
 
 def test_all_samples_are_drawn_once(tmp_path: Path) -> None:
@@ -44,7 +56,7 @@ def test_processes_put_their_samples_together(
         callback.on_test_start(None, None)  # type: ignore[arg-type]
         callback.on_test_batch_end(None, FaceModule(), faces_of(numbers), None, 0)  # type: ignore[arg-type]
     everyone = [*(rank._samples for rank in ranks), {}]
-    monkeypatch.setattr(sample_figure, "gather", lambda value: everyone)
+    monkeypatch.setattr(distributed, "gather", lambda value: everyone)
     runner: Any = trainer(tmp_path)
     ranks[0].on_test_epoch_end(runner, FaceModule())
     np.testing.assert_array_equal(ranks[0].drawn[0]["sample_id"], np.arange(5))
@@ -69,5 +81,49 @@ def test_the_figure_goes_to_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     logger = Told()
     runner: Any = trainer(tmp_path)
     monkeypatch.setattr(type(runner), "loggers", [logger])
-    path = save_figure(runner, new_figure(1, 1), "kept")
-    assert logger.images == [("test/kept", [str(path)])]
+    send_figure(runner, new_figure(1, 1), "kept", "test/kept")
+    assert logger.images == [("test/kept", [str(tmp_path / "figures" / "kept.png")])]
+
+
+def test_samples_are_chosen_by_their_ids_alone() -> None:
+    chosen = []
+    for order in (range(30), reversed(range(30))):
+        samples = ChosenSamples(per_class=2)
+        samples.add(faces_of(list(order)))
+        taken = samples.take()
+        assert list(taken) == [0, 1, 2]
+        chosen.append([[int(one["sample_id"]) for one in kept] for kept in taken.values()])
+        assert samples.take() == {}
+    assert chosen[0] == chosen[1]
+    assert [len(kept) for kept in chosen[0]] == [2, 2, 2]
+    assert chosen[0] != [[0, 3], [1, 4], [2, 5]]
+
+
+@pytest.mark.parametrize(("caption", "factor"), [("", 1), ("a $ sign, data: synthetic", 6)])
+def test_a_picture_keeps_its_pixels_above_its_caption(
+    tmp_path: Path, caption: str, factor: int
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
+    write_figure(tmp_path / "a.png", picture_figure(picture, caption))
+    drawn = cv2.cvtColor(cv2.imread(str(tmp_path / "a.png")), cv2.COLOR_BGR2RGB)
+    assert drawn.shape == (30 * factor + CAPTION_HEIGHT, 41 * factor, 3)
+    for i, j in np.ndindex(factor, factor):
+        np.testing.assert_array_equal(
+            drawn[i : 30 * factor : factor, j::factor], picture, strict=True
+        )
+    words = (drawn[30 * factor :] < 128).any(axis=(0, 2))
+    assert words.any() == bool(caption)
+    assert not words[-6:].any()
+
+
+def test_file_names_are_harmless_and_never_shared() -> None:
+    assert file_name("clip_01.mp4") == "clip_01.mp4"
+    names = [file_name(name) for name in ("a/b", "a b", "a_b", "../a_b", "x" * 300)]
+    assert len(set(names)) == len(names)
+    assert not any(set("/ ") & set(name) or name.startswith(".") for name in names)
+    assert max(map(len, names)) < 120
+
+
+def test_a_face_is_clamped_and_rounded() -> None:
+    face = torch.tensor([-0.1, 0.5, 1.2]).reshape(3, 1, 1)
+    assert face_to_rgb(face).tolist() == [[[0, 128, 255]]]
