@@ -207,6 +207,21 @@ def test_paths_that_are_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert refusal(["test", *command, "--ckpt_path=best"]) is None
 
 
+def test_a_class_is_found_through_packages_that_import_for_type_checkers_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late").mkdir()
+    checking = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from late.faces import Faces"
+    )
+    (tmp_path / "late" / "__init__.py").write_text(checking)
+    (tmp_path / "late" / "faces.py").write_text(TREE_AND_ORIGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = find_class("late.Faces")
+    assert found is not None
+    assert found.parameters() == {"root"}
+
+
 def test_signatures_are_read_from_the_source() -> None:
     def parameters(class_path: str) -> set[str] | None:
         found = find_class(class_path)
