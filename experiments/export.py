@@ -23,7 +23,7 @@ from datamodules.store.replacing import replacing
 from experiments.command.arguments import CommandParser
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
-from experiments.command.usage import COMMANDS
+from experiments.command.usage import COMMANDS, no_export
 from lightning_modules.networks.weights import read_checkpoint
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -139,10 +139,7 @@ def describe(
 
 def _check_paths(checkpoint: Path, output: Path) -> None:
     if not checkpoint.is_file():
-        raise CommandError(
-            f"The checkpoint {checkpoint} does not exist: give the path of a file, such as "
-            "runs/<experiment>/<run>/checkpoints/best.ckpt."
-        )
+        raise CommandError(no_export(checkpoint))
     if output.suffix != ".onnx":
         raise usage_error(f"export: --output must end in .onnx, but is {output}.")
     if not output.parent.is_dir():

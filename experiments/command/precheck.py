@@ -26,6 +26,7 @@ from experiments.command.usage import (
     help_text,
     no_checkpoint,
     no_config_file,
+    no_export,
     no_weights,
     nothing_to_run,
     translate,
@@ -70,6 +71,11 @@ def check(args: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
+    if command == "export":
+        with contextlib.suppress(_UndecidedError):
+            checkpoint = dict(_flags(args[1:])).get("ckpt_path")
+            if checkpoint is not None and not Path(checkpoint).is_file():
+                raise CommandError(no_export(checkpoint))
     for line in _trainings(command, args[1:]):
         with contextlib.suppress(_UndecidedError):
             CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
@@ -114,7 +120,7 @@ class CommandLine:
             CommandError: If something is wrong for sure.
             _UndecidedError: If the text does not tell.
         """
-        for name, value in self._flags():
+        for name, value in _flags(self.args):
             if name == "config":
                 self._read(value)
             else:
@@ -126,21 +132,6 @@ class CommandLine:
         self._check_checkpoint(self._values.get("ckpt_path"))
         if self.command != "predict":
             self._check_root(self._values.get("data.root"))
-
-    def _flags(self) -> Iterator[tuple[str, Any]]:
-        """Split the command line into keys, without their dashes, and values."""
-        waiting = list(self.args)
-        while waiting:
-            name, equals, value = waiting.pop(0).partition("=")
-            if name == "-c":
-                name = "--config"
-            if not name.startswith("--"):
-                raise _UndecidedError
-            if name in ("--help", "--print_shtab") or name.endswith(".help"):
-                raise _UndecidedError
-            if not equals and waiting and not waiting[0].startswith(("--", "-c")):
-                value = waiting.pop(0)
-            yield name[2:], None if value in ("", "null") else value
 
     def _read(self, file: str | None) -> None:
         """Read a config file."""
@@ -216,6 +207,22 @@ class CommandLine:
             errors = runpy.run_path(str(PACKAGE.parent / "datamodules" / "errors.py"))
             error = errors["missing_root"](name, Path(root).expanduser(), tree, origin)
             raise CommandError(str(error))
+
+
+def _flags(args: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Split the command line into keys, without their dashes, and values."""
+    waiting = list(args)
+    while waiting:
+        name, equals, value = waiting.pop(0).partition("=")
+        if name == "-c":
+            name = "--config"
+        if not name.startswith("--"):
+            raise _UndecidedError
+        if name in ("--help", "--print_shtab") or name.endswith(".help"):
+            raise _UndecidedError
+        if not equals and waiting and not waiting[0].startswith(("--", "-c")):
+            value = waiting.pop(0)
+        yield name[2:], None if value in ("", "null") else value
 
 
 def _is_mapping(value: Any) -> bool:

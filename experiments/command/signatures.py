@@ -78,9 +78,7 @@ def find_class(class_path: str) -> ClassSource | None:
         Its source; None where none was found, which does not say that there is no such class.
     """
     module, _, name = class_path.rpartition(".")
-    tree = _module(module)
-    # Packages import their classes below `if TYPE_CHECKING`, see `datamodules.lazy`.
-    for node in ast.walk(tree) if tree is not None else ():
+    for node in _statements(module):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return ClassSource(module, node)
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -127,8 +125,15 @@ def _only_handed_on(init: ast.FunctionDef, kwargs: str) -> bool:
 
 
 @cache
-def _module(name: str) -> ast.Module | None:
-    """Parse a module of the project or of an installed package."""
+def _statements(module: str) -> list[ast.stmt]:
+    """List the statements of a module, with those under its `if`s, e.g. `if TYPE_CHECKING`."""
+    tree = _parse(module)
+    body = [] if tree is None else tree.body
+    return [inner for node in body for inner in (node.body if isinstance(node, ast.If) else [node])]
+
+
+def _parse(name: str) -> ast.Module | None:
+    """Parse a module of the project or of an installed package; None where it has no source."""
     package, *parts = name.split(".")
     try:
         # Without dots: for a module within a package it would import the package.

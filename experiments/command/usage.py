@@ -173,3 +173,11 @@ def no_weights(command: str) -> str:
 def no_checkpoint(path: str) -> str:
     """Say that there is no such checkpoint."""
     return f"The checkpoint {path} does not exist: give best, last or the path of a file."
+
+
+def no_export(path: str | Path) -> str:
+    """Say that there is no such checkpoint to export."""
+    return (
+        f"The checkpoint {path} does not exist: give the path of a file, such as "
+        "runs/<experiment>/<run>/checkpoints/best.ckpt."
+    )

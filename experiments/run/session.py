@@ -1,4 +1,4 @@
-"""One command from its run folder to its end, whichever end that is."""
+"""The run folder of one command and the checkpoint that it starts from."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _PATIENCE = 30.0
 
 
 class Session:
-    """The run folder of a command, and the checkpoint it starts from.
+    """What a command opens at its start and closes at its end.
 
-    Args:
+    Attributes:
         run: The run folder, once it is open.
         checkpoint: The checkpoint to start from, if any.
         resumes: Whether that checkpoint is the run's own, of the same config.

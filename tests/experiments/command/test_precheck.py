@@ -205,6 +205,26 @@ def test_paths_that_are_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch)
             1,
         )
     assert refusal(["test", *command, "--ckpt_path=best"]) is None
+    said = refusal(["export", "--ckpt_path", "no.ckpt"])
+    assert said is not None
+    assert said[0].startswith("The checkpoint no.ckpt does not exist: give the path of a file")
+    for fine in (["export", "--ckpt_path=tiny.yaml"], ["export", "--help"], ["compare", "a"]):
+        assert refusal(fine) is None
+
+
+def test_a_class_is_found_through_packages_that_import_for_type_checkers_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late").mkdir()
+    checking = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from late.faces import Faces"
+    )
+    (tmp_path / "late" / "__init__.py").write_text(checking)
+    (tmp_path / "late" / "faces.py").write_text(TREE_AND_ORIGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = find_class("late.Faces")
+    assert found is not None
+    assert found.parameters() == {"root"}
 
 
 def test_signatures_are_read_from_the_source() -> None:
@@ -244,6 +264,7 @@ def test_help_lists_commands_and_experiments(capsys: pytest.CaptureFixture[str])
         ["transfer", "--help"],
         ["fit", PCNN, "--model.sise=64"],
         ["test", PCNN, "--ckpt_path=no.ckpt"],
+        ["export", "--ckpt_path=no.ckpt"],
     ],
     ids=" ".join,
 )

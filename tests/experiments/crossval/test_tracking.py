@@ -22,14 +22,14 @@ def folder(tmp_path: Path) -> CrossvalFolder:
 
 def test_the_parent_run_has_the_numbers_in_history_and_summary(folder: CrossvalFolder) -> None:
     records, _ = collect(folder)
-    about = folder.description()
-    parent = ParentRun(folder.path, about, "offline", {"seed_everything": 0})
-    parent.update(summarize(about, records[:2]))
-    summary = summarize(about, records)
+    description = folder.description()
+    parent = ParentRun(folder.path, description, "offline", {"seed_everything": 0})
+    parent.update(summarize(description, records[:2]))
+    summary = summarize(description, records)
     parent.finish(summary, records)
     (run,) = read_offline_runs(folder.path)
     assert (run.run_id, run.group, run.job_type, run.name) == (
-        about.wandb_id("summary"),
+        description.wandb_id("summary"),
         "tiny-crossval-abcdef",
         "cv-summary",
         "TinyClassifier-TinyFolds-cv-s0",
