@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-import torch
 from lightning.pytorch.loggers import WandbLogger
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,73 +18,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from callbacks.outputs import require
-from callbacks.records.distributed import join_samples
 from datamodules.store.replacing import replacing
 
 Picture = NDArray[np.uint8]
-Samples = dict[str, NDArray[Any]]
 
 CAPTION_HEIGHT = 24
 """Pixels below a picture that has a caption."""
 _DPI = 150
 _LETTER = 9  # pixels, rather too many
-
-
-class TestFigure(pl.Callback, ABC):
-    """Collects outputs of all test samples and draws them into ``figures/`` of the run folder.
-
-    The processes of a run put their samples together, each ``sample_id`` once. A subclass names
-    the outputs and draws.
-    """
-
-    __test__ = False  # pytest: not a test
-
-    keys: tuple[str, ...]
-    """Outputs of the test step that the figure needs, beside ``sample_id``."""
-    unit_keys: tuple[str, ...] = ()
-    """The same where a method recognises action units; none for a figure of classes alone."""
-
-    def __init__(self) -> None:
-        self._samples: Samples = {}
-
-    @abstractmethod
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
-        """Draw the outputs of all samples, in the order of their ids; on rank zero only."""
-
-    def trim(self, samples: Samples) -> Samples:
-        """Leave out samples that are not needed, the same ones however they were dealt out."""
-        return samples
-
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the samples of an earlier test."""
-        self._samples = {}
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the outputs of a batch."""
-        keys = self.unit_keys if "unit_margins" in (outputs or {}) else self.keys
-        if not keys:
-            return
-        found = require(self, pl_module, outputs, (*keys, "sample_id"))
-        new = {key: _array(value) for key, value in found.items()}
-        if self._samples:
-            new = {key: np.concatenate([self._samples[key], new[key]]) for key in new}
-        self._samples = self.trim(new)
-
-    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the samples of all processes together and draw them."""
-        samples = join_samples(self._samples)
-        self._samples = {}
-        if trainer.is_global_zero and samples:
-            self.draw(trainer, self.trim(samples))
 
 
 class ChosenSamples:
@@ -236,9 +175,3 @@ def file_name(source: str) -> str:
 
 def _copied(outputs: Mapping[str, Tensor], i: int) -> dict[str, Tensor]:
     return {key: value[i].detach().cpu().clone() for key, value in outputs.items()}
-
-
-def _array(value: Tensor) -> NDArray[Any]:
-    # NumPy knows no bfloat16.
-    whole = value.detach().cpu()
-    return np.asarray(whole.float() if value.dtype in (torch.bfloat16, torch.float16) else whole)

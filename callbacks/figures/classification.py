@@ -13,20 +13,19 @@ from scipy.stats import binned_statistic
 from sklearn.metrics import ConfusionMatrixDisplay, auc, confusion_matrix, roc_curve
 
 from callbacks.figures.base import (
-    Samples,
-    TestFigure,
     figures_folder,
     new_axes,
     new_figure,
     send_figure,
     titled,
 )
+from callbacks.outputs import Samples, TestSamples
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import replacing
 
 
-class ConfusionMatrix(TestFigure):
+class ConfusionMatrix(TestSamples):
     """Writes ``confusion_matrix.png`` and ``.csv`` into ``figures/`` of the run folder.
 
     The row is the true class and the column the answer. The picture shows shares of the row, so
@@ -40,7 +39,9 @@ class ConfusionMatrix(TestFigure):
 
     keys = ("scores", "label")
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Count and draw."""
         names = trainer.datamodule.class_names  # type: ignore[attr-defined]
         labels, answers = samples["label"], samples["scores"].argmax(axis=1)
@@ -74,7 +75,7 @@ class ConfusionMatrix(TestFigure):
         send_figure(trainer, figure, "confusion_matrix", "test/confusion_matrix")
 
 
-class ROCCurves(TestFigure):
+class ROCCurves(TestSamples):
     """Draws the ROC curve of each class into ``figures/roc.png``, with the area under it.
 
     A class is an expression against all others, by its score, or, where a method returns
@@ -88,7 +89,9 @@ class ROCCurves(TestFigure):
     keys = ("scores", "label")
     unit_keys = ("unit_margins", "action_units")
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Draw a curve for each class."""
         if "unit_margins" in samples:
             names: list[str] = [f"AU{unit}" for unit in ACTION_UNITS]
@@ -111,7 +114,7 @@ class ROCCurves(TestFigure):
         send_figure(trainer, figure, "roc", "test/roc")
 
 
-class ReliabilityDiagram(TestFigure):
+class ReliabilityDiagram(TestSamples):
     """Draws accuracy over confidence into ``figures/reliability.png``, with the calibration error.
 
     Args:
@@ -129,7 +132,9 @@ class ReliabilityDiagram(TestFigure):
             raise UserError(f"ReliabilityDiagram needs bins of 1 or more; got {bins}.")
         self.bins = bins
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Sort answers by their probability and draw."""
         labels = samples["label"]
         counts, confidence, accuracy = calibrate(samples["probabilities"], labels, self.bins)
