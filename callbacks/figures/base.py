@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import zlib
@@ -15,6 +16,7 @@ from lightning.pytorch.loggers import WandbLogger
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -102,44 +104,48 @@ def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def picture_figure(picture: Picture, caption: str) -> Figure:
-    """Make a figure of a picture as it is, pixel by pixel, with a caption below it.
+def captioned(picture: Picture, caption: str) -> Picture:
+    """Add a caption below a picture.
 
     Args:
         picture: RGB [H, W, 3]; one narrower than its caption is enlarged, each pixel to a square.
         caption: A line.
 
     Returns:
-        The figure, `CAPTION_HEIGHT` pixels higher than the picture.
+        RGB, `CAPTION_HEIGHT` pixels higher than the picture, whose own pixels are as they were.
     """
     factor = max(1, math.ceil(_LETTER * len(caption) / picture.shape[1]))
     enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-    height, width = enlarged.shape[0] + CAPTION_HEIGHT, enlarged.shape[1]
+    width = enlarged.shape[1]
     # Half a pixel more, since Matplotlib takes the whole part of an inexact number.
-    figure = new_figure((width + 0.5) / _DPI, (height + 0.5) / _DPI, layout=None)
-    figure.figimage(enlarged, yo=CAPTION_HEIGHT)
-    centre = CAPTION_HEIGHT / 2 / height
-    figure.text(6 / width, centre, caption, fontsize=7.5, va="center", parse_math=False)
-    return figure
+    figure = new_figure((width + 0.5) / _DPI, (CAPTION_HEIGHT + 0.5) / _DPI, layout=None)
+    figure.text(6 / width, 0.5, caption, fontsize=7.5, va="center", parse_math=False)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="rgba")
+    words = np.frombuffer(drawn.getvalue(), np.uint8).reshape(CAPTION_HEIGHT, width, 4)
+    return np.vstack([enlarged, words[..., :3]])
 
 
-def write_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as a PNG file, which appears whole or not at all."""
+def write_picture(path: Path, picture: Figure | Picture) -> None:
+    """Write a figure or RGB [H, W, 3] as a PNG file, which appears whole or not at all."""
     with replacing(path) as aside:
-        figure.savefig(aside)
+        if isinstance(picture, Figure):
+            picture.savefig(aside)
+        else:
+            imsave(aside, picture)
 
 
-def send_figure(trainer: pl.Trainer, figure: Figure, name: str, key: str) -> None:
-    """Write a figure into the run folder, and show it in W&B where its logger is active.
+def send_picture(trainer: pl.Trainer, picture: Figure | Picture, name: str, key: str) -> None:
+    """Write a picture into the run folder, and show it in W&B where its logger is active.
 
     Args:
         trainer: The trainer.
-        figure: The figure.
+        picture: A figure, or RGB [H, W, 3].
         name: Of the file in ``figures/``, without suffix.
         key: Name in W&B.
     """
     path = figures_folder(trainer) / f"{name}.png"
-    write_figure(path, figure)
+    write_picture(path, picture)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(key, [str(path)], step=trainer.global_step)

@@ -16,7 +16,7 @@ from callbacks.figures.base import (
     figures_folder,
     new_axes,
     new_figure,
-    send_figure,
+    send_picture,
     titled,
 )
 from callbacks.outputs import Samples, TestSamples
@@ -72,7 +72,7 @@ class ConfusionMatrix(TestSamples):
         axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
         axes.set(xlabel="predicted", ylabel="true")
         figure.colorbar(shown.im_, ax=axes, shrink=0.8, label="share of the true class")
-        send_figure(trainer, figure, "confusion_matrix", "test/confusion_matrix")
+        send_picture(trainer, figure, "confusion_matrix", "test/confusion_matrix")
 
 
 class ROCCurves(TestSamples):
@@ -111,7 +111,7 @@ class ROCCurves(TestSamples):
         axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="false alarms", ylabel="found")
         axes.set_aspect("equal")
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
-        send_figure(trainer, figure, "roc", "test/roc")
+        send_picture(trainer, figure, "roc", "test/roc")
 
 
 class ReliabilityDiagram(TestSamples):
@@ -162,7 +162,7 @@ class ReliabilityDiagram(TestSamples):
         axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
         below.bar(left, counts, color="0.6", edgecolor="white", **bars)
         below.set(xlabel="confidence", ylabel="samples")
-        send_figure(trainer, figure, "reliability", "test/reliability")
+        send_picture(trainer, figure, "reliability", "test/reliability")
 
 
 def roc(

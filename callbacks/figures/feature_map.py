@@ -13,7 +13,7 @@ from sklearn.manifold import TSNE
 from callbacks.figures.base import (
     checksum,
     new_axes,
-    send_figure,
+    send_picture,
     titled,
 )
 from callbacks.outputs import Samples, TestSamples
@@ -80,7 +80,7 @@ class FeatureMap(TestSamples):
         axes.legend(
             loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False, markerscale=2.5
         )
-        send_figure(trainer, figure, "features", "test/features")
+        send_picture(trainer, figure, "features", "test/features")
 
 
 def lay_out(features: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:

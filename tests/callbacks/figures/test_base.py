@@ -12,12 +12,12 @@ import torch
 from callbacks.figures.base import (
     CAPTION_HEIGHT,
     ChosenSamples,
+    captioned,
     face_to_rgb,
     file_name,
     new_figure,
-    picture_figure,
-    send_figure,
-    write_figure,
+    send_picture,
+    write_picture,
 )
 from tests.callbacks.fakes import faces_of, trainer
 
@@ -33,7 +33,7 @@ def test_the_figure_goes_to_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     logger = Told()
     runner: Any = trainer(tmp_path)
     monkeypatch.setattr(type(runner), "loggers", [logger])
-    send_figure(runner, new_figure(1, 1), "kept", "test/kept")
+    send_picture(runner, new_figure(1, 1), "kept", "test/kept")
     assert logger.images == [("test/kept", [str(tmp_path / "figures" / "kept.png")])]
 
 
@@ -56,7 +56,7 @@ def test_a_picture_keeps_its_pixels_above_its_caption(
     tmp_path: Path, caption: str, factor: int
 ) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
-    write_figure(tmp_path / "a.png", picture_figure(picture, caption))
+    write_picture(tmp_path / "a.png", captioned(picture, caption))
     drawn = cv2.cvtColor(cv2.imread(str(tmp_path / "a.png")), cv2.COLOR_BGR2RGB)
     assert drawn.shape == (30 * factor + CAPTION_HEIGHT, 41 * factor, 3)
     for i, j in np.ndindex(factor, factor):
