@@ -246,9 +246,9 @@ def _cells(run: Run, reference: Run, measure: str) -> list[str]:
         return [*cells, "", "", ""]
     differences = [a - b for a, b in zip(values, others, strict=True)]
     # One of so many folds tests, the next validates, and the others train.
-    test = corrected_resampled_t(differences, 1 / (run.summary["folds"] - 2))
+    mean, p = corrected_resampled_t(differences, 1 / (run.summary["folds"] - 2))
     by_samples = _mcnemar(right, reference.right(measure))
-    return [*cells, difference(vars(test), measure), p_value(test.p), by_samples]
+    return [*cells, difference(vars(mean), measure), p_value(p), by_samples]
 
 
 def _beside(figure: Figure | None, name: str, notes: dict[str, str]) -> str:

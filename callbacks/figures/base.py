@@ -2,91 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-import torch
 from lightning.pytorch.loggers import WandbLogger
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
 
-from callbacks.outputs import require
-from callbacks.records.distributed import join_samples
 from datamodules.store.replacing import replacing
 
 Picture = NDArray[np.uint8]
-Samples = dict[str, NDArray[Any]]
 
 CAPTION_HEIGHT = 24
 """Pixels below a picture that has a caption."""
 _DPI = 150
 _LETTER = 9  # pixels, rather too many
-
-
-class TestFigure(pl.Callback, ABC):
-    """Collects outputs of all test samples and draws them into ``figures/`` of the run folder.
-
-    The processes of a run put their samples together, each ``sample_id`` once. A subclass names
-    the outputs and draws.
-    """
-
-    __test__ = False  # pytest: not a test
-
-    keys: tuple[str, ...]
-    """Outputs of the test step that the figure needs, beside ``sample_id``."""
-    unit_keys: tuple[str, ...] = ()
-    """The same where a method recognises action units; none for a figure of classes alone."""
-
-    def __init__(self) -> None:
-        self._samples: Samples = {}
-
-    @abstractmethod
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
-        """Draw the outputs of all samples, in the order of their ids; on rank zero only."""
-
-    def trim(self, samples: Samples) -> Samples:
-        """Leave out samples that are not needed, the same ones however they were dealt out."""
-        return samples
-
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the samples of an earlier test."""
-        self._samples = {}
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the outputs of a batch."""
-        keys = self.unit_keys if "unit_margins" in (outputs or {}) else self.keys
-        if not keys:
-            return
-        found = require(self, pl_module, outputs, (*keys, "sample_id"))
-        new = {key: _array(value) for key, value in found.items()}
-        if self._samples:
-            new = {key: np.concatenate([self._samples[key], new[key]]) for key in new}
-        self._samples = self.trim(new)
-
-    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the samples of all processes together and draw them."""
-        samples = join_samples(self._samples)
-        self._samples = {}
-        if trainer.is_global_zero and samples:
-            self.draw(trainer, self.trim(samples))
 
 
 class ChosenSamples:
@@ -163,44 +104,48 @@ def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def picture_figure(picture: Picture, caption: str) -> Figure:
-    """Make a figure of a picture as it is, pixel by pixel, with a caption below it.
+def captioned(picture: Picture, caption: str) -> Picture:
+    """Add a caption below a picture.
 
     Args:
         picture: RGB [H, W, 3]; one narrower than its caption is enlarged, each pixel to a square.
         caption: A line.
 
     Returns:
-        The figure, `CAPTION_HEIGHT` pixels higher than the picture.
+        RGB, `CAPTION_HEIGHT` pixels higher than the picture, whose own pixels are as they were.
     """
     factor = max(1, math.ceil(_LETTER * len(caption) / picture.shape[1]))
     enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-    height, width = enlarged.shape[0] + CAPTION_HEIGHT, enlarged.shape[1]
+    width = enlarged.shape[1]
     # Half a pixel more, since Matplotlib takes the whole part of an inexact number.
-    figure = new_figure((width + 0.5) / _DPI, (height + 0.5) / _DPI, layout=None)
-    figure.figimage(enlarged, yo=CAPTION_HEIGHT)
-    centre = CAPTION_HEIGHT / 2 / height
-    figure.text(6 / width, centre, caption, fontsize=7.5, va="center", parse_math=False)
-    return figure
+    figure = new_figure((width + 0.5) / _DPI, (CAPTION_HEIGHT + 0.5) / _DPI, layout=None)
+    figure.text(6 / width, 0.5, caption, fontsize=7.5, va="center", parse_math=False)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="rgba")
+    words = np.frombuffer(drawn.getvalue(), np.uint8).reshape(CAPTION_HEIGHT, width, 4)
+    return np.vstack([enlarged, words[..., :3]])
 
 
-def write_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as a PNG file, which appears whole or not at all."""
+def write_picture(path: Path, picture: Figure | Picture) -> None:
+    """Write a figure or RGB [H, W, 3] as a PNG file, which appears whole or not at all."""
     with replacing(path) as aside:
-        figure.savefig(aside)
+        if isinstance(picture, Figure):
+            picture.savefig(aside)
+        else:
+            imsave(aside, picture)
 
 
-def send_figure(trainer: pl.Trainer, figure: Figure, name: str, key: str) -> None:
-    """Write a figure into the run folder, and show it in W&B where its logger is active.
+def send_picture(trainer: pl.Trainer, picture: Figure | Picture, name: str, key: str) -> None:
+    """Write a picture into the run folder, and show it in W&B where its logger is active.
 
     Args:
         trainer: The trainer.
-        figure: The figure.
+        picture: A figure, or RGB [H, W, 3].
         name: Of the file in ``figures/``, without suffix.
         key: Name in W&B.
     """
     path = figures_folder(trainer) / f"{name}.png"
-    write_figure(path, figure)
+    write_picture(path, picture)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(key, [str(path)], step=trainer.global_step)
@@ -236,9 +181,3 @@ def file_name(source: str) -> str:
 
 def _copied(outputs: Mapping[str, Tensor], i: int) -> dict[str, Tensor]:
     return {key: value[i].detach().cpu().clone() for key, value in outputs.items()}
-
-
-def _array(value: Tensor) -> NDArray[Any]:
-    # NumPy knows no bfloat16.
-    whole = value.detach().cpu()
-    return np.asarray(whole.float() if value.dtype in (torch.bfloat16, torch.float16) else whole)

@@ -13,20 +13,19 @@ from scipy.stats import binned_statistic
 from sklearn.metrics import ConfusionMatrixDisplay, auc, confusion_matrix, roc_curve
 
 from callbacks.figures.base import (
-    Samples,
-    TestFigure,
     figures_folder,
     new_axes,
     new_figure,
-    send_figure,
+    send_picture,
     titled,
 )
+from callbacks.outputs import Samples, TestSamples
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import replacing
 
 
-class ConfusionMatrix(TestFigure):
+class ConfusionMatrix(TestSamples):
     """Writes ``confusion_matrix.png`` and ``.csv`` into ``figures/`` of the run folder.
 
     The row is the true class and the column the answer. The picture shows shares of the row, so
@@ -40,7 +39,9 @@ class ConfusionMatrix(TestFigure):
 
     keys = ("scores", "label")
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Count and draw."""
         names = trainer.datamodule.class_names  # type: ignore[attr-defined]
         labels, answers = samples["label"], samples["scores"].argmax(axis=1)
@@ -71,10 +72,10 @@ class ConfusionMatrix(TestFigure):
         axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
         axes.set(xlabel="predicted", ylabel="true")
         figure.colorbar(shown.im_, ax=axes, shrink=0.8, label="share of the true class")
-        send_figure(trainer, figure, "confusion_matrix", "test/confusion_matrix")
+        send_picture(trainer, figure, "confusion_matrix", "test/confusion_matrix")
 
 
-class ROCCurves(TestFigure):
+class ROCCurves(TestSamples):
     """Draws the ROC curve of each class into ``figures/roc.png``, with the area under it.
 
     A class is an expression against all others, by its score, or, where a method returns
@@ -88,7 +89,9 @@ class ROCCurves(TestFigure):
     keys = ("scores", "label")
     unit_keys = ("unit_margins", "action_units")
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Draw a curve for each class."""
         if "unit_margins" in samples:
             names: list[str] = [f"AU{unit}" for unit in ACTION_UNITS]
@@ -108,10 +111,10 @@ class ROCCurves(TestFigure):
         axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="false alarms", ylabel="found")
         axes.set_aspect("equal")
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
-        send_figure(trainer, figure, "roc", "test/roc")
+        send_picture(trainer, figure, "roc", "test/roc")
 
 
-class ReliabilityDiagram(TestFigure):
+class ReliabilityDiagram(TestSamples):
     """Draws accuracy over confidence into ``figures/reliability.png``, with the calibration error.
 
     Args:
@@ -129,7 +132,9 @@ class ReliabilityDiagram(TestFigure):
             raise UserError(f"ReliabilityDiagram needs bins of 1 or more; got {bins}.")
         self.bins = bins
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Sort answers by their probability and draw."""
         labels = samples["label"]
         counts, confidence, accuracy = calibrate(samples["probabilities"], labels, self.bins)
@@ -157,7 +162,7 @@ class ReliabilityDiagram(TestFigure):
         axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
         below.bar(left, counts, color="0.6", edgecolor="white", **bars)
         below.set(xlabel="confidence", ylabel="samples")
-        send_figure(trainer, figure, "reliability", "test/reliability")
+        send_picture(trainer, figure, "reliability", "test/reliability")
 
 
 def roc(

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from callbacks.figures.base import Picture, file_name, picture_figure, write_figure
+from callbacks.figures.base import Picture, captioned, file_name, write_picture
 from datamodules.images import read_image
 from datamodules.recordings import VIDEO_SUFFIXES, open_video
 
@@ -118,8 +118,7 @@ class InputPictures:
                 return
 
     def _write(self, stem: str, what: str, picture: Picture) -> None:
-        figure = picture_figure(picture, self._caption(what))
-        write_figure(self._folder / f"{stem}.png", figure)
+        write_picture(self._folder / f"{stem}.png", captioned(picture, self._caption(what)))
 
 
 def blend_heat(picture: Picture, heat: Picture) -> Picture:

@@ -17,7 +17,7 @@ from callbacks.figures.base import (
     Picture,
     face_to_rgb,
     figures_folder,
-    send_figure,
+    send_picture,
     titled,
 )
 from callbacks.figures.face_drawing import InputPictures, ReadFace, blend_heat
@@ -94,7 +94,7 @@ class FacePictures(pl.Callback):
             rows.append(row)
         title = f"{titled(trainer, 'Test')}; true class on the left, answer below each face"
         columns = [""] * max(len(row.cells) for row in rows)
-        send_figure(trainer, draw_grid(title, columns, rows), "faces", "test/faces")
+        send_picture(trainer, draw_grid(title, columns, rows), "faces", "test/faces")
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the pictures of the input."""

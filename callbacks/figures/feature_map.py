@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as pl
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +11,19 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from callbacks.figures.base import (
-    Samples,
-    TestFigure,
     checksum,
     new_axes,
-    send_figure,
+    send_picture,
     titled,
 )
+from callbacks.outputs import Samples, TestSamples
 from datamodules.errors import UserError
 
 # t-SNE's own advice for features of many dimensions: fewer first, which also takes away noise.
 _DIMENSIONS = 50
 
 
-class FeatureMap(TestFigure):
+class FeatureMap(TestSamples):
     """Draws test features by t-SNE into ``figures/features.png``, coloured by the true class.
 
     Args:
@@ -58,7 +59,9 @@ class FeatureMap(TestFigure):
         kept = np.sort(np.argsort(places, kind="stable")[: self.max_samples])
         return {key: value[kept] for key, value in samples.items()}
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Lay out and draw."""
         names = trainer.datamodule.class_names  # type: ignore[attr-defined]
         labels = samples["label"]
@@ -70,14 +73,14 @@ class FeatureMap(TestFigure):
         for number, name in enumerate(names):
             mine = points[labels == number]
             # An unused class keeps its colour, so that figures can be compared.
-            style = {"s": 9, "alpha": 0.8, "linewidths": 0}
+            style: dict[str, Any] = {"s": 9, "alpha": 0.8, "linewidths": 0}
             axes.scatter(*mine.T, color=f"C{number}", label=name, **style)
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", "datalim")
         axes.legend(
             loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False, markerscale=2.5
         )
-        send_figure(trainer, figure, "features", "test/features")
+        send_picture(trainer, figure, "features", "test/features")
 
 
 def lay_out(features: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:

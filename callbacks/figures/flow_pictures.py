@@ -15,12 +15,12 @@ from torch import Tensor
 
 from callbacks.figures.base import (
     Picture,
+    captioned,
     face_to_rgb,
     figures_folder,
     file_name,
-    picture_figure,
     titled,
-    write_figure,
+    write_picture,
 )
 from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid, mean_epe
@@ -232,9 +232,10 @@ class SequencePictures:
         said = f"predicted\n{self._class_names[best]}\n{float(frame['probabilities'][best]):.0%}"
         cells = [Cell(pictures[key]) for key in _STRIP]
         strip = draw_grid(caption, list(_STRIP.values()), [Row(said, cells)], self._max_magnitude)
-        figures = {kind: picture_figure(pictures[key], caption) for key, kind in _SHOWN.items()}
-        for kind, figure in {**figures, "strip": strip}.items():
-            write_figure(self._aside / f"{file_name(sequence)}_{kind}.png", figure)
+        write_picture(self._aside / f"{file_name(sequence)}_strip.png", strip)
+        for key, kind in _SHOWN.items():
+            path = self._aside / f"{file_name(sequence)}_{kind}.png"
+            write_picture(path, captioned(pictures[key], caption))
 
     def _picture(self, key: str, value: Tensor) -> Picture:
         if not key.endswith("flow"):

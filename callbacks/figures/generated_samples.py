@@ -12,10 +12,10 @@ from torch.nn.functional import pad
 
 from callbacks.figures.base import (
     Picture,
+    captioned,
     face_to_rgb,
     new_axes,
-    picture_figure,
-    send_figure,
+    send_picture,
     titled,
 )
 from datamodules.errors import UserError
@@ -96,10 +96,10 @@ class GeneratedSamples(pl.Callback):
             samples = draw_samples(self._generate(pl_module))
             caption = titled(trainer, f"Generated faces, epoch {done}")
             name = f"samples_epoch_{done:03d}"
-            send_figure(trainer, picture_figure(samples, caption), name, "train/samples")
+            send_picture(trainer, captioned(samples, caption), name, "train/samples")
             if self._curves:
                 curves = draw_curves(titled(trainer, "Training losses"), self._curves)
-                send_figure(trainer, curves, "loss_curves", "train/loss_curves")
+                send_picture(trainer, curves, "loss_curves", "train/loss_curves")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the curves and the sums of the epoch, as plain values."""

@@ -14,7 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from callbacks.figures.base import ChosenSamples, Picture, new_figure, send_figure, titled
+from callbacks.figures.base import ChosenSamples, Picture, new_figure, send_picture, titled
 from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels, wheel_legend
 from callbacks.outputs import require
 from datamodules.errors import UserError
@@ -171,7 +171,7 @@ class GridPictures(pl.Callback, ABC):
         if rows:
             columns = self.columns(trainer)
             figure = draw_grid(titled(trainer, title), columns, rows, self.max_magnitude)
-            send_figure(trainer, figure, name, key)
+            send_picture(trainer, figure, name, key)
 
 
 def mean_epe(flow: Tensor, true: Tensor) -> float:

@@ -7,15 +7,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-import torch
-from torch import Tensor
 
-from callbacks.outputs import require
-from callbacks.records.distributed import join_samples
+from callbacks.outputs import Samples, TestSamples
 from datamodules.store.replacing import replacing
 
 
-class FeatureExport(pl.Callback):
+class FeatureExport(TestSamples):
     """Writes ``features.npz`` into the run folder when a test ends.
 
     It holds ``test_features`` [N, F], ``test_label`` [N], ``test_sample_id`` [N] (in its order,
@@ -28,36 +25,14 @@ class FeatureExport(pl.Callback):
     features.
     """
 
-    def __init__(self) -> None:
-        self._held: dict[str, list[Tensor]] = {}
+    keys = ("features", "label")
+    unit_keys = (*keys, "action_units")
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin anew."""
-        self._held.clear()
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
     ) -> None:
-        """Hold the features of a batch."""
-        found = require(self, pl_module, outputs, ("features", "label", "sample_id"))
-        if "action_units" in outputs:
-            found["action_units"] = outputs["action_units"]
-        for name, value in found.items():
-            self._held.setdefault(name, []).append(value.detach().cpu())
-
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file."""
-        whole = join_samples({name: torch.cat(held).numpy() for name, held in self._held.items()})
-        self._held.clear()
-        if not trainer.is_global_zero:
-            return
-        arrays: dict[str, Any] = {f"test_{name}": values for name, values in whole.items()}
+        arrays: dict[str, Any] = {f"test_{name}": values for name, values in samples.items()}
         extract = getattr(pl_module, "part_features", None)
         if extract is not None:
             faces, features = extract("train")

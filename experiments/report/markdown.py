@@ -85,14 +85,14 @@ def interval(estimate: Mapping[str, Any], measure: str) -> str:
     return f"{low.removesuffix(' %')} to {high}"
 
 
-def difference(test: Mapping[str, Any], measure: str) -> str:
-    """Write the mean and the interval of a `PairedTest`; those of shares in points."""
+def difference(estimate: Mapping[str, Any], measure: str) -> str:
+    """Write the mean and the interval of differences; those of shares in points."""
 
     def signed(value: float) -> str:
         return f"{100 * value:+.1f}" if is_share(measure) else f"{value:+.4g}"
 
-    low, high = test["low"], test["high"]
-    return signed(test["mean"]) + ("" if low is None else f" [{signed(low)}, {signed(high)}]")
+    low, high = estimate["low"], estimate["high"]
+    return signed(estimate["mean"]) + ("" if low is None else f" [{signed(low)}, {signed(high)}]")
 
 
 def p_value(p: float | None) -> str:

@@ -12,62 +12,14 @@ import torch
 from callbacks.figures.base import (
     CAPTION_HEIGHT,
     ChosenSamples,
-    Samples,
-    TestFigure,
+    captioned,
     face_to_rgb,
     file_name,
     new_figure,
-    picture_figure,
-    send_figure,
-    write_figure,
+    send_picture,
+    write_picture,
 )
-from callbacks.records import distributed
-from tests.callbacks.fakes import FaceData, FaceModule, FakeData, FakeModule, faces_of, trainer
-
-
-class Kept(TestFigure):
-    keys = ("label",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drawn: list[Samples] = []
-
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
-        self.drawn.append(samples)
-        send_figure(trainer, new_figure(1, 1), "kept", "test/kept")
-
-
-def test_all_samples_are_drawn_once(tmp_path: Path) -> None:
-    callback = Kept()
-    for _ in range(2):  # a second test begins anew
-        trainer(tmp_path, callback).test(FaceModule(), datamodule=FaceData(), verbose=False)
-    for samples in callback.drawn:
-        np.testing.assert_array_equal(samples["sample_id"], np.arange(30))
-        np.testing.assert_array_equal(samples["label"], np.arange(30) % 3)
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["kept.png"]
-
-
-def test_processes_put_their_samples_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ranks = [Kept(), Kept()]
-    # As a distributed sampler deals them out, the last one repeated to fill up; one is idle.
-    for callback, numbers in zip(ranks, ([4, 0, 2], [1, 3, 0]), strict=True):
-        callback.on_test_start(None, None)  # type: ignore[arg-type]
-        callback.on_test_batch_end(None, FaceModule(), faces_of(numbers), None, 0)  # type: ignore[arg-type]
-    everyone = [*(rank._samples for rank in ranks), {}]
-    monkeypatch.setattr(distributed, "gather", lambda value: everyone)
-    runner: Any = trainer(tmp_path)
-    ranks[0].on_test_epoch_end(runner, FaceModule())
-    np.testing.assert_array_equal(ranks[0].drawn[0]["sample_id"], np.arange(5))
-    np.testing.assert_array_equal(ranks[0].drawn[0]["label"], np.arange(5) % 3)
-
-
-def test_what_a_method_does_not_return_is_said(tmp_path: Path) -> None:
-    callback = Kept()
-    callback.keys = ("features",)
-    with pytest.raises(ValueError, match="Kept needs features of a step, which FakeModule"):
-        trainer(tmp_path, callback).test(FakeModule(), datamodule=FakeData(), verbose=False)
+from tests.callbacks.fakes import faces_of, trainer
 
 
 def test_the_figure_goes_to_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +33,7 @@ def test_the_figure_goes_to_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     logger = Told()
     runner: Any = trainer(tmp_path)
     monkeypatch.setattr(type(runner), "loggers", [logger])
-    send_figure(runner, new_figure(1, 1), "kept", "test/kept")
+    send_picture(runner, new_figure(1, 1), "kept", "test/kept")
     assert logger.images == [("test/kept", [str(tmp_path / "figures" / "kept.png")])]
 
 
@@ -104,7 +56,7 @@ def test_a_picture_keeps_its_pixels_above_its_caption(
     tmp_path: Path, caption: str, factor: int
 ) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
-    write_figure(tmp_path / "a.png", picture_figure(picture, caption))
+    write_picture(tmp_path / "a.png", captioned(picture, caption))
     drawn = cv2.cvtColor(cv2.imread(str(tmp_path / "a.png")), cv2.COLOR_BGR2RGB)
     assert drawn.shape == (30 * factor + CAPTION_HEIGHT, 41 * factor, 3)
     for i, j in np.ndindex(factor, factor):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_score
 
-from callbacks.figures.base import Samples
 from callbacks.figures.feature_map import FeatureMap, lay_out
+from callbacks.outputs import Samples
 from tests.callbacks.fakes import FaceData, FaceModule, trainer
 
 

@@ -79,7 +79,7 @@ def test_it_draws_the_same_noise_now_and_then_and_at_the_end(tmp_path):
 
 def test_the_source_of_the_data_is_said_in_both_pictures(tmp_path, monkeypatch):
     said = []
-    for name in ("picture_figure", "draw_curves"):
+    for name in ("captioned", "draw_curves"):
 
         def record(*arguments, name=name):
             said.append(next(one for one in arguments if isinstance(one, str)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from callbacks.figures.base import write_figure
+from callbacks.figures.base import write_picture
 from callbacks.figures.grid import Cell, Row, draw_grid
 
 
@@ -18,7 +18,7 @@ def test_pictures_stand_in_rows_and_columns(tmp_path: Path) -> None:
     rows = [Row(f"row {i}", [flat(c) for c in row]) for i, row in enumerate(colours)]
     path = tmp_path / "grid.png"
     # A dollar sign would be read as the start of a formula.
-    write_figure(path, draw_grid("a $ sign", ["left", "right"], rows, max_magnitude=2.0))
+    write_picture(path, draw_grid("a $ sign", ["left", "right"], rows, max_magnitude=2.0))
     picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     centres = {}
     for row in colours:
@@ -38,7 +38,7 @@ def test_scale_is_said_in_the_picture(tmp_path: Path) -> None:
     for scale in (2.0, 2.0, 3.0):
         path = tmp_path / "grid.png"
         rows = [Row("", [flat((90, 90, 90))])]
-        write_figure(path, draw_grid("", [""], rows, max_magnitude=scale))
+        write_picture(path, draw_grid("", [""], rows, max_magnitude=scale))
         pictures.append(path.read_bytes())
     assert pictures[0] == pictures[1]
     assert pictures[0] != pictures[2]
