@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import json
+import platform
 from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import torch
 from rich.console import Console
+from rich.table import Table
 
-from benchmarks import (
-    cache_building,
-    data_wait,
-    face_reading,
-    gan_step,
-    latency,
-    memory,
-    pcnn,
-    step_time,
-    svm,
-)
-from benchmarks.report import Result, machine, print_report, write_report
+from benchmarks import cache, latency, pcnn, svm, training
+from benchmarks.measuring import Result, cores
+from datamodules.store.replacing import replacing
 
 BENCHMARKS: dict[str, Callable[..., Result]] = {
-    "step_time": step_time.measure,
-    "data_wait": data_wait.measure,
-    "cache_building": cache_building.measure,
-    "face_reading": face_reading.measure,
-    "memory": memory.measure,
+    "step_time": training.measure_step,
+    "data_wait": training.measure_waiting,
+    "cache_building": cache.measure_building,
+    "face_reading": cache.measure_reading,
+    "memory": cache.measure_memory,
     "pcnn_forward": pcnn.measure_forward,
     "pcnn_step": pcnn.measure_step,
     "latency": latency.measure,
-    "gan_step": gan_step.measure,
+    "gan_step": training.measure_gan_step,
     "svm": svm.measure,
 }
 LONG = ("svm",)
@@ -38,11 +36,7 @@ LONG = ("svm",)
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the benchmarks that were asked for.
-
-    Args:
-        args: Arguments of the command line; those of the process by default.
-    """
+    """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",
@@ -56,14 +50,33 @@ def main(args: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("runs/bench.json"))
     options = parser.parse_args(args)
-    results: dict[str, Result] = {}
     console = Console()
+    table = Table("ratio", "measured", "to hold")
+    report: dict[str, Any] = {**_machine(), "quick": options.quick, "results": {}}
     for name in options.only:
         console.print(f"{name} ...", highlight=False)
-        results[name] = BENCHMARKS[name](quick=options.quick)
+        result = report["results"][name] = BENCHMARKS[name](quick=options.quick)
+        table.add_row(result["what"], f"{result['ratio']:.3f}", result["bound"])
         # Written after each, so that a run cut short keeps what it has measured.
-        write_report({**machine(), "quick": options.quick, "results": results}, options.output)
-    print_report(results, options.output, console)
+        with replacing(options.output) as aside:
+            aside.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", "utf-8")
+    console.print(table)
+    console.print(f"written to {options.output}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _machine() -> dict[str, Any]:
+    """Say when, on what and with what the benchmarks run."""
+    packages = ("torch", "lightning", "kornia", "opencv-contrib-python", "numpy")
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "cores": cores(),
+        "torch_threads": torch.get_num_threads(),
+        "processor": names[0] if names else platform.processor(),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+    }
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.report import Result
+from benchmarks.measuring import Result
 from datamodules.motion.pairs import Extraction
 from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
 from lightning_modules.ssim_vae import SSIMVAE
@@ -26,13 +26,6 @@ def measure(*, quick: bool = False, model: SSIMVAE | None = None) -> Result:
     how long it takes, so nothing is hidden and nothing was trained. PyTorch takes one thread: after
     its networks a second one would spin on the core that OpenCV's next call wants, and the whole
     path would take a fifth longer.
-
-    Args:
-        quick: Whether to time a few samples only.
-        model: The method; that of ``experiments/ssim_vae.yaml`` by default.
-
-    Returns:
-        The larger of both medians against what each is held to, with both in milliseconds.
 
     Reference:
         SSIM-VAE, 4.3.3: 95 ms on a Quadro P600.

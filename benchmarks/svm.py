@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from sklearn.svm import SVC
 from torch import Tensor
 
-from benchmarks.memory import Watch
-from benchmarks.report import Result
+from benchmarks.measuring import Result, Watch
 from lightning_modules.svm.classification import KernelSearch
 from lightning_modules.svm.search import best
 
@@ -29,21 +28,9 @@ def measure(
 ) -> Result:
     """Search and fit on generated features of the size of RAF-DB's, and time SVC beside it.
 
-    scikit-learn's SVC on raw features would take hours for the whole search: it makes some of its
-    fits, with the parameters of the search's first trials, and their mean is multiplied by the
-    number of fits of the search. Its final fit, the longest, is left out.
-
-    Args:
-        quick: Whether to take few samples.
-        samples: Number of samples.
-        width: Number of features.
-        trials: Trials of the search.
-        folds: Folds of the search.
-        raw_fits: Fits of SVC on raw features.
-
-    Returns:
-        How many times faster the whole stage is, with its seconds, its peak memory, the accuracy
-        that the search found, and how many decisions differ from SVC's.
+    scikit-learn's SVC on raw features would take hours for the whole search: it makes ``raw_fits``
+    of its fits, with the parameters of the search's first trials, and their mean is multiplied by
+    the number of fits of the search. Its final fit, the longest, is left out.
     """
     if quick:
         samples, width, trials = 150, 40, 3
@@ -86,10 +73,6 @@ def measure(
 
 def make_features(samples: int, width: int) -> tuple[Tensor, NDArray[np.int64]]:
     """Draw features as rectified sums of a few causes, one of them a weak class.
-
-    Args:
-        samples: Number of samples.
-        width: Number of features.
 
     Returns:
         float32 [N, F] and classes [N].

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from callbacks.figures.confusion_matrix import ConfusionMatrix
-from callbacks.figures.face_pictures import FacePictures
-from callbacks.figures.feature_map import FeatureMap
-from callbacks.figures.flow_pictures import FlowPictures
-from callbacks.figures.generated_samples import GeneratedSamples
-from callbacks.figures.occlusion_pictures import OcclusionPictures
-from callbacks.figures.reliability_diagram import ReliabilityDiagram
-from callbacks.figures.roc_curves import ROCCurves
-from callbacks.records.feature_export import FeatureExport
-from callbacks.records.predictions import Predictions
-from callbacks.records.run_record import RunRecord
-from callbacks.records.unit_predictions import UnitPredictions
-from callbacks.tables.frontalization import FrontalizationTable
-from callbacks.tables.occlusion import OcclusionTable
-from callbacks.tables.scores import ScoreTable
-from callbacks.training.acceleration import Acceleration
-from callbacks.training.nan_guard import NaNGuard
-from callbacks.training.step_seed import StepSeed
-from callbacks.training.weight_average import WeightAverage
+from typing import TYPE_CHECKING
+
+from datamodules.lazy import lazy
+
+if TYPE_CHECKING:
+    from callbacks.figures.classification import ConfusionMatrix, ReliabilityDiagram, ROCCurves
+    from callbacks.figures.faces import FacePictures
+    from callbacks.figures.feature_map import FeatureMap
+    from callbacks.figures.flow_pictures import FlowPictures, OcclusionPictures
+    from callbacks.figures.generated_samples import GeneratedSamples
+    from callbacks.records.feature_export import FeatureExport
+    from callbacks.records.predictions import Predictions
+    from callbacks.records.run_record import RunRecord
+    from callbacks.tables.frontalization import FrontalizationTable
+    from callbacks.tables.occlusion import OcclusionTable
+    from callbacks.tables.scores import ScoreTable
+    from callbacks.training.acceleration import Acceleration
+    from callbacks.training.nan_guard import NaNGuard
+    from callbacks.training.step_seed import StepSeed
+    from callbacks.training.weight_average import WeightAverage
 
 __all__ = [
     "Acceleration",
@@ -40,6 +41,7 @@ __all__ = [
     "RunRecord",
     "ScoreTable",
     "StepSeed",
-    "UnitPredictions",
     "WeightAverage",
 ]
+
+__getattr__ = lazy(__name__, __file__)

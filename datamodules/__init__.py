@@ -1,19 +1,26 @@
 """Data sets as Lightning DataModules: readers, flows, faces, folds and caches."""
 
-from datamodules.sets.celeba import CelebADataModule
-from datamodules.sets.ckplus import CKPlusDataModule
-from datamodules.sets.ckplus_faces import CKPlusFacesDataModule
-from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
-from datamodules.sets.face_folder import FaceFolderDataModule
-from datamodules.sets.fer2013 import FER2013DataModule
-from datamodules.sets.ferplus import FERPlusDataModule
-from datamodules.sets.jaffe import JAFFEDataModule
-from datamodules.sets.kdef import KDEFDataModule
-from datamodules.sets.rafd import RaFDDataModule
-from datamodules.sets.rafdb import RAFDBDataModule
-from datamodules.sets.sfew import SFEWDataModule
-from datamodules.sets.snap2dfe import SNaP2DFeDataModule
-from datamodules.stills.augmentation import Augmentation
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datamodules.lazy import lazy
+
+if TYPE_CHECKING:
+    from datamodules.sets.celeba import CelebADataModule
+    from datamodules.sets.ckplus import CKPlusDataModule
+    from datamodules.sets.ckplus_faces import CKPlusFacesDataModule
+    from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
+    from datamodules.sets.face_folder import FaceFolderDataModule
+    from datamodules.sets.fer2013 import FER2013DataModule
+    from datamodules.sets.ferplus import FERPlusDataModule
+    from datamodules.sets.jaffe import JAFFEDataModule
+    from datamodules.sets.kdef import KDEFDataModule
+    from datamodules.sets.rafd import RaFDDataModule
+    from datamodules.sets.rafdb import RAFDBDataModule
+    from datamodules.sets.sfew import SFEWDataModule
+    from datamodules.sets.snap2dfe import SNaP2DFeDataModule
+    from datamodules.stills.augmentation import Augmentation
 
 __all__ = [
     "Augmentation",
@@ -31,3 +38,5 @@ __all__ = [
     "SFEWDataModule",
     "SNaP2DFeDataModule",
 ]
+
+__getattr__ = lazy(__name__, __file__)

@@ -78,21 +78,18 @@ class Released(Protocol):
     origin: str
 
 
-def missing_root(
-    data: Released, root: str | Path, *, name: str | None = None, tree: str | None = None
-) -> DatasetError:
+def missing_root(data: Released, root: str | Path, *, tree: str | None = None) -> DatasetError:
     """Make the error for a root at which a data set was not found.
 
     Args:
         data: Class of the data set's DataModule.
         root: The folder that was given.
-        name: Another name for the message.
         tree: Another tree.
 
     Returns:
         The error, to be raised by the reader.
     """
-    name, tree = name or data.name, tree or data.tree
+    tree = tree or data.tree
     folder = Path(root)
     if not folder.exists():
         found = "does not exist"
@@ -104,6 +101,6 @@ def missing_root(
         found = f"holds only {shown}" if held else "is empty"
     indented = "\n".join(f"  {line}" for line in tree.strip("\n").splitlines())
     return DatasetError(
-        f"{name} was not found: {folder} {found}. Expected there:\n{indented}\n"
-        f"{name} comes from {data.origin}."
+        f"{data.name} was not found: {folder} {found}. Expected there:\n{indented}\n"
+        f"{data.name} comes from {data.origin}."
     )

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from callbacks.records.fold_record import MAIN, FoldRecord
+from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError, close_match, usage_error
-from experiments.crossval.arguments import CommandParser
-from experiments.crossval.folder import About, CrossvalFolder
-from experiments.crossval.records import MAIN, FoldRecord
-from experiments.crossval.report import as_text, markdown_table, spread
+from experiments.crossval.folder import CrossvalFolder, Description
 from experiments.crossval.summary import (
     Summary,
     collect,
@@ -19,9 +18,17 @@ from experiments.crossval.summary import (
     headline_conditions,
     summarize,
 )
-from experiments.published import papers_dataset, published_figure
+from experiments.published import Figure, papers_dataset, published_figure
+from experiments.report.markdown import (
+    NONE,
+    difference,
+    markdown_table,
+    number,
+    p_value,
+    spread,
+)
 from experiments.report.occlusion_tables import occlusion_tables
-from experiments.report.statistics import PairedTest, corrected_resampled_t, estimate, mcnemar
+from experiments.report.statistics import corrected_resampled_t, estimate, mcnemar
 
 HEADLINE = "accuracy"
 
@@ -38,7 +45,7 @@ class Run:
     """
 
     path: Path
-    about: About
+    about: Description
     records: list[FoldRecord]
     summary: Summary
 
@@ -116,7 +123,7 @@ def load(path: Path) -> Run:
         names = ", ".join(str(folder) for folder in inside)
         raise CommandError(f"{path} holds several cross-validations: give one of {names}.")
     folder = CrossvalFolder(inside[0] if inside else path)
-    about = folder.about()
+    about = folder.description()
     records, missing = collect(folder)
     if missing or not records:
         raise CommandError(
@@ -190,15 +197,18 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
     first = runs[0].summary
     names = _names(runs)
     dataset = papers_dataset(first)
+    columns = ["measure", "method", "mean ± std", "pooled", "difference", "p (t)", "p (McNemar)"]
+    columns += [] if dataset is None else [f"published ({dataset})"]
+    notes: dict[str, str] = {}
     rows = []
     for measure in measures:
         for run, name in zip(runs, names, strict=True):
-            rows.append([measure, name, *_cells(run, runs[0], measure, dataset)])
-    columns = ["measure", "method", "mean ± std", "pooled", "difference", "p (t)", "p (McNemar)"]
-    if dataset is None:
-        rows = [row[:-1] for row in rows]
-    else:
-        columns.append(f"published ({dataset})")
+            row = [measure, name, *_cells(run, runs[0], measure)]
+            if dataset is not None:
+                about = run.about
+                figure = published_figure(run.summary, about.model, about.model_arguments, measure)
+                row.append(_beside(figure, name, notes))
+            rows.append(row)
     lines = [
         f"Data {first['source']}, {first['folds']} folds ({first['fold_mode']}), "
         f"{first['n_test']} test samples of {first['n_subjects']} subjects.",
@@ -222,29 +232,32 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
             "samples. Neither is corrected for the number of comparisons.",
         ]
     if dataset is None:
-        lines.append(
-            "No published figures: these are not the data of a paper, by source or by the numbers "
-            "of samples and subjects."
-        )
+        lines.append("No published figures: there are none of these data.")
+    lines += [f"{mark} No published figure beside {why}." for why, mark in notes.items()]
     return "\n".join(lines)
 
 
-def _cells(run: Run, reference: Run, measure: str, dataset: str | None) -> list[str]:
+def _cells(run: Run, reference: Run, measure: str) -> list[str]:
     values, others = run.values(measure) or [], reference.values(measure) or []
     right = run.right(measure)
-    pooled = "-" if right is None else as_text(sum(right.values()) / len(right), measure)
-    difference, t_p, mcnemar_p = "", "", ""
-    if run is not reference:
-        differences = [a - b for a, b in zip(values, others, strict=True)]
-        # One of so many folds tests, the next validates, and the others train.
-        test = corrected_resampled_t(differences, 1 / (run.summary["folds"] - 2))
-        difference, t_p = _difference(test, measure), _p(test.p)
-        mcnemar_p = _mcnemar(right, reference.right(measure))
-    figure = dataset and published_figure(
-        dataset, run.about.model, run.about.model_arguments, measure
-    )
-    mean = spread(vars(estimate(values)), measure)
-    return [mean, pooled, difference, t_p, mcnemar_p, str(figure) if figure else ""]
+    pooled = NONE if right is None else number(sum(right.values()) / len(right), measure)
+    cells = [spread(vars(estimate(values)), measure), pooled]
+    if run is reference:
+        return [*cells, "", "", ""]
+    differences = [a - b for a, b in zip(values, others, strict=True)]
+    # One of so many folds tests, the next validates, and the others train.
+    mean, p = corrected_resampled_t(differences, 1 / (run.summary["folds"] - 2))
+    by_samples = _mcnemar(right, reference.right(measure))
+    return [*cells, difference(vars(mean), measure), p_value(p), by_samples]
+
+
+def _beside(figure: Figure | None, name: str, notes: dict[str, str]) -> str:
+    """Write a published figure, or the mark of the note that says why it is not beside the run."""
+    if figure is None:
+        return ""
+    if not figure.differences:
+        return str(figure)
+    return f"{NONE} {notes.setdefault(f'{name} ({figure.explain()})', f'[{len(notes) + 1}]')}"
 
 
 def _mean_accuracies(run: Run) -> dict[str, float]:
@@ -253,27 +266,13 @@ def _mean_accuracies(run: Run) -> dict[str, float]:
     return {key: estimate(values).mean for key, values in found.items() if values is not None}
 
 
-def _difference(test: PairedTest, measure: str) -> str:
-    shares = as_text(0.0, measure).endswith("%")
-
-    def signed(value: float) -> str:
-        return f"{100 * value:+.1f}" if shares else f"{value:+.4g}"
-
-    interval = "" if test.low is None else f" [{signed(test.low)}, {signed(test.high or 0.0)}]"
-    return signed(test.mean) + interval
-
-
 def _mcnemar(
     right: dict[tuple[str, str], bool] | None, others: dict[tuple[str, str], bool] | None
 ) -> str:
     # Methods may answer under conditions of their own; the same samples are compared.
     if right is None or others is None or right.keys() != others.keys():
-        return "-"
-    return _p(mcnemar([right[key] for key in others], list(others.values())).p)
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+        return NONE
+    return p_value(mcnemar([right[key] for key in others], list(others.values())))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+import logging
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from jsonargparse import ArgumentParser
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from datamodules.errors import DatasetError
 from datamodules.store.replacing import replacing
+from experiments.command.arguments import CommandParser
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
-from experiments.crossval.arguments import CommandParser
-from experiments.onnx_file import INSTALL, largest_difference, save_onnx
+from experiments.command.usage import COMMANDS, no_export
 from lightning_modules.networks.weights import read_checkpoint
 
-DESCRIPTION = "Write a trained method as an ONNX file, checked against PyTorch."
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
+_INSTALL = "Export needs onnx, onnxscript and onnxruntime: pip install 'fer-lightning[export]'."
 # Of the largest value of an output, and of 1 where that is less: sums in another order differ.
 _TOLERANCE = 1e-3
 _FLOW = "float32 [batch, 2, H, W] in pixels of this grid; channel 0 points right and 1 down"
@@ -34,13 +37,12 @@ _IMAGE = "float32 [batch, 3, H, W] RGB in [0, 1]; further normalisation is insid
 def export(args: Sequence[str]) -> None:
     """Run `lightning export`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the method cannot be exported, or the file would answer otherwise.
     """
-    parser = CommandParser(prog="lightning export", allow_abbrev=False, description=DESCRIPTION)
+    parser = CommandParser(
+        prog="lightning export", allow_abbrev=False, description=COMMANDS["export"]
+    )
     parser.add_argument("--ckpt_path", type=Path, required=True, help="Path of a checkpoint.")
     parser.add_argument(
         "--output", type=Path, help="File to write; default: beside the checkpoint, as .onnx."
@@ -50,7 +52,7 @@ def export(args: Sequence[str]) -> None:
     output: Path = options.output or checkpoint_path.with_suffix(".onnx")
     _check_paths(checkpoint_path, output)
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        raise CommandError(INSTALL)
+        raise CommandError(_INSTALL)
     checkpoint = read_checkpoint(checkpoint_path)
     if "config" not in checkpoint:
         raise CommandError(
@@ -92,12 +94,6 @@ def export(args: Sequence[str]) -> None:
 def input_names(model: pl.LightningModule) -> list[str]:
     """Name the inputs of a method: the arguments of its forward, which are keys of its batches.
 
-    Args:
-        model: The method.
-
-    Returns:
-        As many names as its example has inputs.
-
     Raises:
         CommandError: If the method gives no example of what it reads.
     """
@@ -106,16 +102,7 @@ def input_names(model: pl.LightningModule) -> list[str]:
 
 
 def random_inputs(model: pl.LightningModule, names: Sequence[str], batch: int) -> dict[str, Tensor]:
-    """Draw inputs in the range of real ones, the same at every call.
-
-    Args:
-        model: The method.
-        names: Those of its inputs.
-        batch: Number of samples.
-
-    Returns:
-        Flows of some pixels and images in [0, 1], by name.
-    """
+    """Draw flows of some pixels and images in [0, 1], by name, the same at every call."""
     generator = torch.Generator().manual_seed(0)
     drawn = {}
     for name, example in zip(names, _example(model), strict=True):
@@ -136,13 +123,6 @@ def describe(
 ) -> dict[str, str]:
     """Say what the file is, for who has nothing but the file.
 
-    Args:
-        checkpoint: What it was made from.
-        data: The data module of its training.
-        model: The method.
-        names: Those of its inputs.
-        inputs: Examples of them.
-
     Returns:
         Metadata: ``method``, ``class_names`` (JSON, in the order of the logits), ``input_size``
         (JSON, [H, W]), ``inputs`` (JSON, what each is) and ``source`` of the training data.
@@ -159,10 +139,7 @@ def describe(
 
 def _check_paths(checkpoint: Path, output: Path) -> None:
     if not checkpoint.is_file():
-        raise CommandError(
-            f"The checkpoint {checkpoint} does not exist: give the path of a file, such as "
-            "runs/<experiment>/<run>/checkpoints/best.ckpt."
-        )
+        raise CommandError(no_export(checkpoint))
     if output.suffix != ".onnx":
         raise usage_error(f"export: --output must end in .onnx, but is {output}.")
     if not output.parent.is_dir():
@@ -218,3 +195,97 @@ def _real_inputs(
         return None, "its data have no validation part."
     batch = data.on_after_batch_transfer(batch, 0)
     return {name: batch[name][:8] for name in names}, ""
+
+
+def eliminate(matrix: Tensor, right: Tensor) -> Tensor:
+    """Solve small systems by elimination, in operations that ONNX has.
+
+    Args:
+        matrix: Symmetric and positive definite [B, N, N], such as normal equations: without
+            exchange of rows, other matrices may divide by 0.
+        right: [B, N, M].
+
+    Returns:
+        [B, N, M], what ``matrix`` turns into ``right``.
+    """
+    size = matrix.shape[-1]
+    rows = torch.cat((matrix, right), dim=-1)  # (B, N, N + M)
+    for index, unit in enumerate(torch.eye(size, dtype=matrix.dtype).unbind()):
+        pivot = rows[:, index : index + 1] / rows[:, index : index + 1, index : index + 1]
+        rows = rows - (rows[:, :, index : index + 1] - unit.unsqueeze(1)) * pivot
+    return rows[:, :, size:]
+
+
+# ONNX has no operation that solves equations.
+_DECOMPOSITIONS = {torch.ops.aten.linalg_solve.default: eliminate}
+
+
+def save_onnx(
+    model: nn.Module,
+    inputs: Mapping[str, Tensor],
+    path: Path,
+    *,
+    outputs: Sequence[str],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a network as one ONNX file for any number of samples.
+
+    Args:
+        model: The network, in evaluation mode.
+        inputs: An example of each input by its name; the first axis is the batch.
+        path: Where the file goes.
+        outputs: Names of the outputs.
+        metadata: What to write into the file, by key.
+    """
+    # One name for all inputs: they have as many samples as each other.
+    batch = torch.export.Dim("batch")
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Of the exporter's own code between torch 2.13 and onnxscript.
+            warnings.simplefilter("ignore")
+            traced = torch.export.export(
+                model,
+                tuple(inputs.values()),
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
+            )
+            program = torch.onnx.export(
+                traced.run_decompositions(_DECOMPOSITIONS),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamo=True,
+                verbose=False,
+            )
+    finally:
+        exporter.setLevel(level)
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing.")
+    program.model.metadata_props.update(metadata)
+    program.save(path, external_data=False)
+
+
+def largest_difference(
+    model: nn.Module, batches: Iterable[Mapping[str, Tensor]], path: Path
+) -> float:
+    """Compare what a network, on the CPU and in evaluation mode, and its file answer.
+
+    Returns:
+        The largest difference of any output, relative to the largest magnitude of that output, or
+        to 1 where that is less; infinite where one answers with a number and the other does not.
+    """
+    runtime: Any = importlib.import_module("onnxruntime")  # an extra, so perhaps not there
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    largest = 0.0
+    for batch in batches:
+        with torch.no_grad():
+            answer = model(*batch.values())
+        expected = (answer,) if isinstance(answer, Tensor) else tuple(answer)
+        given = session.run(None, {name: value.numpy() for name, value in batch.items()})
+        for ours, theirs in zip(expected, map(torch.from_numpy, given), strict=True):
+            if ours.shape != theirs.shape or not (ours.isfinite() & theirs.isfinite()).all():
+                return float("inf")
+            scale = max(1.0, float(ours.abs().max()))
+            largest = max(largest, float((ours - theirs).abs().max()) / scale)
+    return largest

@@ -1,94 +1,176 @@
-"""What the papers report, where a cross-validation is of the same method on the same data."""
+"""What the papers report, where a run is of the same method, setting and data."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-_TABLE = Path(__file__).resolve().parent / "published.csv"
+from datamodules.labels import class_names
 
-# Tested samples and people by which the data of a paper are recognised, since a folder may have any
-# name: (327, 118) are all labelled sequences of CK+, (309, 106) those without contempt, (374, 99)
-# the list of the Lille group; SNaP-2DFe has 7 expressions in 6 poses of 15 people.
-_COUNTS = {
-    "CK+": {(327, 118), (309, 106), (374, 99)},
-    "SNaP-2DFe": {(630, 15)},
+_FOLDER = Path(__file__).resolve().parent
+_READERS = {"CKPlus": "CK+", "SNaP2DFe": "SNaP-2DFe"}
+_SHOWN = 4
+
+TABLES = {"emotions": "Table II", "action_units": "Table IV"}
+"""The tables of the DCGAN paper."""
+AVERAGE = "average"
+_TRANSFER_READERS = {
+    "CKPlusFacesDataModule": "CK+",
+    "CelebADataModule": "CelebA",
+    "KDEFDataModule": "KDEF",
+    "RAFDBDataModule": "RAF-DB",
+    "SFEWDataModule": "SFEW",
 }
-_READERS = {"CK+": "CKPlus", "SNaP-2DFe": "SNaP2DFe"}
+_VIEWS = {(90,): "RaFD frontal", (0, 45, 90, 135, 180): "RaFD multi-view"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a paper.
+    """A figure of a paper, and what a run does otherwise.
 
     Args:
-        paper: vae_ssim or emotion_gan.
-        table: Where it stands.
-        method: The method's name there.
-        condition: What it was measured under.
-        value: In the paper's unit.
-        std: Standard deviation, where the paper gives one.
-        unit: Its unit.
+        row: Its line in published.csv.
+        differences: What keeps it from standing beside the run, a phrase each.
     """
 
-    paper: str
-    table: str
-    method: str
-    condition: str
-    value: str
-    std: str
-    unit: str
+    row: Mapping[str, str]
+    differences: tuple[str, ...]
 
     def __str__(self) -> str:
-        spread = f" ± {self.std}" if self.std else ""
-        return f"{self.value}{spread} {self.unit} ({self.paper}, {self.table}, {self.method})"
+        value, std, unit, *source = (
+            self.row[name] for name in ("value", "std", "unit", "paper", "table", "method")
+        )
+        return f"{value}{f' ± {std}' if std else ''} {unit} ({', '.join(source)})"
+
+    def explain(self) -> str:
+        """Say what differs in a line."""
+        more = len(self.differences) - _SHOWN
+        said = [*self.differences[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        return f"{self.row['paper']}, {self.row['table']}: {'; '.join(said)}"
 
 
 def papers_dataset(summary: Mapping[str, Any]) -> str | None:
-    """Tell whether a cross-validation was on data that a paper used.
+    """Name the data set of a cross-validation as the papers do.
 
     Args:
         summary: What `summarize` returned.
 
     Returns:
-        Name of the data set; None for embedded faces, for other people than the paper's and where
-        folds are missing.
+        The name; None for embedded faces and data of which there are no figures.
     """
-    counts = (summary["n_test"], summary["n_subjects"])
-    for name, reader in _READERS.items():
-        if reader in summary["data"] and summary["source"] != "synthetic":
-            return name if counts in _COUNTS[name] else None
-    return None
+    if summary["source"] == "synthetic":
+        return None
+    return next((name for part, name in _READERS.items() if part in summary["data"]), None)
 
 
 def published_figure(
-    dataset: str, model: str, arguments: Mapping[str, Any], measure: str
+    summary: Mapping[str, Any], model: str, arguments: Mapping[str, Any], measure: str
 ) -> Figure | None:
-    """Find the figure of a paper.
+    """Find the figure of a paper that is nearest to a run.
 
     Args:
-        dataset: Name of the data set.
+        summary: What `summarize` returned of the run.
         model: Name of the method's class.
         arguments: Its resolved arguments.
         measure: What the test logged, without `test/`.
 
     Returns:
-        The figure, None where no paper has it.
+        The figure with the fewest differences, None where no paper has any. It belongs beside the
+        run only where there are none: in the setting of the paper's config, in the classes, and in
+        the numbers of samples and people, by which data are known whatever the name of a folder.
     """
-    with _TABLE.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            key = (row["dataset"], row["model"], row["measure"])
-            if key == (dataset, model, measure) and _fits(row["setting"], arguments):
-                names = ("paper", "table", "method", "condition", "value", "std", "unit")
-                return Figure(*(row[name] for name in names))
-    return None
+    wanted = (papers_dataset(summary), model, measure)
+    figures = [
+        Figure(row, tuple(_differences(row, summary, arguments)))
+        for row in _read("published")
+        if (row["dataset"], row["model"], row["measure"]) == wanted
+    ]
+    return min(figures, key=lambda figure: len(figure.differences), default=None)
 
 
-def _fits(setting: str, arguments: Mapping[str, Any]) -> bool:
-    pairs = (part.partition("=") for part in setting.split())
-    return all(arguments.get(name) == yaml.safe_load(value) for name, _, value in pairs)
+def _differences(
+    row: Mapping[str, str], summary: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Iterator[str]:
+    config = yaml.safe_load((_FOLDER / row["config"]).read_text("utf-8"))
+    setting = dict(config["model"]["init_args"])
+    for name, _, value in (part.partition("=") for part in row["setting"].split()):
+        setting[name] = yaml.safe_load(value) if value != "*" else arguments.get(name)  # * is any
+    yield from _unlike(setting, arguments, "")
+    if summary["class_names"] != list(class_names(row["classes"])):
+        yield f"classes {row['classes']} there, {' '.join(summary['class_names'])} here"
+    for key, what in (("n_test", "samples"), ("n_subjects", "people")):
+        if summary[key] != int(row[what]):
+            yield f"{row[what]} {what} there, {summary[key]} here"
+
+
+def _unlike(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Name what a config sets and a run has otherwise."""
+    for name, value in there.items():
+        given = here.get(name)
+        if isinstance(value, Mapping) and isinstance(given, Mapping):
+            yield from _unlike(value, given, f"{prefix}{name}.")
+        elif value != given:
+            yield f"{prefix}{name} {value} there, {given} here"
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with (_FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@dataclass(frozen=True)
+class PublishedExperiment:
+    """A column of Table II or IV.
+
+    Args:
+        table: Which of them.
+        name: Exp 1 to Exp 8.
+        areas: Area under the ROC curve by class (`anger`) or action unit (`AU1`), and `AVERAGE`.
+    """
+
+    table: str
+    name: str
+    areas: dict[str, float]
+
+
+def paper_name(data: Mapping[str, Any]) -> str | None:
+    """Name a data set as the paper's tables do.
+
+    Args:
+        data: Resolved `class_path` and `init_args`.
+
+    Returns:
+        The name; None where the paper did not use it.
+    """
+    reader = str(data["class_path"]).rsplit(".", 1)[-1]
+    if reader == "RaFDDataModule":
+        return _VIEWS.get(tuple(sorted(data["init_args"]["angles"])))
+    return _TRANSFER_READERS.get(reader)
+
+
+def published_experiment(
+    task: str, pretrain: str | None, train: str | None, test: str | None
+) -> PublishedExperiment | None:
+    """Find what the paper reports for a cell.
+
+    Args:
+        task: emotions or action_units.
+        pretrain: Data set pretrained on, see `paper_name`.
+        train: Data set trained on.
+        test: Data set tested on.
+
+    Returns:
+        The column, None where the paper has none.
+    """
+    cell = (TABLES.get(task), pretrain, train, test)
+    keys = ("table", "pretrain", "train", "test")
+    rows = [row for row in _read("published_transfer") if tuple(row[k] for k in keys) == cell]
+    if not rows:
+        return None
+    areas = {row["measure"]: float(row["auc"]) for row in rows}
+    return PublishedExperiment(rows[0]["table"], rows[0]["experiment"], areas)

@@ -127,7 +127,10 @@ class FaceClassifier(LightningModule):
             )
         self.subset_accuracy = SubsetAccuracy(getattr(data, "subset_names", ()))
         if stage == "fit" and data is not None and getattr(data, "class_balance", "") == "loss":
-            self.class_weights.copy_(balancing_weights(data.class_counts))
+            try:
+                self.class_weights.copy_(balancing_weights(data.class_counts))
+            except ValueError as error:  # a class that the data set does not have
+                raise UserError(str(error)) from None
 
     # ---- training
 

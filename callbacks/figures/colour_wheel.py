@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 # The six arcs of the wheel: number of colours, channel that moves, whether it rises.
 _ARCS = (
@@ -46,12 +47,12 @@ def colour_wheel() -> npt.NDArray[np.uint8]:
     return np.array(colours, dtype=np.uint8)
 
 
-def reference_pixels(width: int) -> float:
-    """Return how many pixels of a 128x128 grid one pixel of a flow of this width is.
+def in_reference_pixels(flow: Tensor) -> Tensor:
+    """Scale a flow [..., H, W] from pixels of its own grid to those of a grid of 128x128.
 
-    Errors and colour scales are said in the former, so that runs of different sizes compare.
+    Errors and colour scales are in the latter, so that runs of different sizes compare.
     """
-    return 128 / width
+    return flow.float() * (128 / flow.shape[-1])
 
 
 def flow_to_rgb(flow: npt.NDArray[np.floating], *, max_magnitude: float) -> npt.NDArray[np.uint8]:

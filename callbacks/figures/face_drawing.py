@@ -1,15 +1,18 @@
-"""Faces drawn on: box, answer and heat."""
+"""Faces of the input with box, answer and heat, drawn on the pictures that they are from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from callbacks.figures.base import Picture, captioned, file_name, write_picture
+from datamodules.files import is_video
+from datamodules.images import read_image
+from datamodules.recordings import open_video
 
 _LEAST_SIDE = 480
 _BOX = (255, 214, 10)
@@ -17,8 +20,8 @@ _OPACITY = 0.55
 
 
 @dataclass(frozen=True)
-class SeenFace:
-    """A face with what was said of it.
+class ReadFace:
+    """A face with what was read in it.
 
     Attributes:
         box: x, y, width, height in pixels of the picture; it may stick out of it.
@@ -29,6 +32,94 @@ class SeenFace:
     box: tuple[int, int, int, int]
     answer: str
     heat: Picture | None
+
+
+class InputPictures:
+    """Writes one file for each still picture, and one for each expression read in a film.
+
+    Of stills only the present one is held, of films the best face of each expression, so that the
+    memory needed does not grow with the length of a film or the number of pictures. Each picture
+    or film comes to one process as a whole.
+
+    Args:
+        folder: Where files go: ``<picture>.png`` (``a.jpg.png`` for ``a.jpg``) and
+            ``<film>_<expression>.png``.
+        root: Folder that the names of sources are below.
+        caption: Makes the caption of every picture of what it shows.
+    """
+
+    def __init__(self, folder: Path, *, root: Path, caption: Callable[[str], str]) -> None:
+        self._folder = folder
+        self._caption = caption
+        self._root = root
+        self._open: tuple[str, list[ReadFace]] | None = None
+        self._best: dict[tuple[str, str], tuple[float, int, ReadFace]] = {}
+
+    def wants(self, source: str, name: str, probability: float) -> bool:
+        """Tell whether a face would be drawn: on a still always, in a film if it is the surest.
+
+        Args:
+            source: Name of the picture or film.
+            name: The expression read.
+            probability: How surely.
+
+        Returns:
+            Whether to add it.
+        """
+        best = self._best.get((source, name))
+        return not is_video(Path(source)) or best is None or probability > best[0]
+
+    def add(
+        self, source: str, frame: int, face: ReadFace, *, name: str, probability: float
+    ) -> None:
+        """Look at one face; those of a still come one after the other.
+
+        Args:
+            source: Name of the picture or film.
+            frame: Index of the frame of a film.
+            face: What to draw.
+            name: The expression read.
+            probability: How surely.
+        """
+        if is_video(Path(source)):
+            # Of several faces in one batch the surest stays.
+            if self.wants(source, name, probability):
+                self._best[source, name] = (probability, frame, face)
+            return
+        if self._open is None or self._open[0] != source:
+            self._draw_still()
+            self._open = (source, [])
+        self._open[1].append(face)
+
+    def finish(self) -> None:
+        """Draw what is left."""
+        self._draw_still()
+        films: dict[str, dict[int, list[tuple[str, ReadFace]]]] = {}
+        for (source, name), (_, frame, face) in self._best.items():
+            films.setdefault(source, {}).setdefault(frame, []).append((name, face))
+        for source, frames in films.items():
+            self._draw_film(source, frames)
+
+    def _draw_still(self) -> None:
+        if self._open is None:
+            return
+        source, faces = self._open
+        self._open = None
+        picture = read_image(self._root / source, colour=True)
+        self._write(file_name(source).removesuffix(".png"), source, draw_faces(picture, faces))
+
+    def _draw_film(self, source: str, frames: dict[int, list[tuple[str, ReadFace]]]) -> None:
+        last = max(frames)
+        # Read from its beginning: films have no exact way to jump to a frame.
+        for index, picture in enumerate(open_video(self._root / source).frames(colour=True)):
+            for name, face in frames.get(index, []):
+                drawn = draw_faces(picture, [face])
+                self._write(f"{file_name(source)}_{name}", f"{source}, frame {index}", drawn)
+            if index == last:
+                return
+
+    def _write(self, stem: str, what: str, picture: Picture) -> None:
+        write_picture(self._folder / f"{stem}.png", captioned(picture, self._caption(what)))
 
 
 def blend_heat(picture: Picture, heat: Picture) -> Picture:
@@ -47,12 +138,12 @@ def blend_heat(picture: Picture, heat: Picture) -> Picture:
     return blended
 
 
-def draw_faces(picture: Picture, faces: Sequence[SeenFace]) -> Picture:
+def draw_faces(picture: Picture, faces: Sequence[ReadFace]) -> Picture:
     """Draw heat maps, boxes and answers on a picture.
 
     Args:
         picture: RGB [H, W, 3]; a small one is enlarged, so that words can be read.
-        faces: What was seen on it.
+        faces: What was read on it.
 
     Returns:
         RGB, of the same proportions.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from callbacks.figures.sample_figure import SampleFigure, Samples, new_figure, save_figure
+from callbacks.figures.base import (
+    checksum,
+    new_axes,
+    send_picture,
+    titled,
+)
+from callbacks.outputs import Samples, TestSamples
 from datamodules.errors import UserError
 
 # t-SNE's own advice for features of many dimensions: fewer first, which also takes away noise.
 _DIMENSIONS = 50
 
 
-class FeatureMap(SampleFigure):
+class FeatureMap(TestSamples):
     """Draws test features by t-SNE into ``figures/features.png``, coloured by the true class.
 
     Args:
@@ -49,39 +55,32 @@ class FeatureMap(SampleFigure):
         ids = samples["sample_id"]
         if len(ids) <= self.max_samples:
             return samples
-        places = [zlib.crc32(str(number).encode()) for number in ids.tolist()]
+        places = [checksum(number) for number in ids.tolist()]
         kept = np.sort(np.argsort(places, kind="stable")[: self.max_samples])
         return {key: value[kept] for key, value in samples.items()}
 
-    def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
         """Lay out and draw."""
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        names = trainer.datamodule.class_names  # type: ignore[attr-defined]
         labels = samples["label"]
         if len(labels) < 4:
             return  # nothing has neighbours
         points = lay_out(samples["features"], self.perplexity, self.seed)
-        figure = new_figure(6.4, 5.2)
-        axes = figure.add_subplot()
-        for number, name in enumerate(data.class_names):
+        title = titled(trainer, f"t-SNE of {len(labels)} test samples by true class")
+        figure, axes = new_axes(6.4, 5.2, title)
+        for number, name in enumerate(names):
             mine = points[labels == number]
             # An unused class keeps its colour, so that figures can be compared.
-            axes.scatter(
-                mine[:, 0],
-                mine[:, 1],
-                s=9,
-                alpha=0.8,
-                linewidths=0,
-                color=f"C{number}",
-                label=f"{name}",
-            )
+            style: dict[str, Any] = {"s": 9, "alpha": 0.8, "linewidths": 0}
+            axes.scatter(*mine.T, color=f"C{number}", label=name, **style)
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", "datalim")
-        title = f"t-SNE of {len(labels)} test samples by true class, data: {data.source}"
-        axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
         axes.legend(
             loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False, markerscale=2.5
         )
-        save_figure(trainer, figure, "features")
+        send_picture(trainer, figure, "features", "test/features")
 
 
 def lay_out(features: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:

@@ -1,17 +1,31 @@
-"""Pictures of the motion before and after frontalization, and of the faces warped by it."""
+"""Pictures of flows: posed and frontalized, with the faces warped by them; hidden and rebuilt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from callbacks.figures.picture_grid import Cell
-from callbacks.figures.sample_pictures import SamplePictures, figures_folder, mean_epe
-from callbacks.figures.sequence_pictures import SequencePictures, face_to_rgb
+from callbacks.figures.base import (
+    Picture,
+    captioned,
+    face_to_rgb,
+    figures_folder,
+    file_name,
+    titled,
+    write_picture,
+)
+from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels
+from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid, mean_epe
+from callbacks.outputs import require
+from callbacks.records.distributed import gather
 
 _COLUMNS = (
     "posed flow",
@@ -23,25 +37,24 @@ _COLUMNS = (
 )
 _FLOWS = ("posed_flow", "frontalized_flow", "flow")
 _FACES = ("neutral", "warped", "apex")
+# Of a sequence: what has a file of its own, and what stands in its strip.
+_SHOWN = {"posed_flow": "posed", "frontalized_flow": "frontalized", "warped": "warped"}
+_STRIP = {
+    "posed_flow": "posed flow",
+    "frontalized_flow": "frontalized flow",
+    "neutral": "first frame",
+    "warped": "warped face",
+}
 
 
-class FlowPictures(SamplePictures):
+class FlowPictures(GridPictures):
     """Draws flows as colour wheels and faces side by side.
 
     In validation and test: posed, frontalized and true flow on one colour scale, then the neutral,
     warped and true apex face. In prediction each sequence gets ``predict/<sequence>_*.png``.
-
-    Args:
-        every_n_epochs: See `SamplePictures`.
-        max_rows: See `SamplePictures`.
-        max_magnitude: See `SamplePictures`.
     """
 
-    def __init__(
-        self, every_n_epochs: int = 5, max_rows: int = 8, max_magnitude: float = 4.0
-    ) -> None:
-        super().__init__(every_n_epochs, max_rows, max_magnitude)
-        self._sequences: SequencePictures | None = None
+    _sequences: SequencePictures | None = None
 
     def keys(self, outputs: Mapping[str, Any]) -> Sequence[str]:
         """Name the outputs that a row needs."""
@@ -69,6 +82,7 @@ class FlowPictures(SamplePictures):
         self._sequences = SequencePictures(
             figures_folder(trainer) / "predict",
             class_names=trainer.datamodule.class_names,  # type: ignore[attr-defined]
+            caption=partial(titled, trainer),
             max_magnitude=self.max_magnitude,
             rank=trainer.global_rank,
         )
@@ -84,7 +98,7 @@ class FlowPictures(SamplePictures):
     ) -> None:
         """Look for the frame with the most motion of each sequence."""
         if self._sequences is not None:
-            self._sequences.add(outputs)
+            self._sequences.add(require(self, pl_module, outputs, SequencePictures.keys))
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the pictures of the sequences in place."""
@@ -92,3 +106,139 @@ class FlowPictures(SamplePictures):
             self._sequences.finish()
             self._sequences = None
             rank_zero_info(f"Pictures of the sequences: {figures_folder(trainer) / 'predict'}")
+
+
+class OcclusionPictures(GridPictures):
+    """Draws occluded, reconstructed and true flow side by side, on one colour scale.
+
+    Each occluded and each reconstructed flow says its endpoint error in pixels of a 128x128 grid,
+    and which expression is read from it.
+
+    Reference:
+        SSIM-VAE, Figures 4 and 5.
+    """
+
+    def keys(self, outputs: Mapping[str, Any]) -> Sequence[str]:
+        """Name the outputs that a row needs."""
+        answers = [key for key in outputs if key.startswith("logits")]
+        return ("flow", "occluded_flow", "reconstructed_flow", *answers)
+
+    def columns(self, trainer: pl.Trainer) -> Sequence[str]:
+        """Name what stands in a row: two flows for each region, and the true one."""
+        regions = trainer.datamodule.regions  # type: ignore[attr-defined]
+        pairs = [(f"{region} occluded", f"{region} reconstructed") for region in regions]
+        return (*(title for pair in pairs for title in pair), "true flow")
+
+    def cells(self, sample: Mapping[str, Tensor], class_names: Sequence[str]) -> list[Cell]:
+        """Draw the flows of a sample."""
+        true = sample["flow"]
+        regions = [
+            key.removeprefix("logits_").removesuffix("_reconstructed")
+            for key in sample
+            if key.endswith("_reconstructed") and key != "logits_clean_reconstructed"
+        ]
+
+        def cell(flow: Tensor, condition: str) -> Cell:
+            read = class_names[int(sample[f"logits_{condition}"].argmax())]
+            return self.flow_cell(flow, f"{mean_epe(flow, true):.2f} px, {read}")
+
+        cells = []
+        for index, region in enumerate(regions):
+            cells.append(cell(sample["occluded_flow"][index], region))
+            cells.append(cell(sample["reconstructed_flow"][index], f"{region}_reconstructed"))
+        read = class_names[int(sample["logits"].argmax())]
+        return [*cells, self.flow_cell(true, read)]
+
+
+class SequencePictures:
+    """Draws each sequence as soon as its last frame has passed.
+
+    Only the best frame of the sequences in the present batch is held, so that the memory needed
+    does not grow with the length or the number of the videos. Every process draws into a folder of
+    its own; in the end the process that saw the frame with the most motion puts its pictures in
+    place.
+
+    Args:
+        folder: Where ``<sequence>_posed.png``, ``_frontalized.png``, ``_warped.png`` and
+            ``_strip.png`` go.
+        class_names: Names of the K classes, in the order of the logits.
+        caption: Makes the caption of every picture of what it shows.
+        max_magnitude: Length of the full colour, in pixels of a 128x128 grid.
+        rank: Number of this process.
+    """
+
+    keys = (*_SHOWN, "neutral", "probabilities", "sequence", "frame")
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        class_names: Sequence[str],
+        caption: Callable[[str], str],
+        max_magnitude: float,
+        rank: int,
+    ) -> None:
+        self._folder = folder
+        self._aside = folder / f".rank{rank}"
+        self._class_names = class_names
+        self._caption = caption
+        self._max_magnitude = max_magnitude
+        self._rank = rank
+        self._open: dict[str, dict[str, Tensor]] = {}
+        self._motion: dict[str, float] = {}
+
+    def add(self, outputs: Mapping[str, Any]) -> None:
+        """Look at one batch of predictions.
+
+        Args:
+            outputs: ``sequence`` (B names), ``frame`` [B], ``probabilities`` [B, K],
+                ``posed_flow`` and ``frontalized_flow`` [B, 2, H, W] in pixels, ``neutral`` and
+                ``warped`` [B, 3, H, W] in [0, 1].
+        """
+        flow = outputs["frontalized_flow"].float()
+        motion = torch.linalg.vector_norm(flow, dim=1).mean(dim=(1, 2)).tolist()
+        names = outputs["sequence"]
+        for ended in [name for name in self._open if name not in names]:
+            self._draw(ended, self._open.pop(ended))
+        for i, (name, amount) in enumerate(zip(names, motion, strict=True)):
+            if amount > self._motion.get(name, -1.0):
+                self._motion[name] = amount
+                self._open[name] = {
+                    key: outputs[key][i].detach().cpu().clone()
+                    for key in self.keys
+                    if key != "sequence"
+                }
+
+    def finish(self) -> None:
+        """Draw what is left and put the pictures in place; every process must call it."""
+        for name, frame in self._open.items():
+            self._draw(name, frame)
+        self._open.clear()
+        everyone = gather(self._motion)
+        for name in self._motion:
+            best = max(range(len(everyone)), key=lambda rank: everyone[rank].get(name, -1.0))
+            for kind in (*_SHOWN.values(), "strip"):
+                picture = f"{file_name(name)}_{kind}.png"
+                if best == self._rank:
+                    (self._aside / picture).replace(self._folder / picture)
+                else:
+                    (self._aside / picture).unlink()
+        shutil.rmtree(self._aside, ignore_errors=True)  # also what a killed run left there
+
+    def _draw(self, sequence: str, frame: Mapping[str, Tensor]) -> None:
+        pictures = {key: self._picture(key, frame[key]) for key in (*_SHOWN, "neutral")}
+        caption = self._caption(f"{sequence}, frame {int(frame['frame'])}")
+        best = int(frame["probabilities"].argmax())
+        said = f"predicted\n{self._class_names[best]}\n{float(frame['probabilities'][best]):.0%}"
+        cells = [Cell(pictures[key]) for key in _STRIP]
+        strip = draw_grid(caption, list(_STRIP.values()), [Row(said, cells)], self._max_magnitude)
+        write_picture(self._aside / f"{file_name(sequence)}_strip.png", strip)
+        for key, kind in _SHOWN.items():
+            path = self._aside / f"{file_name(sequence)}_{kind}.png"
+            write_picture(path, captioned(pictures[key], caption))
+
+    def _picture(self, key: str, value: Tensor) -> Picture:
+        if not key.endswith("flow"):
+            return face_to_rgb(value)
+        scaled = in_reference_pixels(value).numpy()
+        return flow_to_rgb(scaled, max_magnitude=self._max_magnitude)

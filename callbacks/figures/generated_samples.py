@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
-import numpy.typing as npt
 import torch
-from lightning.pytorch.loggers import WandbLogger
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 from torch import Tensor
+from torch.nn.functional import pad
 
+from callbacks.figures.base import (
+    Picture,
+    captioned,
+    face_to_rgb,
+    new_axes,
+    send_picture,
+    titled,
+)
 from datamodules.errors import UserError
-from datamodules.store.replacing import replacing
 
 _SEED = 0
 _GAP = 2  # pixels
@@ -51,6 +53,18 @@ class GeneratedSamples(pl.Callback):
         self._count = 0
         self._step = 0
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse a method that generates nothing before its training begins.
+
+        Raises:
+            UserError: If it has no ``generate`` or ``latent``.
+        """
+        if not (hasattr(pl_module, "generate") and hasattr(pl_module, "latent")):
+            raise UserError(
+                f"GeneratedSamples needs a method with generate(noise) and latent, which "
+                f"{type(pl_module).__name__} has not: take it out of the callbacks."
+            )
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """See where the steps have come."""
         self._step = trainer.global_step
@@ -79,17 +93,13 @@ class GeneratedSamples(pl.Callback):
         done = trainer.current_epoch + 1
         due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
         if due and trainer.is_global_zero:
-            folder = Path(trainer.default_root_dir) / "figures"
-            samples = folder / f"samples_epoch_{done:03d}.png"
-            draw_samples(samples, self._generate(pl_module))
-            pictures = {"samples": samples}
+            samples = draw_samples(self._generate(pl_module))
+            caption = titled(trainer, f"Generated faces, epoch {done}")
+            name = f"samples_epoch_{done:03d}"
+            send_picture(trainer, captioned(samples, caption), name, "train/samples")
             if self._curves:
-                pictures["loss_curves"] = folder / "loss_curves.png"
-                draw_curves(pictures["loss_curves"], self._curves)
-            for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    for name, path in pictures.items():
-                        logger.log_image(f"train/{name}", [str(path)], step=trainer.global_step)
+                curves = draw_curves(titled(trainer, "Training losses"), self._curves)
+                send_picture(trainer, curves, "loss_curves", "train/loss_curves")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the curves and the sums of the epoch, as plain values."""
@@ -116,38 +126,35 @@ class GeneratedSamples(pl.Callback):
         return images.cpu()
 
 
-def draw_samples(path: Path, image: Tensor) -> None:
+def draw_samples(image: Tensor) -> Picture:
     """Draw faces side by side, in a square.
 
     Args:
-        path: PNG file to write; it appears whole or not at all.
         image: Faces [S * S, 3, H, W] in [0, 1].
+
+    Returns:
+        RGB in 0..255.
     """
     side = round(len(image) ** 0.5)
-    pixels = image.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
-    framed = np.pad(pixels, ((0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=255)
-    height, width = framed.shape[1:3]
-    grid = framed.reshape(side, side, height, width, 3).swapaxes(1, 2)
-    whole: npt.NDArray[np.uint8] = grid.reshape(side * height, side * width, 3)
-    with replacing(path) as aside:
-        imsave(aside, whole[:-_GAP, :-_GAP])
+    framed = pad(image, (0, _GAP, 0, _GAP), value=1.0)
+    rows = [torch.cat(list(row), dim=2) for row in framed.chunk(side)]
+    return face_to_rgb(torch.cat(rows, dim=1)[:, :-_GAP, :-_GAP])
 
 
-def draw_curves(path: Path, curves: list[list[float]]) -> None:
+def draw_curves(title: str, curves: list[list[float]]) -> Figure:
     """Draw the losses of both players over the epochs.
 
     Args:
-        path: PNG file to write; it appears whole or not at all.
+        title: Line above.
         curves: For each epoch the mean losses of discriminator and generator.
+
+    Returns:
+        The figure.
     """
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = new_axes(6, 3.5, title)
     epochs = range(1, len(curves) + 1)
     for name, losses in zip(_LOSSES.values(), zip(*curves, strict=True), strict=True):
         axes.plot(epochs, losses, label=name, marker="." if len(curves) < 20 else None)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("loss (sigmoid cross-entropy)")
+    axes.set(xlabel="epoch", ylabel="loss (sigmoid cross-entropy)")
     axes.legend()
-    with replacing(path) as aside:
-        figure.savefig(aside, dpi=150)
+    return figure

@@ -7,17 +7,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-import torch
-from torch import Tensor
 
-from callbacks.records.distributed import gather
-from datamodules.errors import UserError
+from callbacks.outputs import Samples, TestSamples
 from datamodules.store.replacing import replacing
 
-_COLUMNS = ("features", "label", "sample_id", "action_units")
 
-
-class FeatureExport(pl.Callback):
+class FeatureExport(TestSamples):
     """Writes ``features.npz`` into the run folder when a test ends.
 
     It holds ``test_features`` [N, F], ``test_label`` [N], ``test_sample_id`` [N] (in its order,
@@ -30,47 +25,14 @@ class FeatureExport(pl.Callback):
     features.
     """
 
-    def __init__(self) -> None:
-        self._held: dict[str, list[Tensor]] = {}
+    keys = ("features", "label")
+    unit_keys = (*keys, "action_units")
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin anew."""
-        self._held.clear()
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
     ) -> None:
-        """Hold the features of a batch."""
-        if "features" not in outputs:
-            raise UserError(
-                f"FeatureExport needs a method whose test returns features; "
-                f"{type(pl_module).__name__} returns none: take it out of the callbacks."
-            )
-        for name in _COLUMNS:
-            if name in outputs:
-                self._held.setdefault(name, []).append(outputs[name].detach().cpu())
-
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file."""
-        everyone = gather({name: torch.cat(parts) for name, parts in self._held.items()})
-        self._held.clear()
-        if not trainer.is_global_zero:
-            return
-        whole = {
-            name: torch.cat([columns[name] for columns in everyone if columns])
-            for name in everyone[0]
-        }
-        ids = whole["sample_id"].numpy()
-        _, first = np.unique(ids, return_index=True)
-        arrays: dict[str, Any] = {
-            f"test_{name}": tensor.numpy()[first] for name, tensor in whole.items()
-        }
+        arrays: dict[str, Any] = {f"test_{name}": values for name, values in samples.items()}
         extract = getattr(pl_module, "part_features", None)
         if extract is not None:
             faces, features = extract("train")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,18 +10,26 @@ from typing import Any
 import lightning.pytorch as pl
 
 from callbacks.records.distributed import gather
+from callbacks.records.fold_record import (
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    SPLIT_FILE,
+    file_hash,
+    seal,
+    trained_with,
+)
 from callbacks.records.predictions import Predictions
 from callbacks.records.run_record import git_state
 from datamodules.errors import UserError
-from datamodules.store.replacing import replacing
-
-SPLIT_FILE = "split.json"
-"""Who is tested in this fold; there as soon as the data are set up."""
-RECORD_FILE = "fold.json"
-"""The record of a fold; there once its test is done."""
-PREDICTIONS_FILE = "predictions.csv"
+from datamodules.store.json_file import write_json
 
 _SOURCE = Path(__file__).resolve().parents[2]
+_LIMITS = {
+    "limit_train_batches": 1.0,
+    "limit_val_batches": 1.0,
+    "limit_test_batches": 1.0,
+    "overfit_batches": 0.0,
+}
 
 
 class FoldReport(pl.Callback):
@@ -36,35 +42,25 @@ class FoldReport(pl.Callback):
 
     Args:
         config_hash: Hash of the config that all folds share.
-        experiment: Name of the experiment.
-        model: Name of the method's class.
-        data: Name of the data module's class.
-        seed: Seed of the run.
-        departures: What departs from the trusted protocol, one phrase each.
+        config: Resolved config of the command, plain values.
     """
 
-    def __init__(
-        self,
-        config_hash: str,
-        experiment: str,
-        model: str,
-        data: str,
-        seed: int,
-        departures: Sequence[str] = (),
-    ) -> None:
-        self.config_hash = config_hash
-        self.experiment = experiment
-        self.model = model
-        self.data = data
-        self.seed = seed
-        self.departures = tuple(departures)
+    def __init__(self, config_hash: str, config: Mapping[str, Any]) -> None:
+        self._decided = {
+            "experiment": config["experiment"],
+            "model": config["model"]["class_path"].rsplit(".", 1)[-1],
+            "data": config["data"]["class_path"].rsplit(".", 1)[-1],
+            "config_hash": config_hash,
+            "seed": config["seed_everything"],
+        }
+        self._departures = departures(config)
         self._labels: dict[int, int] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write ``split.json`` before training or test."""
         if stage in ("fit", "test") and trainer.is_global_zero:
             split = _split(trainer.datamodule)  # type: ignore[attr-defined]
-            _write(Path(trainer.default_root_dir) / SPLIT_FILE, split)
+            write_json(Path(trainer.default_root_dir) / SPLIT_FILE, split)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count from zero."""
@@ -93,58 +89,39 @@ class FoldReport(pl.Callback):
         names = split["class_names"]
         absent = [name for number, name in enumerate(names) if number not in labels.values()]
         loader: Any = trainer.test_dataloaders
-        departures = [*self.departures, *_seen_departures(split, len(labels), len(loader.dataset))]
+        seen = _seen_departures(split, len(labels), len(loader.dataset))
         record = {
-            "experiment": self.experiment,
-            "model": self.model,
-            "data": self.data,
-            "config_hash": self.config_hash,
-            "seed": self.seed,
+            **self._decided,
             "code": {"trained": trained_with(folder), "tested": git_state(_SOURCE)},
             **split,
             "n_test": len(labels),
             "checkpoint": Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
-            "departures": departures,
+            "departures": [*self._departures, *seen],
             "metrics": _metrics(trainer.callback_metrics, absent),
             "predictions": _predictions(trainer, folder),
         }
-        _write(folder / RECORD_FILE, seal(record))
+        write_json(folder / RECORD_FILE, seal(record))
 
 
-def seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the checksum of a record to it.
-
-    Args:
-        record: Plain values.
-
-    Returns:
-        The same with ``checksum``.
-    """
-    content = {key: value for key, value in record.items() if key != "checksum"}
-    text = json.dumps(content, sort_keys=True, allow_nan=False)
-    return {**content, "checksum": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a small file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def trained_with(folder: Path) -> dict[str, Any] | None:
-    """Tell which state of the source a run was trained with.
+def departures(config: Mapping[str, Any]) -> list[str]:
+    """Name what a config changes of the trusted protocol.
 
     Args:
-        folder: Folder of the run.
+        config: Resolved config of `fit` or `test`.
 
     Returns:
-        `commit` and `dirty`, as in its environment.json; None where that does not say.
+        A phrase for each; what only the data show, `FoldReport` adds.
     """
-    try:
-        environment = json.loads((folder / "environment.json").read_text("utf-8"))
-    except FileNotFoundError:  # the checkpoint was trained elsewhere
-        return None
-    state: dict[str, Any] | None = environment["git"]
-    return state
+    trainer, data = config["trainer"], config["data"].get("init_args", {})
+    found = [
+        f"shortened by trainer.{name}"
+        for name, whole in _LIMITS.items()
+        # The whole number 1 is one batch, the fraction 1.0 all of them.
+        if (value := trainer.get(name)) is not None and (type(value), value) != (float, whole)
+    ]
+    if data.get("labels_csv") is not None or data.get("label_map") is not None:
+        found.append("labels by a list of the user's")
+    return found
 
 
 def _split(data: Any) -> dict[str, Any]:
@@ -194,8 +171,3 @@ def _predictions(trainer: pl.Trainer, folder: Path) -> str | None:
     if any(isinstance(callback, Predictions) for callback in trainer.callbacks):  # type: ignore[attr-defined]
         return file_hash(folder / PREDICTIONS_FILE)
     return None
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", "utf-8")

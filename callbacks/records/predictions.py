@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
-from callbacks.figures.sequence_pictures import file_name
+from callbacks.figures.base import file_name
+from callbacks.outputs import read, require
 from callbacks.records.distributed import gather
 from datamodules.errors import UserError
+from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import replacing
 
 _ID = "sample_id"
@@ -30,15 +34,20 @@ class Predictions(pl.Callback):
     ``predicted`` and the same. Labels are names, because the order of
     classes differs from set to set. ``source`` says which data the samples are from
     (``synthetic`` for the embedded faces). A method that answers under further conditions, as
-    ``logits_<condition>``, has a column ``predicted_<condition>`` for each.
+    ``logits_<condition>``, has a column ``predicted_<condition>`` for each; one that gives scores
+    without probabilities has no columns of probabilities.
+
+    Of a method that returns ``unit_margins`` [B, A], ``predicted`` holds the numbers of the action
+    units with a margin above 0, such as ``6+12``, followed in a test by ``shown``, those of the
+    annotation, and by the margin of each unit, empty where it has no machine.
 
     Every process writes its samples beside the file as they come; in the end rank zero takes them
     in turn, each ``sample_id`` once (a distributed sampler may repeat some), and puts the file in
     place when the count is that of the data set. Nothing but the ids is held in memory.
 
-    It needs of a module only ``logits`` [B, K] and ``sample_id`` [B], in test ``label`` [B], in
-    prediction ``sequence`` and ``frame``, or ``source``, ``frame`` and ``box`` [B, 4]; so it
-    serves any classifier.
+    It needs of a module only ``scores`` [B, K] or ``unit_margins`` and ``sample_id`` [B], in test
+    ``label`` [B], in prediction ``sequence`` and ``frame``, or ``source``, ``frame`` and ``box``
+    [B, 4]; so it serves any classifier.
     """
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -61,7 +70,7 @@ class Predictions(pl.Callback):
         labels = ((*data.class_names, "")[label] for label in outputs["label"].tolist())
         ids = outputs[_ID].tolist()
         own = zip([data.source] * len(ids), ids, samples, labels, strict=True)
-        self._add(trainer, outputs, ("source", _ID, "sample", "label"), own)
+        self._add(trainer, pl_module, outputs, ("source", _ID, "sample", "label"), own)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file in place."""
@@ -88,11 +97,12 @@ class Predictions(pl.Callback):
         if "box" in outputs:
             boxes = outputs["box"].T.tolist()
             names = ("source", "frame", "x", "y", "width", "height")
-            self._add(trainer, outputs, names, zip(outputs["source"], frames, *boxes, strict=True))
+            own = zip(outputs["source"], frames, *boxes, strict=True)
+            self._add(trainer, pl_module, outputs, names, own)
             return
         sources = [trainer.datamodule.source] * len(frames)  # type: ignore[attr-defined]
         own = zip(sources, outputs[_ID].tolist(), outputs["sequence"], frames, strict=True)
-        self._add(trainer, outputs, ("source", _ID, "sequence", "frame"), own)
+        self._add(trainer, pl_module, outputs, ("source", _ID, "sequence", "frame"), own)
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file in place."""
@@ -106,34 +116,23 @@ class Predictions(pl.Callback):
     def _add(
         self,
         trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
         outputs: Mapping[str, Any],
         names: tuple[str, ...],
         columns: Iterable[tuple[Any, ...]],
     ) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        classes = data.class_names
-        logits = outputs["logits"].detach().double().cpu()
-        if logits.shape[1] != len(classes):
-            raise UserError(
-                f"The model tells {logits.shape[1]} classes apart and the data has "
-                f"{len(classes)} ({', '.join(classes)}): give both the same set."
-            )
-        probabilities = logits.softmax(dim=1)
-        others = {
-            key.replace("logits", "predicted", 1): value.argmax(dim=1).tolist()
-            for key, value in outputs.items()
-            if key.startswith("logits_")
-        }
+        if "unit_margins" in outputs:
+            header, answers = _units(outputs)
+        else:
+            require(self, pl_module, outputs, ("scores",))
+            classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
+            header, answers = _classes(outputs, classes)
         # Opened for each batch: no handle to lose when the run is stopped.
         with _part(trainer, trainer.global_rank).open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if file.tell() == 0:
-                writer.writerow([*names, "predicted", *classes, *others])
-            for row, own, *answers in zip(probabilities, columns, *others.values(), strict=True):
-                predicted = classes[int(row.argmax())]
-                shares = [f"{share:.6f}" for share in row.tolist()]
-                elsewhere = [classes[answer] for answer in answers]
-                writer.writerow([*own, predicted, *shares, *elsewhere])
+                writer.writerow([*names, *header])
+            writer.writerows([*own, *row] for own, row in zip(columns, answers, strict=True))
 
     def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
         processes = len(gather(trainer.global_rank))  # all have written when this returns
@@ -151,6 +150,57 @@ class Predictions(pl.Callback):
         for part in parts:
             part.unlink()
         rank_zero_info(f"Predictions of {count} samples: {path}")
+
+
+def _classes(
+    outputs: Mapping[str, Any], classes: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Name the columns of the answers, and write those of each sample."""
+    scores = read(outputs, "scores")
+    if scores.shape[1] != len(classes):
+        raise UserError(
+            f"The model tells {scores.shape[1]} classes apart and the data has "
+            f"{len(classes)} ({', '.join(classes)}): give both the same set."
+        )
+    conditions = {
+        key.replace("logits", "predicted", 1): value
+        for key, value in outputs.items()
+        if key.startswith("logits_")
+    }
+    header, rows = ["predicted"], [[name] for name in _best(scores, classes)]
+    probabilities = read(outputs, "probabilities")
+    if probabilities is not None:
+        header += classes
+        for row, shares in zip(rows, probabilities.tolist(), strict=True):
+            row += [f"{share:.6f}" for share in shares]
+    for condition, logits in conditions.items():
+        header.append(condition)
+        for row, name in zip(rows, _best(logits, classes), strict=True):
+            row.append(name)
+    return header, rows
+
+
+def _best(scores: Tensor, classes: Sequence[str]) -> list[str]:
+    return [classes[number] for number in scores.argmax(dim=1).tolist()]
+
+
+def _units(outputs: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Name the columns of action units, and write those of each sample."""
+    margins: Tensor = outputs["unit_margins"].double()
+    header, rows = ["predicted"], [[_numbers(row)] for row in margins > 0]
+    if "action_units" in outputs:
+        header.append("shown")
+        for answer, shown in zip(rows, outputs["action_units"], strict=True):
+            answer.append(_numbers(shown > 0))
+    header += [f"au{unit}" for unit in ACTION_UNITS]
+    for answer, values in zip(rows, margins.tolist(), strict=True):
+        answer += ["" if math.isnan(value) else f"{value:.6f}" for value in values]
+    return header, rows
+
+
+def _numbers(present: Tensor) -> str:
+    units = zip(ACTION_UNITS, present.tolist(), strict=True)
+    return "+".join(str(unit) for unit, there in units if there)
 
 
 def _folder(trainer: pl.Trainer) -> Path:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import lightning.pytorch as pl
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from callbacks.records.test_summary import TestSummary, number, said
+from callbacks.tables.base import TestTable, TextTable, number, said
 from datamodules.errors import UserError
 
 ROWS = {
@@ -21,12 +18,12 @@ ROWS = {
 MEASURES = ("epe_px", "accuracy", "ssim", "rmse")
 
 
-class FrontalizationTable(TestSummary):
+class FrontalizationTable(TestTable):
     """Prints what frontalization gains on the test subjects and writes ``summary.json``.
 
     Each row is a flow: as the moving head gives it, after a classical registration of the frames,
-    frontalized, and the true frontal one. Its measures are the endpoint error in pixels of the
-    flow's grid, the accuracy of the Flow-CNN on it, and SSIM and RMSE (grey levels, 0 to 255) of
+    frontalized, and the true frontal one. Its measures are the endpoint error in pixels of a
+    128x128 grid, the accuracy of the Flow-CNN on it, and SSIM and RMSE (grey levels, 0 to 255) of
     the neutral face warped by it against the true apex. They are read from what the test logged as
     ``test/<row>_<measure>``; a row that the data does not have (no registered frames) is empty.
 
@@ -35,13 +32,14 @@ class FrontalizationTable(TestSummary):
     Accuracies are shares from 0 to 1; what was not measured or is not a number is null.
     """
 
-    def measures(self, trainer: pl.Trainer) -> dict[str, Any]:
+    title = "Frontalization"
+
+    def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Read the rows.
 
         Raises:
             UserError: If none was logged.
         """
-        logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
         if not any(f"test/{row}_{measure}" in logged for row in ROWS for measure in MEASURES):
             raise UserError(
                 "FrontalizationTable found no test/<row>_<measure> among the logged values: it is "
@@ -56,40 +54,30 @@ class FrontalizationTable(TestSummary):
         }
         return {"rows": rows, "neutral_face": neutral}
 
-    def show(self, summary: dict[str, Any], console: Console) -> None:
-        """Print the table with what it stands on."""
-        table = Table(
-            title=(
-                f"Frontalization, data: {escape(summary['data'])}\n"
-                f"fold {summary['fold']}, seed {summary['seed']}, "
-                f"{summary['n_test']} test samples of {summary['n_test_subjects']} people"
-            ),
-            caption=(
-                "EPE to the true frontal flow; accuracy of the Flow-CNN; SSIM and RMSE (grey "
-                "levels) of the neutral face warped by the flow, to the true apex"
-            ),
-            caption_justify="left",
-        )
-        table.add_column("", no_wrap=True)
-        for name in ("EPE px", "accuracy %", "SSIM", "RMSE"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for row, title in ROWS.items():
-            numbers = summary["rows"][row]
-            table.add_row(
+    def tables(self, summary: dict[str, Any]) -> list[TextTable]:
+        """Lay out the flows in the rows."""
+        numbers = {title: summary["rows"][row] for row, title in ROWS.items()}
+        unmoved = {"epe_px": None, "accuracy": None, **summary["neutral_face"]}
+        rows = [
+            [
                 title,
-                said(numbers["epe_px"], "{:.2f}"),
-                said(numbers["accuracy"], "{:.1f}", 100),
-                said(numbers["ssim"], "{:.4f}"),
-                said(numbers["rmse"], "{:.2f}"),
-                style="bold" if row == "emotion_gan" else None,
-            )
-        neutral = summary["neutral_face"]
-        table.add_section()
-        unmoved = (said(neutral["ssim"], "{:.4f}"), said(neutral["rmse"], "{:.2f}"))
-        table.add_row("neutral face, not warped", "", "", *unmoved)
-        console.print(table)
-        for line in _gains(summary):
-            console.print(line, highlight=False)
+                said(values["epe_px"], "{:.2f}"),
+                said(values["accuracy"], "{:.1f}", 100),
+                said(values["ssim"], "{:.4f}"),
+                said(values["rmse"], "{:.2f}"),
+            ]
+            for title, values in {**numbers, "neutral face, not warped": unmoved}.items()
+        ]
+        columns = ("flow", "EPE px", "accuracy %", "SSIM", "RMSE")
+        return [TextTable("frontalization", columns, rows, emphasized=ROWS["emotion_gan"])]
+
+    def notes(self, summary: dict[str, Any]) -> list[str]:
+        """Say what the columns are and what frontalization changed, as far as it was measured."""
+        return [
+            "EPE to the true frontal flow; accuracy of the Flow-CNN; SSIM and RMSE (grey levels) "
+            "of the neutral face warped by the flow, to the true apex",
+            *_gains(summary),
+        ]
 
 
 def _gains(summary: dict[str, Any]) -> list[str]:

@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import lightning.pytorch as pl
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from callbacks.records.test_summary import TestSummary, number, said
+from callbacks.tables.base import TestTable, TextTable, number, said
 from datamodules.errors import UserError
 
+_COLUMNS = (
+    "hidden",
+    "accuracy %",
+    "reconstructed %",
+    "won back",
+    "EPE px",
+    "reconstructed px",
+)
 
-class OcclusionTable(TestSummary):
+
+class OcclusionTable(TestTable):
     """Prints what a reconstruction wins back on the test subjects and writes ``summary.json``.
 
     Each row is what was hidden, nothing first. Its measures are the accuracy of the Flow-CNN on the
     flow as it is and reconstructed, and the endpoint errors of both to the true flow, in pixels of
-    the flow's grid. They are read from what the test logged as ``test/<measure>_<condition>``.
+    a 128x128 grid. They are read from what the test logged as ``test/<measure>_<condition>``.
 
     ``summary.json`` holds ``rows``: by ``clean`` and each region ``accuracy,
     accuracy_reconstructed, epe_px, epe_px_reconstructed``; accuracies are shares from 0 to 1. And
@@ -28,7 +34,9 @@ class OcclusionTable(TestSummary):
         SSIM-VAE, Tables 1 and 2.
     """
 
-    def measures(self, trainer: pl.Trainer) -> dict[str, Any]:
+    title = "Recognition under occlusion"
+
+    def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Read the rows.
 
         Raises:
@@ -40,7 +48,6 @@ class OcclusionTable(TestSummary):
                 "OcclusionTable needs a data module that names its regions, like "
                 "OccludedCKPlusDataModule; take it out of the callbacks of another method."
             )
-        logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
         rows = {
             name: {
                 f"{measure}{suffix}": number(logged, f"test/{measure}_{name}{suffix}")
@@ -51,34 +58,28 @@ class OcclusionTable(TestSummary):
         }
         return {"rows": rows, "active_units": number(logged, "test/active_units")}
 
-    def show(self, summary: dict[str, Any], console: Console) -> None:
-        """Print the table with what it stands on."""
-        table = Table(
-            title=(
-                f"Recognition under occlusion, data: {escape(summary['data'])}\n"
-                f"fold {summary['fold']}, seed {summary['seed']}, "
-                f"{summary['n_test']} test samples of {summary['n_test_subjects']} people"
-            ),
-            caption="accuracy of the Flow-CNN; EPE to the true flow",
-            caption_justify="left",
-        )
-        table.add_column("hidden", no_wrap=True)
-        columns = ("accuracy %", "reconstructed %", "won back", "EPE px", "reconstructed px")
-        for name in columns:
-            table.add_column(name, justify="right")
+    def tables(self, summary: dict[str, Any]) -> list[TextTable]:
+        """Lay out what was hidden in the rows."""
         clean = summary["rows"]["clean"]["accuracy"]
-        for name, row in summary["rows"].items():
-            table.add_row(
+        rows = [
+            [
                 "nothing" if name == "clean" else name,
                 said(row["accuracy"], "{:.1f}", 100),
                 said(row["accuracy_reconstructed"], "{:.1f}", 100),
                 _won_back(row, clean),
                 said(row["epe_px"], "{:.3f}"),
                 said(row["epe_px_reconstructed"], "{:.3f}"),
-            )
-        console.print(table)
-        active = said(summary["active_units"], "{:.0f}")
-        console.print(f"latent dimensions in use: {active}", highlight=False)
+            ]
+            for name, row in summary["rows"].items()
+        ]
+        return [TextTable("occlusion", _COLUMNS, rows)]
+
+    def notes(self, summary: dict[str, Any]) -> list[str]:
+        """Say what the columns are, and how many latent dimensions are in use."""
+        return [
+            "accuracy of the Flow-CNN; EPE to the true flow",
+            f"latent dimensions in use: {said(summary['active_units'], '{:.0f}')}",
+        ]
 
 
 def _won_back(row: dict[str, float | None], clean: float | None) -> str:

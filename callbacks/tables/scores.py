@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import lightning.pytorch as pl
-from rich.console import Console
-from rich.table import Table
 
-from callbacks.records.test_summary import TestSummary, number, said
+from callbacks.tables.base import TestTable, TextTable, number, said
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 
 _SHARES = ("accuracy", "recall", "f1", "base_rate")
 
 
-class ScoreTable(TestSummary):
+class ScoreTable(TestTable):
     """Prints what the test measured, over all samples and by class, and writes ``summary.json``.
 
     It reads what the test logged as ``test/<measure>`` and ``test/<measure>_<class>``, a class
@@ -24,13 +22,14 @@ class ScoreTable(TestSummary):
     from 0 to 1, and what is not defined is null.
     """
 
-    def measures(self, trainer: pl.Trainer) -> dict[str, Any]:
+    title = "Test"
+
+    def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Sort the logged numbers.
 
         Raises:
             UserError: If none was logged.
         """
-        logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
         keys = [key.removeprefix("test/") for key in logged if key.startswith("test/")]
         if not keys:
             raise UserError(
@@ -48,35 +47,26 @@ class ScoreTable(TestSummary):
                 keys = [key for key in keys if key not in own]
         return {"scores": {key: number(logged, f"test/{key}") for key in keys}, "classes": classes}
 
-    def show(self, summary: dict[str, Any], console: Console) -> None:
-        """Print one table over all samples and one by class."""
-        people = summary["n_test_subjects"]
-        # Not as a title, which would wrap at the width of a narrow table.
-        console.print(
-            f"\nTest, data: {summary['data']}, fold {summary['fold']}, seed {summary['seed']}, "
-            f"{summary['n_test']} samples of "
-            f"{'people unknown' if people is None else f'{people} people'}",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
-        table = Table()
-        table.add_column("", no_wrap=True)
-        table.add_column("all samples", justify="right")
-        for measure, value in summary["scores"].items():
-            table.add_row(measure.replace("_", " "), _formatted(measure, value))
-        console.print(table)
-        if not summary["classes"]:
-            return
-        measures = list(dict.fromkeys(key for row in summary["classes"].values() for key in row))
-        classes = Table()
-        classes.add_column("", no_wrap=True)
-        for measure in measures:
-            classes.add_column(measure.replace("_", " "), justify="right")
-        for name, row in summary["classes"].items():
-            cells = (_formatted(measure, row.get(measure)) for measure in measures)
-            classes.add_row(name.upper() if name.startswith("au") else name, *cells)
-        console.print(classes)
+    def tables(self, summary: dict[str, Any]) -> list[TextTable]:
+        """Lay out one table over all samples and one by class."""
+        rows = [[_spaced(key), _formatted(key, value)] for key, value in summary["scores"].items()]
+        tables = [TextTable("scores", ["measure", "all samples"], rows)]
+        classes = summary["classes"]
+        if classes:
+            measures = list(dict.fromkeys(key for row in classes.values() for key in row))
+            rows = [
+                [
+                    name.upper() if name.startswith("au") else name,
+                    *(_formatted(measure, row.get(measure)) for measure in measures),
+                ]
+                for name, row in classes.items()
+            ]
+            tables.append(TextTable("classes", ["class", *map(_spaced, measures)], rows))
+        return tables
+
+
+def _spaced(measure: str) -> str:
+    return measure.replace("_", " ")
 
 
 def _formatted(measure: str, value: float | None) -> str:

@@ -67,7 +67,7 @@ class FrontalCKPlus(FlowDataModule):
         A sequence without a label file has no label; it is not neutral.
     """
 
-    name = "CK-plus"
+    name = "CK+"
     tree = """
 cohn-kanade-images/S005/001/S005_001_00000001.png ...
 Emotion/S005/001/S005_001_00000011_emotion.txt
@@ -186,7 +186,7 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
     """
     images = find_folder(root, _IMAGES)
     if images is None:
-        raise missing_root(FrontalCKPlus, root, name="CK+")
+        raise missing_root(FrontalCKPlus, root)
     recordings = {
         key(subject.name, sequence.name): frame_folder(sequence, _FRAME)
         for subject in folders(images)

@@ -62,7 +62,7 @@ class CKPlusFacesDataModule(FaceDataModule):
         no unit. Sequences with units but no expression are kept with label -1.
     """
 
-    name = "CK-plus-faces"
+    name = "CK+"
     tree = """
 cohn-kanade-images/S005/001/S005_001_00000001.png ...
 Emotion/S005/001/S005_001_00000011_emotion.txt
@@ -162,7 +162,7 @@ def read_ckplus_faces(
     if images is None:
         copy = _find_copy(root)
         if copy is None:
-            raise missing_root(CKPlusFacesDataModule, root, name="CK+")
+            raise missing_root(CKPlusFacesDataModule, root)
         return _read_copy(root, copy)
     codes = expression_codes(None)
     del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"

@@ -79,7 +79,7 @@ def read_sfew(root: Path, *, strict_counts: bool = False) -> Index:
     for split, (_, folders) in releases.items():
         files = [(split, file) for folder in folders for file in matching_files(folder, _NAME)]
         if not files:
-            raise missing_root(SFEWDataModule, root, name="SFEW 2.0")
+            raise missing_root(SFEWDataModule, root)
         stems = Counter(file.path.stem for _, file in files)
         for row in files:
             if stems[row[1].path.stem] > 1:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import ExperimentCLI
 from experiments.command.errors import usage_error
-from experiments.run.membership import fold_free_hash
+from experiments.command.experiment import ExperimentCLI
+from experiments.run.folder import shared_config_hash
 from experiments.run.session import Session
 
 
@@ -39,7 +39,7 @@ class ResolvedExperiment(ExperimentCLI):
     @property
     def digest(self) -> str:
         """Hash of what all folds share."""
-        return fold_free_hash(self.resolved)
+        return shared_config_hash(self.resolved)
 
     @property
     def model_name(self) -> str:

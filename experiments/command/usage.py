@@ -1,140 +1,57 @@
-"""jsonargparse's nested messages, said in one sentence with a close match."""
+"""How a command line is read, and what is said of a wrong one. Nothing here imports torch."""
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import lightning.pytorch as pl
 import yaml
 
-from experiments.command.config_files import class_parameters
-from experiments.command.errors import CommandError, close_match, usage_error
+from experiments.command.errors import close_match
 
-_BASES = (pl.Callback, pl.LightningModule, pl.LightningDataModule)
-
-
-def explain_usage(message: str, args: Sequence[str], keys: Sequence[str]) -> CommandError:
-    """Turn a parsing error into one sentence.
-
-    Args:
-        message: What jsonargparse says.
-        args: The command line.
-        keys: Every key that the command knows, e.g. `trainer.max_epochs`.
-
-    Returns:
-        The error to raise, with exit code 2.
-    """
-    for pattern, say in (
-        (r"unrecognized arguments: (\S+)", _unknown_key),
-        (r"does not accept option '([^']+)'", _unknown_key),
-        (r"Problem with given class_path '([^']+)':\s+Option '([^']+)' is not accepted", _option),
-        (r"Parser key \"config\": File does not exist: '([^']+)'", _no_config),
-        (r"module '(\S+)' has no attribute '(\w+)'", _no_class),
-        (r"No module named '([^']+)'", _no_module),
-        (r"Expected a dot import path string: (\S+)", _no_class_path),
-        (r"the following arguments are required: (.+)", _required),
-        (r"argument subcommand: invalid choice: '([^']*)'", _subcommand),
-    ):
-        found = re.search(pattern, message)
-        if found:
-            return usage_error(say(found, keys))
-    if "Problems parsing config" in message:
-        return usage_error(_broken_yaml(args))
-    return usage_error(_wrong_value(message))
+PACKAGE = Path(__file__).resolve().parents[1]
+DEFAULTS = PACKAGE / "_defaults.yaml"
+TRACEBACK = "FER_LIGHTNING_TRACEBACK"
+"""Environment variable: where it is 1, every error is shown with its stack trace."""
+COMMANDS = {
+    "fit": "Train an experiment.",
+    "validate": "Score a trained experiment on its validation part.",
+    "test": "Score a trained experiment on its test part.",
+    "predict": "Predict the expressions of pictures, videos or folders.",
+    "crossval": "Cross-validate an experiment, every fold as processes of its own.",
+    "compare": "Compare cross-validations on the same folds.",
+    "transfer": "Pretrain, train and test on every combination of some data sets.",
+    "export": "Write a trained method as an ONNX file, checked against PyTorch.",
+}
 
 
-def _unknown_key(found: re.Match[str], keys: Sequence[str]) -> str:
-    key = found.group(1).split("=")[0].lstrip("-")
-    # `modle.class_path`: the part that is wrong comes first.
-    head = key.split(".")[0]
-    if head not in {known.split(".")[0] for known in keys}:
-        return f"There is no key {key}{close_match(head, {k.split('.')[0] for k in keys})}"
-    return f"There is no key {key}{close_match(key, keys)}"
-
-
-def _option(found: re.Match[str], keys: Sequence[str]) -> str:
-    path, option = found.groups()
-    name = path.rsplit(".", 1)[-1]
-    return f"{name} takes no {option}{close_match(option.split('.')[0], class_parameters(path))}"
-
-
-def _no_config(found: re.Match[str], keys: Sequence[str]) -> str:
-    path = Path(found.group(1))
-    folder = path.parent
-    there = {str(file) for file in folder.glob("*.y*ml")} if folder.is_dir() else set()
-    return f"The config file {path} does not exist{close_match(str(path), there)}"
-
-
-def _no_class(found: re.Match[str], keys: Sequence[str]) -> str:
-    module, name = found.groups()
-    return f"{module} has no class {name}{close_match(name, dir(importlib.import_module(module)))}"
-
-
-def _no_class_path(found: re.Match[str], keys: Sequence[str]) -> str:
-    known = [c.__name__ for base in _BASES for c in _subclasses(base)]
-    return f"There is no class {found.group(1)}{close_match(found.group(1), known)}"
-
-
-def _subclasses(base: type) -> list[type]:
-    below: list[type] = base.__subclasses__()
-    return [*below, *(deeper for sub in below for deeper in _subclasses(sub))]
-
-
-def _no_module(found: re.Match[str], keys: Sequence[str]) -> str:
-    return f"There is no module {found.group(1)} to take a class from"
-
-
-def _required(found: re.Match[str], keys: Sequence[str]) -> str:
-    return (
-        f"The command names no {' and no '.join(re.findall(r'(model|data)', found.group(1)))}: "
-        "give an experiment, e.g. --config experiments/emotion_gan.yaml"
+def help_text() -> str:
+    """List the commands and the experiments."""
+    experiments = {path.stem: _summary(path) for path in sorted(PACKAGE.glob("[!_]*.yaml"))}
+    return "\n".join(
+        [
+            "usage: lightning COMMAND [--config FILE ...] [--KEY VALUE ...]\n",
+            *_table("commands (lightning COMMAND --help lists the keys):", COMMANDS),
+            *_table("experiments (--config experiments/NAME.yaml):", experiments),
+            "Files in experiments/data and experiments/presets change its data and its size.",
+        ]
     )
 
 
-def _subcommand(found: re.Match[str], keys: Sequence[str]) -> str:
-    verbs = ("fit", "validate", "test", "predict", "crossval", "compare", "transfer", "export")
-    return f"There is no command {found.group(1)!r}; give one of {', '.join(verbs)}"
+def _table(title: str, rows: dict[str, str]) -> Iterator[str]:
+    yield title
+    for name, text in rows.items():
+        yield textwrap.fill(text, 79, initial_indent=f"  {name:<14}", subsequent_indent=" " * 16)
+    yield ""
 
 
-def _broken_yaml(args: Sequence[str]) -> str:
-    for path in config_files(args):
-        try:
-            yaml.safe_load(Path(path).read_text("utf-8"))
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            line = f", line {mark.line + 1}" if mark else ""
-            return f"{path}{line} is not valid YAML: {error.problem or error.context}"
-        except (OSError, UnicodeDecodeError) as error:
-            return f"{path} cannot be read: {error}"
-    return "A config given on the command line is not valid YAML"
-
-
-def _wrong_value(message: str) -> str:
-    keys = re.findall(r'Parser key "([^"]+)"', message)
-    wanted = re.findall(
-        r"Expected (?:a|one of:?|an?) ?(.+?)(?:\. Got value: (.+))?$", message, re.M
-    )
-    types = [_type_name(text) for text, _ in wanted if "NoneType" not in text]
-    given = next((value for _, value in wanted if value), None)
-    if given is None:
-        found = re.search(r"Given value: (.+)$", message, re.M)
-        given = found.group(1) if found else None
-    key = ".".join(dict.fromkeys(keys))
-    if not (key and types and given):
-        return " ".join(message.split())
-    return f"{key} must be {' or '.join(dict.fromkeys(types))}, but {given} was given"
-
-
-def _type_name(text: str) -> str:
-    names = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
-    if choices := re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", text.strip()):
-        return " or ".join(choice.strip(" '") for choice in choices.group(1).split(","))
-    found = re.fullmatch(r"<class '([\w.]+)'>", text.strip())
-    name = found.group(1) if found else text.strip()
-    return names.get(name, name)
+def _summary(path: Path) -> str:
+    """Return the first sentence of the comment at the top of a config file."""
+    comment = re.match(r"(?:#.*\n)*", path.read_text("utf-8"))
+    text = " ".join(comment.group().replace("#", "").split()) if comment else ""
+    return re.split(r"[.:] ", text)[0]
 
 
 def config_files(args: Sequence[str]) -> list[str]:
@@ -146,3 +63,121 @@ def config_files(args: Sequence[str]) -> list[str]:
         elif arg.startswith("--config="):
             files.append(arg.split("=", 1)[1])
     return files
+
+
+def translate(args: Sequence[str]) -> list[str]:
+    """Translate what a person or a sweep writes into what the parser reads.
+
+    Returns:
+        The same with `null` for Python's `None`, and with the config files of the installed
+        package where `experiments/...` is not below the working directory.
+    """
+    translated = []
+    for i, arg in enumerate(args):
+        key, equals, value = arg.partition("=")
+        if arg.startswith("--") and equals:
+            translated.append(f"{key}={_value(value, is_config=key == '--config')}")
+        elif i and args[i - 1].startswith("-") and "=" not in args[i - 1]:
+            translated.append(_value(arg, is_config=args[i - 1] in ("-c", "--config")))
+        else:
+            translated.append(arg)
+    return translated
+
+
+def _value(value: str, *, is_config: bool) -> str:
+    if is_config:
+        packaged = PACKAGE.parent / value
+        below = Path(value).parts[:1] == (PACKAGE.name,)
+        return str(packaged) if below and not Path(value).exists() and packaged.exists() else value
+    return "null" if value == "None" else value
+
+
+def given_by_hand(args: Sequence[str], group: str) -> set[str]:
+    """List the parameters of a class that the command line itself sets.
+
+    Args:
+        args: The command line, e.g. `--model.width 8` or `--model.init_args.width=8`.
+        group: `model` or `data`.
+    """
+    names = set()
+    for arg in args:
+        parts = arg.split("=", 1)[0].split(".")
+        if parts[0] == f"--{group}" and len(parts) > 1:
+            rest = parts[2:] if parts[1] == "init_args" else parts[1:]
+            names.update(rest[:1])
+    return {name.rstrip("+") for name in names}
+
+
+def unknown_command(name: str) -> str:
+    """Say that there is no such command."""
+    return f"There is no command {name!r}; give one of {', '.join(COMMANDS)}"
+
+
+def unknown_key(key: str, keys: Iterable[str]) -> str:
+    """Say that a command has no such key.
+
+    Args:
+        key: What was given, such as `trainer.max_epoch`.
+        keys: Every key of the command.
+    """
+    # `modle.class_path`: the part that is wrong comes first.
+    heads = {known.split(".")[0] for known in keys}
+    head = key.split(".")[0]
+    meant = close_match(key, keys) if head in heads else close_match(head, heads)
+    return f"There is no key {key}{meant}"
+
+
+def unknown_option(class_path: str, option: str, parameters: Iterable[str]) -> str:
+    """Say that a class has no such parameter."""
+    name = class_path.rsplit(".", 1)[-1]
+    return f"{name} takes no {option}{close_match(option.split('.')[0], parameters)}"
+
+
+def no_config_file(path: Path) -> str:
+    """Say that there is no such config file."""
+    folder = path.parent
+    there = {str(file) for file in folder.glob("*.y*ml")} if folder.is_dir() else set()
+    return f"The config file {path} does not exist{close_match(str(path), there)}"
+
+
+def broken_yaml(files: Iterable[str]) -> str | None:
+    """Say which config file is not valid YAML; None where all are."""
+    for path in files:
+        try:
+            yaml.safe_load(Path(path).expanduser().read_text("utf-8"))
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            line = f", line {mark.line + 1}" if mark else ""
+            return f"{path}{line} is not valid YAML: {error.problem or error.context}"
+        except (OSError, UnicodeDecodeError) as error:
+            return f"{path} cannot be read: {error}"
+    return None
+
+
+def nothing_to_run(missing: Iterable[str]) -> str:
+    """Say that a command names no model or no data."""
+    return (
+        f"The command names no {' and no '.join(missing)}: "
+        "give an experiment, e.g. --config experiments/emotion_gan.yaml"
+    )
+
+
+def no_weights(command: str) -> str:
+    """Say that a command needs a checkpoint."""
+    return (
+        f"{command} needs trained weights: add --ckpt_path best, --ckpt_path last or the path of a "
+        "checkpoint."
+    )
+
+
+def no_checkpoint(path: str) -> str:
+    """Say that there is no such checkpoint."""
+    return f"The checkpoint {path} does not exist: give best, last or the path of a file."
+
+
+def no_export(path: str | Path) -> str:
+    """Say that there is no such checkpoint to export."""
+    return (
+        f"The checkpoint {path} does not exist: give the path of a file, such as "
+        "runs/<experiment>/<run>/checkpoints/best.ckpt."
+    )

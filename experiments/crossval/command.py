@@ -5,24 +5,29 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from callbacks.records.fold_report import trained_with
-from callbacks.records.run_record import git_state
+from callbacks.records.fold_record import FoldRecord, is_tested, trained_with
 from experiments.command.errors import CommandError, usage_error
-from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.arguments import Options, parse
-from experiments.crossval.folder import About, CrossvalFolder, find_folder, open_folder
-from experiments.crossval.progress import FoldProgress
-from experiments.crossval.records import FoldRecord
+from experiments.crossval.folder import (
+    DESCRIPTION_FILE,
+    CrossvalFolder,
+    Description,
+    find_folder,
+    open_folder,
+)
+from experiments.crossval.folds import FoldQueue
 from experiments.crossval.report import headline_line, write_report
-from experiments.crossval.schedule import Schedule, Work, next_step
 from experiments.crossval.summary import check_together, collect, commit_of, summarize
-from experiments.crossval.tracking import ParentRun
-from experiments.crossval.work import make_slots, make_work
-from experiments.jobs.lock import claim_all, claim_fold
-from experiments.jobs.process import LOG_FILE
-from experiments.jobs.signals import EndedError, ends_in_order, exit_code
-from experiments.run.loggers import wandb_mode
+from experiments.jobs.local import LocalLauncher, make_slots
+from experiments.jobs.lock import lock_steps
+from experiments.jobs.signals import ends_in_order
+from experiments.jobs.step import LOG_FILE
+
+if TYPE_CHECKING:
+    from experiments.command.resolve import ResolvedExperiment
+    from experiments.crossval.tracking import ParentRun
 
 _SOURCE = Path(__file__).resolve().parent.parent.parent
 
@@ -37,75 +42,74 @@ def crossval(args: Sequence[str]) -> None:
         CommandError: If the command line is wrong, or not every fold is done in the end.
     """
     options = parse(args)
-    if options.summarize and not any(a in ("-c", "--config") for a in _names(options.fit)):
+    names = {argument.partition("=")[0] for argument in options.fit}
+    if options.summarize and names.isdisjoint({"-c", "--config"}):
         _summarize_all(options.fit)
         return
+    # Late, like all that imports torch: what there is can be summed up without it.
+    from experiments.command.resolve import ResolvedExperiment
+
     experiment = ResolvedExperiment(options.fit)
-    about = _about(experiment, options)
+    description = _describe(experiment, options)
     if options.summarize:
-        _summarize_one(
-            find_folder(experiment.runs_dir, about.experiment, about.config_hash), experiment
-        )
+        folder = find_folder(experiment.runs_dir, description.experiment, description.config_hash)
+        _sum_up(folder, _parent_run(folder, experiment))
         return
-    slots = make_slots(options.devices, options.jobs)
-    folder = open_folder(experiment.runs_dir, about)
-    work = make_work(folder, options.fit, slots)
+    launcher = LocalLauncher(make_slots(options.devices, options.jobs))
+    folder = open_folder(experiment.runs_dir, description)
     print(f"Cross-validation: {folder.path}", flush=True)
-    try:
-        with ends_in_order():
-            if options.fold is None:
-                with claim_all(folder.path):
-                    _run_all(folder, experiment, work)
-            else:
-                with claim_fold(folder.path, folder.fold(options.fold).path):
-                    _run_one(folder, options.fold, work)
-    except (KeyboardInterrupt, EndedError) as error:
-        done = sum(next_step(folder.fold(fold)) is None for fold in folder.started())
-        raise CommandError(
-            f"Stopped. {done} of {folder.num_folds() or 'unknown'} folds are done; the same "
-            "command goes on.",
-            exit_code(error),
-        ) from None
+
+    def progress() -> str:
+        done = sum(is_tested(folder.fold(fold).path) for fold in folder.started())
+        return f"{done} of {folder.num_folds() or 'unknown'} folds are done"
+
+    part = None if options.fold is None else folder.fold(options.fold).path.name
+    with ends_in_order(progress), lock_steps(folder.path, part):
+        _run(folder, experiment, options, launcher)
 
 
-def _run_all(folder: CrossvalFolder, experiment: ResolvedExperiment, work: Work) -> None:
-    about = folder.about()
+def _run(
+    folder: CrossvalFolder,
+    experiment: ResolvedExperiment,
+    options: Options,
+    launcher: LocalLauncher,
+) -> None:
+    """Run all folds and sum them up, or run one."""
     records, missing = _check_before(folder)
-    mode = wandb_mode(experiment.resolved["wandb"])
-    parent = None
-    if mode != "disabled":
-        parent = ParentRun(folder.path, about, mode, experiment.resolved)
+    if options.fold is not None:
+        queue = FoldQueue(folder, options.fit, launcher)
+        queue.run([options.fold])
+        _refuse_failures(folder, queue.failures)
+        print(f"Fold {options.fold} is done; sum up all with --summarize.", flush=True)
+        return
+    parent = _parent_run(folder, experiment)
 
     def tell() -> None:
         done, left = collect(folder)
         if parent is not None and left:
-            parent.update(summarize(about, done, left))
+            parent.update(summarize(folder.description(), done, left))
 
-    expected = (records[0]["folds_hash"], records[0]["manifest_hash"]) if records else None
-    with FoldProgress(about.headline, tell, done=len(records)) as progress:
-        for fold, why in missing.items():
-            if why.startswith("its record"):
-                progress.say(f"fold {fold}: {why.partition(';')[0]}; its test is run again")
-        schedule = Schedule(folder, work, progress, expected)
-        schedule.run(None)
-    if not schedule.failures or collect(folder)[0]:
+    queue = FoldQueue(
+        folder,
+        options.fit,
+        launcher,
+        expected=(records[0]["folds_hash"], records[0]["manifest_hash"]) if records else None,
+        finished_before=len(records),
+        on_finished=tell,
+    )
+    for fold, why in missing.items():
+        if why.startswith("its record"):
+            queue.say(f"fold {fold}: {why.partition(';')[0]}; its test is run again")
+    queue.run(None)
+    if not queue.failures or collect(folder)[0]:
         _sum_up(folder, parent)
-    if schedule.failures:
-        raise _failed(folder, schedule.failures)
-
-
-def _run_one(folder: CrossvalFolder, fold: int, work: Work) -> None:
-    _check_before(folder)
-    with FoldProgress(folder.about().headline) as progress:
-        schedule = Schedule(folder, work, progress)
-        schedule.run([fold])
-    if schedule.failures:
-        raise _failed(folder, schedule.failures)
-    print(f"Fold {fold} is done; sum up all with --summarize.", flush=True)
+    _refuse_failures(folder, queue.failures)
 
 
 def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
     """See that new folds will fit those that are done or begun, before hours go into them."""
+    from callbacks.records.run_record import git_state
+
     records, missing = collect(folder)
     if records:
         check_together(records)
@@ -125,13 +129,35 @@ def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, s
     return records, missing
 
 
+def _refuse_failures(folder: CrossvalFolder, failures: dict[int, str]) -> None:
+    if not failures:
+        return
+    logs = ", ".join(
+        f"fold {fold} ({folder.fold(fold).path / LOG_FILE})" for fold in sorted(failures)
+    )
+    raise CommandError(
+        f"{len(failures)} of {folder.num_folds() or 'unknown'} folds failed: {logs}; the same "
+        "command runs them again."
+    )
+
+
+def _parent_run(folder: CrossvalFolder, experiment: ResolvedExperiment) -> ParentRun | None:
+    """Return the W&B run of the whole, None where W&B is not wanted."""
+    from experiments.crossval.tracking import ParentRun
+    from experiments.run.loggers import wandb_mode
+
+    mode = wandb_mode(experiment.resolved["wandb"])
+    if mode == "disabled":
+        return None
+    return ParentRun(folder.path, folder.description(), mode, experiment.resolved)
+
+
 def _sum_up(folder: CrossvalFolder, parent: ParentRun | None) -> None:
-    about = folder.about()
     records, missing = collect(folder)
     if not records:
         reasons = "; ".join(f"fold {fold}: {why}" for fold, why in missing.items())
         raise CommandError(f"No fold in {folder.path} is done. {reasons or 'None was started.'}")
-    summary = summarize(about, records, missing)
+    summary = summarize(folder.description(), records, missing)
     write_report(folder.path, summary, records)
     if parent is not None:
         parent.finish(summary, records)
@@ -144,15 +170,6 @@ def _sum_up(folder: CrossvalFolder, parent: ParentRun | None) -> None:
     print(headline_line(summary), flush=True)
 
 
-def _summarize_one(folder: CrossvalFolder, experiment: ResolvedExperiment) -> None:
-    about = folder.about()
-    mode = wandb_mode(experiment.resolved["wandb"])
-    parent = None
-    if mode != "disabled":
-        parent = ParentRun(folder.path, about, mode, experiment.resolved)
-    _sum_up(folder, parent)
-
-
 def _summarize_all(args: Sequence[str]) -> None:
     """Sum up every cross-validation there is."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -160,7 +177,9 @@ def _summarize_all(args: Sequence[str]) -> None:
     known, unknown = parser.parse_known_args(list(args))
     if unknown:
         raise usage_error(f"crossval: {unknown[0]} needs a --config.")
-    folders = sorted(path.parent for path in known.runs_dir.glob("*/crossval-*/crossval.json"))
+    folders = sorted(
+        path.parent for path in known.runs_dir.glob(f"*/crossval-*/{DESCRIPTION_FILE}")
+    )
     if not folders:
         raise CommandError(
             f"There is no cross-validation in {known.runs_dir}: run one with lightning crossval "
@@ -170,20 +189,10 @@ def _summarize_all(args: Sequence[str]) -> None:
         _sum_up(CrossvalFolder(folder), None)
 
 
-def _failed(folder: CrossvalFolder, failures: dict[int, str]) -> CommandError:
-    logs = ", ".join(
-        f"fold {fold} ({folder.fold(fold).path / LOG_FILE})" for fold in sorted(failures)
-    )
-    return CommandError(
-        f"{len(failures)} of {folder.num_folds() or 'unknown'} folds failed: {logs}; the same "
-        "command runs them again."
-    )
-
-
-def _about(experiment: ResolvedExperiment, options: Options) -> About:
+def _describe(experiment: ResolvedExperiment, options: Options) -> Description:
     config = experiment.resolved
     home = str(Path.home())
-    return About(
+    return Description(
         experiment=experiment.experiment,
         config_hash=experiment.digest,
         model=experiment.model_name,
@@ -191,11 +200,11 @@ def _about(experiment: ResolvedExperiment, options: Options) -> About:
         seed=config["seed_everything"],
         model_arguments=config["model"].get("init_args", {}),
         headline=None if config["headline"] is None else tuple(config["headline"]),
-        arguments=tuple(a.replace(home, "~") for a in _without_place(options.fit)),
+        arguments=tuple(a.replace(home, "~") for a in _deciding(options.fit)),
     )
 
 
-def _without_place(args: Sequence[str]) -> Iterator[str]:
+def _deciding(args: Sequence[str]) -> Iterator[str]:
     """Leave out where the results are kept and shown."""
     skip = False
     for argument in args:
@@ -204,7 +213,3 @@ def _without_place(args: Sequence[str]) -> Iterator[str]:
             skip = not skip and not equals
             continue
         yield argument
-
-
-def _names(args: Sequence[str]) -> Iterator[str]:
-    return (argument.partition("=")[0] for argument in args)

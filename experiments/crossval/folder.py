@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from callbacks.records.fold_report import SPLIT_FILE
+from callbacks.records.fold_record import SPLIT_FILE
+from datamodules.store.json_file import read_json, write_json
+from datamodules.store.lock import lock
 from experiments.command.errors import CommandError
+from experiments.jobs.context import wandb_id
 from experiments.run.folder import RunFolder
 
-_ABOUT = "crossval.json"
+DESCRIPTION_FILE = "crossval.json"
 
 
 @dataclass(frozen=True)
-class About:
+class Description:
     """What is cross-validated.
 
     Args:
@@ -58,8 +57,7 @@ class About:
         Returns:
             Eight hexadecimal digits, which no other cross-validation has.
         """
-        text = f"{self.group}/{self.seed}/{self.created}/{part}"
-        return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:8]
+        return wandb_id(self.group, self.seed, self.created, part)
 
 
 class CrossvalFolder:
@@ -83,22 +81,21 @@ class CrossvalFolder:
         names = (path.name.removeprefix("fold_") for path in self.path.glob("fold_*"))
         return sorted(int(name) for name in names if name.isdigit())
 
-    def about(self) -> About:
+    def description(self) -> Description:
         """Read what is cross-validated here.
 
         Raises:
             CommandError: If this is no folder of a cross-validation.
         """
-        try:
-            values = json.loads((self.path / _ABOUT).read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError) as error:
+        values = read_json(self.path / DESCRIPTION_FILE)
+        if values is None:
             raise CommandError(
                 f"{self.path} is no cross-validation: give a folder like "
                 "runs/<experiment>/crossval-<hash>."
-            ) from error
+            )
         for name in ("arguments", "headline"):
             values[name] = None if values[name] is None else tuple(values[name])
-        return About(**values)
+        return Description(**values)
 
     def num_folds(self) -> int | None:
         """Return the number of folds, None before the data of any fold were set up."""
@@ -109,13 +106,7 @@ class CrossvalFolder:
 
     def split(self, number: int) -> dict[str, Any] | None:
         """Return what the data of a fold are, None before they were set up."""
-        try:
-            split: dict[str, Any] = json.loads(
-                (self.fold(number).path / SPLIT_FILE).read_text("utf-8")
-            )
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
-        return split
+        return read_json(self.fold(number).path / SPLIT_FILE)
 
 
 def find_folder(runs_dir: Path, experiment: str, config_hash: str) -> CrossvalFolder:
@@ -129,12 +120,12 @@ def find_folder(runs_dir: Path, experiment: str, config_hash: str) -> CrossvalFo
     return CrossvalFolder(runs_dir / experiment / f"crossval-{config_hash[:6]}")
 
 
-def open_folder(runs_dir: Path, about: About) -> CrossvalFolder:
+def open_folder(runs_dir: Path, description: Description) -> CrossvalFolder:
     """Find the folder of a config, or make it.
 
     Args:
         runs_dir: Folder of all runs.
-        about: What is cross-validated; `created` is set here.
+        description: What is cross-validated; `created` is set here.
 
     Returns:
         The folder.
@@ -142,21 +133,12 @@ def open_folder(runs_dir: Path, about: About) -> CrossvalFolder:
     Raises:
         CommandError: If it is that of another config whose hash begins alike.
     """
-    folder = find_folder(runs_dir, about.experiment, about.config_hash)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    file, aside = folder.path / _ABOUT, folder.path / f".{_ABOUT}.{os.getpid()}"
-    made = replace(about, created=f"{time.time():.6f}")
-    aside.write_text(json.dumps(asdict(made), indent=1) + "\n", "utf-8")
-    try:
-        # Many jobs of a cluster may begin at once; one description holds.
-        os.link(aside, file)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        if not file.exists():
-            shutil.copyfile(aside, file)
-    finally:
-        aside.unlink()
-    if folder.about().config_hash != about.config_hash:
+    folder = find_folder(runs_dir, description.experiment, description.config_hash)
+    file = folder.path / DESCRIPTION_FILE
+    # Many jobs of a cluster may begin at once; one description holds.
+    with lock(folder.path / ".description.lock", on_wait=lambda: None):
+        if read_json(file) is None:
+            write_json(file, asdict(replace(description, created=f"{time.time():.6f}")))
+    if folder.description().config_hash != description.config_hash:
         raise CommandError(f"{folder.path} holds another config: move it away.")
     return folder

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datamodules.store.replacing import replacing
-from experiments.crossval.records import MAIN, FoldRecord
+from callbacks.records.fold_record import MAIN, FoldRecord
 from experiments.crossval.summary import Summary, headline_accuracy
-
-_SHARES = ("accuracy", "f1", "recall")
+from experiments.report.markdown import interval, markdown_table, number, spread, write_files
 
 
 def write_report(folder: Path, summary: Summary, records: Sequence[FoldRecord]) -> None:
@@ -23,13 +19,8 @@ def write_report(folder: Path, summary: Summary, records: Sequence[FoldRecord]) 
         summary: What `summarize` returned.
         records: The folds it is about.
     """
-    with replacing(folder / "summary.json") as aside:
-        aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", "utf-8")
-    with replacing(folder / "summary.md") as aside:
-        aside.write_text(as_markdown(summary), "utf-8")
     columns, rows = fold_table(records, summary["headline"])
-    with replacing(folder / "folds.csv") as aside, aside.open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
+    write_files(folder, "summary", summary, as_markdown(summary), ("folds.csv", [columns, *rows]))
 
 
 def fold_table(
@@ -60,21 +51,6 @@ def fold_table(
     return ["fold", "n_test", "n_subjects", "accuracy", *keys], rows
 
 
-def as_text(value: float | None, key: str) -> str:
-    """Write a number: shares in percent, others with four digits."""
-    if value is None:
-        return "-"
-    return f"{100 * value:.1f} %" if any(word in key for word in _SHARES) else f"{value:.4g}"
-
-
-def spread(estimate: Mapping[str, Any], key: str) -> str:
-    """Write mean and sample standard deviation."""
-    mean = as_text(estimate["mean"], key)
-    if estimate["std"] is None:
-        return mean
-    return f"{mean.removesuffix(' %')} ± {as_text(estimate['std'], key)}"
-
-
 def headline_line(summary: Summary) -> str:
     """Say the result in one line.
 
@@ -87,29 +63,12 @@ def headline_line(summary: Summary) -> str:
     folds = f"{len(summary['done'])} of {summary['folds']} folds"
     if "accuracy" not in summary:
         return f"{summary['experiment']}, data {summary['source']}, {folds}: no predictions"
-    pooled = as_text(summary["pooled"]["accuracy"], "accuracy")
+    pooled = number(summary["pooled"]["accuracy"], "accuracy")
     return (
         f"{summary['experiment']}, data {summary['source']}: accuracy "
         f"{spread(summary['accuracy'], 'accuracy')} over {folds}, pooled {pooled} of "
         f"{summary['n_test']} samples"
     )
-
-
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Write a table that reads well as text too.
-
-    Args:
-        columns: Names of the columns.
-        rows: Their cells.
-
-    Returns:
-        Lines of Markdown, the last one empty.
-    """
-    cells = [list(columns), *(list(row) for row in rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    cells.insert(1, ["-" * width for width in widths])
-    padded = [[c.ljust(w) for c, w in zip(row, widths, strict=True)] for row in cells]
-    return [*(f"| {' | '.join(row)} |" for row in padded), ""]
 
 
 def as_markdown(summary: Summary) -> str:
@@ -131,7 +90,7 @@ def as_markdown(summary: Summary) -> str:
         f"{summary['n_subjects']} subjects, seed {summary['seed']}, commit "
         f"{summary['commit'] or 'unknown'}, config {summary['config_hash'][:8]}.",
         "",
-        *(f"- missing: fold {number}, {why}" for number, why in summary["missing"].items()),
+        *(f"- missing: fold {fold}, {why}" for fold, why in summary["missing"].items()),
         *(f"- departs from the protocol: {phrase}" for phrase in summary["departures"]),
     ]
     if summary["missing"] or summary["departures"]:
@@ -142,7 +101,7 @@ def as_markdown(summary: Summary) -> str:
     lines += markdown_table(
         ["measure", "mean ± std", "95 % interval", "folds"],
         [
-            [key.removeprefix("test/"), spread(e, key), _interval(e, key), str(e["n"])]
+            [key.removeprefix("test/"), spread(e, key), interval(e, key), str(e["n"])]
             for key, e in summary["metrics"].items()
         ],
     )
@@ -174,7 +133,7 @@ def _accuracies(summary: Summary) -> list[str]:
         *markdown_table(
             ["true \\ answered", *summary["class_names"], "recall"],
             [
-                [name, *map(str, row), as_text(pooled["recall"][name], "recall")]
+                [name, *map(str, row), number(pooled["recall"][name], "recall")]
                 for name, row in zip(
                     summary["class_names"], pooled["confusion_matrix"], strict=True
                 )
@@ -187,15 +146,6 @@ def _accuracy_row(scores: Mapping[str, Any]) -> list[str]:
     pooled = scores["pooled"]
     return [
         spread(scores["accuracy"], "accuracy"),
-        _interval(scores["accuracy"], "accuracy"),
-        *(
-            as_text(pooled[key], "accuracy")
-            for key in ("accuracy", "balanced_accuracy", "f1_macro")
-        ),
+        interval(scores["accuracy"], "accuracy"),
+        *(number(pooled[key], "accuracy") for key in ("accuracy", "balanced_accuracy", "f1_macro")),
     ]
-
-
-def _interval(estimate: Mapping[str, Any], key: str) -> str:
-    if estimate["low"] is None:
-        return "-"
-    return f"{as_text(estimate['low'], key).removesuffix(' %')} to {as_text(estimate['high'], key)}"

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from callbacks.records.fold_record import MAIN, DamagedRecordError, FoldRecord, read_record
 from experiments.command.errors import CommandError
-from experiments.crossval.folder import About, CrossvalFolder
-from experiments.crossval.records import MAIN, DamagedRecordError, FoldRecord, read_record
-from experiments.crossval.schedule import failure
+from experiments.crossval.folder import CrossvalFolder, Description
+from experiments.jobs.step import failure
 from experiments.report.statistics import confusion_matrix, estimate, scores
 
 Summary = dict[str, Any]
@@ -31,7 +31,7 @@ def collect(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
     Raises:
         CommandError: If a record is not of the fold, or not of the config, that its folder is for.
     """
-    about = folder.about()
+    description = folder.description()
     records: list[FoldRecord] = []
     missing: dict[int, str] = {}
     started = folder.started()
@@ -43,10 +43,10 @@ def collect(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
             missing[number] = f"its record {error}; the same command without --summarize mends it"
             continue
         if record is not None:
-            _check_place(record, number, about, folder)
+            _check_origin(record, number, description, folder)
             records.append(record)
             continue
-        why = failure(run)
+        why = failure(run.path)
         if why is not None:
             missing[number] = f"failed, see {run.path.name}/log.txt: {why}"
         else:
@@ -101,12 +101,14 @@ def headline_accuracy(record: FoldRecord, headline: Sequence[str] | None) -> flo
 
 
 def summarize(
-    about: About, records: Sequence[FoldRecord], missing: Mapping[int, str] | None = None
+    description: Description,
+    records: Sequence[FoldRecord],
+    missing: Mapping[int, str] | None = None,
 ) -> Summary:
     """Sum up finished folds.
 
     Args:
-        about: What is cross-validated.
+        description: What is cross-validated.
         records: At least one fold, in order.
         missing: Why each other fold is not there.
 
@@ -126,13 +128,13 @@ def summarize(
     if any(code["dirty"] for record in records for code in _codes(record)):
         marks.append("the source had changes that were not committed")
     summary: Summary = {
-        "experiment": about.experiment,
-        "model": about.model,
-        "data": about.data,
+        "experiment": description.experiment,
+        "model": description.model,
+        "data": description.data,
         "source": first["source"],
-        "arguments": list(about.arguments),
-        "config_hash": about.config_hash,
-        "seed": about.seed,
+        "arguments": list(description.arguments),
+        "config_hash": description.config_hash,
+        "seed": description.seed,
         "commit": commit_of(first),
         "manifest_hash": first["manifest_hash"],
         "folds_hash": first["folds_hash"],
@@ -144,11 +146,11 @@ def summarize(
         "class_names": first["class_names"],
         "n_test": sum(record["n_test"] for record in records),
         "n_subjects": len({name for record in records for name in record["subjects"]}),
-        "headline": None if about.headline is None else list(about.headline),
+        "headline": None if description.headline is None else list(description.headline),
     }
     if first.predictions is not None:
         answered = list(first.predictions.answers)
-        chosen = headline_conditions(answered, about.headline)
+        chosen = headline_conditions(answered, description.headline)
         summary |= _scored(records, chosen)
         if len(answered) > 1:
             summary["conditions"] = {name: _scored(records, [name]) for name in answered}
@@ -220,14 +222,16 @@ def _refuse_twice(
             where[name] = record["fold"]
 
 
-def _check_place(record: FoldRecord, number: int, about: About, folder: CrossvalFolder) -> None:
+def _check_origin(
+    record: FoldRecord, number: int, description: Description, folder: CrossvalFolder
+) -> None:
     path = folder.fold(number).path
     if record["fold"] != number:
         raise CommandError(f"{path} holds the record of fold {record['fold']}: move it away.")
-    if record["config_hash"] != about.config_hash:
+    if record["config_hash"] != description.config_hash:
         raise CommandError(
             f"{path} holds the record of another config ({record['config_hash'][:8]}, not "
-            f"{about.config_hash[:8]}): move it away, and the same command runs this fold."
+            f"{description.config_hash[:8]}): move it away, and the same command runs this fold."
         )
 
 

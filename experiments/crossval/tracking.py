@@ -8,8 +8,8 @@ from typing import Any
 
 import wandb
 
-from experiments.crossval.folder import About
-from experiments.crossval.records import FoldRecord
+from callbacks.records.fold_record import FoldRecord
+from experiments.crossval.folder import Description
 from experiments.crossval.report import fold_table
 from experiments.crossval.summary import Summary
 from experiments.run.loggers import WandbMode, close_wandb, wandb_logger
@@ -22,23 +22,23 @@ class ParentRun:
 
     Args:
         folder: Folder of the cross-validation.
-        about: What is cross-validated.
+        description: What is cross-validated.
         mode: offline or online.
         config: Resolved config that all folds share.
     """
 
     def __init__(
-        self, folder: Path, about: About, mode: WandbMode, config: Mapping[str, Any]
+        self, folder: Path, description: Description, mode: WandbMode, config: Mapping[str, Any]
     ) -> None:
-        data = about.data.removesuffix("DataModule")
+        data = description.data.removesuffix("DataModule")
         self._logger = wandb_logger(
             folder,
             mode,
-            run_id=about.wandb_id("summary"),
-            name=f"{about.model}-{data}-cv-s{about.seed}",
-            group=about.group,
+            run_id=description.wandb_id("summary"),
+            name=f"{description.model}-{data}-cv-s{description.seed}",
+            group=description.group,
             job="cv-summary",
-            tags=[about.model, data, "crossval"],
+            tags=[description.model, data, "crossval"],
         )
         self._config = config
 

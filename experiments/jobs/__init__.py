@@ -1,1 +1,1 @@
-"""Child processes: started, watched, ended in order."""
+"""Resumable steps as child processes: what they need, where they run, how they end."""

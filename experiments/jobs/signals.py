@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from experiments.command.errors import CommandError
 
-class EndedError(Exception):
-    """A signal asked the command to end.
 
-    Args:
-        number: The signal.
-    """
+class _SignalledError(KeyboardInterrupt):
+    """A signal asked the command to end, as Ctrl-C does."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -21,27 +19,30 @@ class EndedError(Exception):
 
 
 @contextmanager
-def ends_in_order() -> Iterator[None]:
-    """Turn the signals that end a process into an error, so that its children end with it.
+def ends_in_order(progress: Callable[[], str]) -> Iterator[None]:
+    """Turn Ctrl-C and the signals that end a process into an error, after the block's clean-up.
+
+    Args:
+        progress: Returns how far the command came, such as "3 of 10 folds are done".
 
     Raises:
-        EndedError: In place of SIGTERM and SIGHUP.
+        CommandError: In place of SIGINT, SIGTERM and SIGHUP, with their exit codes.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise EndedError(number)
+        raise _SignalledError(number)
 
     # Not those that are ignored: nohup means it.
-    ending = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
-    for number in ending:
+    handled = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
+    for number in handled:
         signal.signal(number, end)
     try:
-        yield
-    finally:
-        for number in ending:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def exit_code(error: BaseException) -> int:
-    """Return the exit code of a command that Ctrl-C or a signal ended."""
-    return 128 + (error.number if isinstance(error, EndedError) else signal.SIGINT)
+        try:
+            yield
+        finally:
+            for number in handled:
+                signal.signal(number, signal.SIG_DFL)
+    except KeyboardInterrupt as error:
+        number = getattr(error, "number", signal.SIGINT)
+        sentence = f"Stopped. {progress()}; the same command goes on."
+        raise CommandError(sentence, 128 + number) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.crossval.report import markdown_table
+from experiments.report.markdown import markdown_table
 
 _RESTORED = "_reconstructed"
 

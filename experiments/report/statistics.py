@@ -99,35 +99,20 @@ def scores(matrix: NDArray[np.int64]) -> Scores:
     right = matrix.diagonal()
     occurs, answered = matrix.sum(axis=1), matrix.sum(axis=0)
     recall = [int(r) / int(n) if n else None for r, n in zip(right, occurs, strict=True)]
-    seen = [value for value in recall if value is not None]
+    known = [value for value in recall if value is not None]
     both = occurs + answered
     f1 = [2 * int(r) / int(n) for r, n in zip(right, both, strict=True) if n]
     return Scores(
         accuracy=int(right.sum()) / int(matrix.sum()),
-        balanced_accuracy=math.fsum(seen) / len(seen),
+        balanced_accuracy=math.fsum(known) / len(known),
         f1_macro=math.fsum(f1) / len(f1),
         recall=tuple(recall),
     )
 
 
-@dataclass(frozen=True)
-class PairedTest:
-    """The difference of two methods on the same folds.
-
-    Args:
-        mean: Mean difference.
-        low: Lower end of its 95 % interval; None for a single fold.
-        high: Its upper end.
-        p: Two-sided p-value of no difference; None for a single fold.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    p: float | None
-
-
-def corrected_resampled_t(differences: Sequence[float], ratio: float) -> PairedTest:
+def corrected_resampled_t(
+    differences: Sequence[float], ratio: float
+) -> tuple[Estimate, float | None]:
     """Test the difference of two methods over folds.
 
     The plain t-test takes the folds for independent and finds differences where there are none;
@@ -139,7 +124,8 @@ def corrected_resampled_t(differences: Sequence[float], ratio: float) -> PairedT
             another validates.
 
     Returns:
-        Mean difference, its interval and p-value.
+        Mean difference with its interval, and the two-sided p-value of no difference; None for a
+        single fold.
 
     Reference:
         Nadeau and Bengio, Inference for the generalization error, Machine Learning 52, 2003,
@@ -148,31 +134,16 @@ def corrected_resampled_t(differences: Sequence[float], ratio: float) -> PairedT
     n = len(differences)
     mean, std = _mean_and_std(differences)
     if std is None:
-        return PairedTest(mean, None, None, None)
+        return Estimate(n, mean, None, None, None), None
     error = math.sqrt(1 / n + ratio) * std
     half = _quantile(n - 1) * error
     if error == 0:
-        return PairedTest(mean, mean, mean, 1.0 if mean == 0 else 0.0)
+        return Estimate(n, mean, std, mean, mean), 1.0 if mean == 0 else 0.0
     p = float(2 * stdtr(n - 1, -abs(mean) / error))
-    return PairedTest(mean, mean - half, mean + half, p)
+    return Estimate(n, mean, std, mean - half, mean + half), p
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Where two methods answer the same samples differently.
-
-    Args:
-        only_first: Samples that only the first gets right.
-        only_second: Samples that only the second gets right.
-        p: Two-sided exact p-value of both being as likely.
-    """
-
-    only_first: int
-    only_second: int
-    p: float
-
-
-def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     """Test two methods on the same samples, by the exact binomial distribution.
 
     Args:
@@ -180,8 +151,8 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
         second: Whether the second is.
 
     Returns:
-        Counts and p-value. Samples of one person are not independent, so that it is, if anything,
-        too small.
+        Two-sided p-value of either being right alone as often as the other. Samples of one person
+        are not independent, so that it is, if anything, too small.
 
     Reference:
         McNemar, Psychometrika 12, 1947.
@@ -191,7 +162,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
     n, fewer = only_first + only_second, min(only_first, only_second)
     tail = sum(math.comb(n, k) for k in range(fewer + 1))
     # Whole numbers up to here: 2 ** n is no float for large n.
-    return McNemar(only_first, only_second, min(1.0, 2 * tail / 2**n))
+    return float(min(1.0, 2 * tail / 2**n))
 
 
 def _mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:

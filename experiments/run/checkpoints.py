@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from datamodules.errors import UserError
+from datamodules.store.replacing import replacing
 from experiments.command.errors import close_match
 from experiments.run.requeue import Requeue
 from lightning_modules.networks.weights import read_checkpoint
@@ -30,26 +31,13 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        """Write a checkpoint.
-
-        Args:
-            checkpoint: Tensors and plain values.
-            path: Where it goes.
-            storage_options: Not supported; part of Lightning's interface.
-        """
+        """Write a checkpoint of tensors and plain values; `storage_options` has no meaning."""
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Always the same name: what a killed run left there is written over, not gathered.
-        aside = target.with_name(f".{target.name}.partial")
-        try:
-            with aside.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(target)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
+        # Of runs that were killed meanwhile: they would gather.
+        for left in target.parent.glob(f".{target.stem}.*{target.suffix}"):
+            left.unlink()
+        with replacing(target) as aside, aside.open("wb") as file:
+            torch.save(checkpoint, file)
         # The new name itself must survive a power cut too.
         folder = os.open(target.parent, os.O_RDONLY)
         try:
@@ -63,15 +51,7 @@ class AtomicCheckpointIO(CheckpointIO):
         map_location: Any = None,
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """Read a checkpoint.
-
-        Args:
-            path: Where it is.
-            map_location: Device to load to; the CPU by default.
-            weights_only: Always taken as true.
-
-        Returns:
-            What was saved.
+        """Read a checkpoint, to the CPU by default and always with `weights_only`.
 
         Raises:
             UserError: If the file is missing, damaged or holds more than plain values.
@@ -79,11 +59,7 @@ class AtomicCheckpointIO(CheckpointIO):
         return read_checkpoint(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
-        """Remove a checkpoint.
-
-        Args:
-            path: Where it is.
-        """
+        """Remove a checkpoint."""
         Path(path).unlink(missing_ok=True)
 
 
@@ -184,19 +160,11 @@ class RunCheckpoints(Checkpoint):
             self._save_last(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best score.
-
-        Returns:
-            Plain values.
-        """
+        """Return the best score."""
         return {"best_score": self.best_score}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the best score.
-
-        Args:
-            state_dict: What `state_dict` returned.
-        """
+        """Take over the best score."""
         # A run that starts from another run's checkpoint has no best of its own yet.
         if (self._folder / "best.ckpt").exists():
             self.best_score = state_dict["best_score"]

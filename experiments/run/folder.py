@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from datamodules.store.replacing import replacing
+from datamodules.store.json_file import read_json, write_json
+from datamodules.store.lock import Lock, try_lock
+
+# What says how a command runs, and not what comes out.
+_COMMAND = ("ckpt_path", "config", "fresh", "runs_dir", "verbose", "wandb", "weights_only")
+# What differs from fold to fold or from machine to machine, with the same results.
+_DATA = ("cache_dir", "fold", "num_workers")
 
 State = Literal["running", "finished", "stopped", "failed"]
 
 _STATUS = "status.json"
-# Locks of this process: a POSIX record lock does not keep its own process out.
-_held: set[Path] = set()
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Hash a resolved config.
+    """Hash a config of plain values; the order of its keys does not matter."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def shared_config_hash(config: Mapping[str, Any]) -> str:
+    """Hash what the folds of a cross-validation have in common.
 
     Args:
-        config: Plain values only.
+        config: Resolved config of `fit` or `test`, plain values.
 
     Returns:
-        64 hexadecimal digits, equal for equal configs whatever the order of their keys.
+        64 hexadecimal digits, equal for all folds and both commands.
     """
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    kept = {key: value for key, value in config.items() if key not in _COMMAND}
+    data = dict(kept["data"])
+    arguments = {k: v for k, v in data.pop("init_args", {}).items() if k not in _DATA}
+    return config_hash({**kept, "data": {**data, "init_args": arguments}})
 
 
 class RunFolder:
@@ -42,7 +52,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._lock: Lock | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -57,45 +67,21 @@ class RunFolder:
     @property
     def status(self) -> dict[str, Any]:
         """What the run wrote about itself; empty before it wrote anything."""
-        try:
-            status: dict[str, Any] = json.loads((self.path / _STATUS).read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        return status
+        return read_json(self.path / _STATUS) or {}
 
     def update_status(self, **values: Any) -> None:
         """Replace some values of the status file, atomically."""
-        status = {**self.status, **values}
-        with replacing(self.path / _STATUS) as aside:
-            aside.write_text(json.dumps(status, indent=2) + "\n", "utf-8")
+        write_json(self.path / _STATUS, {**self.status, **values})
 
-    def claim(self) -> bool:
-        """Take the folder for this process until `release` or its death.
-
-        Returns:
-            False where another process has it.
-        """
-        path = self.path.resolve()
-        if path in _held:
-            return False
-        # A record lock and no flock: data loading workers would inherit the latter, and an orphan
-        # of a killed run would keep the next start out.
-        lock = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            return False
-        self._lock = lock
-        _held.add(path)
-        return True
+    def try_lock(self) -> bool:
+        """Lock the folder until `release` or death; False where another has locked it."""
+        self._lock = try_lock(self.path / ".lock")
+        return self._lock is not None
 
     def release(self) -> None:
-        """Let others take the folder."""
+        """Let others lock the folder."""
         if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-            _held.discard(self.path.resolve())
+            self._lock.release()
 
     def remove_if_empty(self) -> None:
         """Remove the folder of a run that never took a step."""
@@ -104,14 +90,11 @@ class RunFolder:
 
 
 def create_run(folder: Path, digest: str) -> RunFolder:
-    """Make a new run folder and claim it.
+    """Make a new run folder, whose name no other process took, and lock it.
 
     Args:
         folder: `runs/<experiment>`.
         digest: Hash of the run's config; its first six digits are part of the name.
-
-    Returns:
-        The run, whose name no other process took.
     """
     folder.mkdir(parents=True, exist_ok=True)
     while True:
@@ -125,25 +108,17 @@ def create_run(folder: Path, digest: str) -> RunFolder:
         except FileExistsError:
             time.sleep(0.2)
             continue
-        run.claim()
+        run.try_lock()
         run.update_status(state="running", config_hash=digest)
         return run
 
 
 def unfinished_run(folder: Path, digest: str) -> RunFolder | None:
-    """Find and claim the newest run of a config that is neither finished nor alive.
-
-    Args:
-        folder: `runs/<experiment>`.
-        digest: Hash of the config.
-
-    Returns:
-        The claimed run, or None.
-    """
+    """Find the newest run of a config that is neither finished nor alive, and lock it."""
     for run in runs(folder):
         status = run.status
         unfinished = status.get("config_hash") == digest and status.get("state") != "finished"
-        if unfinished and run.claim():
+        if unfinished and run.try_lock():
             if run.status.get("state") != "finished":
                 return run
             run.release()
@@ -151,27 +126,13 @@ def unfinished_run(folder: Path, digest: str) -> RunFolder | None:
 
 
 def run_of_checkpoint(checkpoint: Path) -> RunFolder | None:
-    """Find the run that a checkpoint belongs to.
-
-    Args:
-        checkpoint: Path of a checkpoint, perhaps `<run>/checkpoints/best.ckpt`.
-
-    Returns:
-        The run, or None for a checkpoint kept elsewhere.
-    """
+    """Find the run that a checkpoint belongs to; None for one that is kept elsewhere."""
     run = RunFolder(checkpoint.parent.parent)
     return run if checkpoint.parent.name == "checkpoints" and run.status else None
 
 
 def runs(folder: Path) -> Iterator[RunFolder]:
-    """List the runs of an experiment, the newest first.
-
-    Args:
-        folder: `runs/<experiment>`.
-
-    Yields:
-        Every run folder.
-    """
+    """List the runs of an experiment, the newest first."""
     if folder.is_dir():
         for path in sorted(folder.iterdir(), reverse=True):
             if (path / _STATUS).is_file():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from wandb.sdk.lib import RunDisabled
 
+from datamodules.store.lock import lock
 from datamodules.store.replacing import replacing
 from experiments.command.console import say
 
@@ -57,18 +57,11 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a row.
-
-        Args:
-            metrics: Values by key.
-            step: The trainer's global step.
-        """
+        """Add a row of values by key, at the global step."""
         # Written at once: a row held back would be lost with a kill after the next checkpoint.
         row = {"step": step, **metrics}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         # A test may write beside a training that is still running.
-        with (self._path.parent / ".metrics.lock").open("w") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX)
+        with lock(self._path.parent / ".metrics.lock", on_wait=lambda: None):
             columns = _columns(self._path)
             new = [key for key in row if key not in columns]
             if new:
@@ -80,13 +73,7 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the config to config.yaml.
-
-        Args:
-            params: The config.
-            *args: Not used; part of Lightning's interface.
-            **kwargs: Not used; part of Lightning's interface.
-        """
+        """Leave the config to config.yaml."""
 
 
 def _columns(path: Path) -> list[str]:
@@ -133,32 +120,17 @@ class RunWandbLogger(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Send a row.
-
-        Args:
-            metrics: Values by key.
-            step: The trainer's global step.
-        """
+        """Send a row of values by key, at the global step."""
         self._guard("log", lambda: super(RunWandbLogger, self).log_metrics(metrics, step))
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Send the config.
-
-        Args:
-            params: The config.
-            *args: Not used; part of Lightning's interface.
-            **kwargs: Not used; part of Lightning's interface.
-        """
+        """Send the config."""
         self._guard("log", lambda: super(RunWandbLogger, self).log_hyperparams(params))
 
     @rank_zero_only
     def attempt(self, action: Callable[[Any], Any]) -> None:
-        """Do something with the W&B run that Lightning's loggers have no method for.
-
-        Args:
-            action: Takes the W&B run; whatever it raises is warned of.
-        """
+        """Do something with the W&B run that Lightning has no method for; warn if it fails."""
         run = self.experiment
         if not self._failed:
             self._guard("log", lambda: action(run))
@@ -223,14 +195,7 @@ def wandb_logger(
 
 
 def wandb_mode(chosen: WandbMode | None) -> WandbMode:
-    """Decide how W&B is used.
-
-    Args:
-        chosen: What the config says; None leaves it to WANDB_MODE.
-
-    Returns:
-        The mode; offline where nobody said anything.
-    """
+    """Decide how W&B is used: as chosen, else by WANDB_MODE, else offline."""
     if chosen is not None:
         return chosen
     mode = os.environ.get("WANDB_MODE", "offline")

@@ -43,13 +43,9 @@ def describe_size(model: nn.Module, device: str) -> list[str]:
 
 
 def count_macs(model: nn.Module, example: Tensor) -> int:
-    """Count the multiplications with an addition of one answer.
+    """Count the multiplications with an addition of one answer, on the model's device.
 
     Convolutions and matrix products are counted, as everybody does; the model stays as it is.
-
-    Args:
-        model: The model.
-        example: What it is given, on the model's device.
 
     Returns:
         MACs: half of what counts as floating point operations.

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from datamodules.store.replacing import replacing
+from datamodules.store.json_file import read_json, write_json
 from experiments.command.errors import CommandError
 
 _VARIABLE = "FER_LIGHTNING_RUN"
@@ -49,13 +49,11 @@ def announce(runs_dir: Path, announcement: Announcement) -> None:
         runs_dir: Folder of all runs.
         announcement: What the first process chose.
     """
-    text = json.dumps(asdict(announcement))
     # Lightning starts its processes with this environment; torchrun and srun started them before.
-    os.environ[_VARIABLE] = text
-    meeting = _meeting_point(runs_dir)
-    if meeting is not None:
-        with replacing(meeting) as aside:
-            aside.write_text(text, "utf-8")
+    os.environ[_VARIABLE] = json.dumps(asdict(announcement))
+    file = _shared_file(runs_dir)
+    if file is not None:
+        write_json(file, asdict(announcement))
 
 
 def withdraw(runs_dir: Path) -> None:
@@ -65,9 +63,9 @@ def withdraw(runs_dir: Path) -> None:
         runs_dir: Folder of all runs.
     """
     os.environ.pop(_VARIABLE, None)
-    meeting = _meeting_point(runs_dir)
-    if meeting is not None:
-        meeting.unlink(missing_ok=True)
+    file = _shared_file(runs_dir)
+    if file is not None:
+        file.unlink(missing_ok=True)
 
 
 def find_announced(runs_dir: Path, patience: float = 120.0) -> Announcement:
@@ -85,12 +83,13 @@ def find_announced(runs_dir: Path, patience: float = 120.0) -> Announcement:
     """
     if _VARIABLE in os.environ:
         return Announcement(**json.loads(os.environ[_VARIABLE]))
-    meeting = _meeting_point(runs_dir)
+    file = _shared_file(runs_dir)
     deadline = time.monotonic() + patience
-    while meeting is not None and time.monotonic() < deadline:
+    while file is not None and time.monotonic() < deadline:
         # An older file was left by a killed run.
-        if meeting.exists() and meeting.stat().st_mtime > _STARTED - _SPREAD:
-            return Announcement(**json.loads(meeting.read_text("utf-8")))
+        fresh = file.exists() and file.stat().st_mtime > _STARTED - _SPREAD
+        if fresh and (values := read_json(file)):
+            return Announcement(**values)
         time.sleep(0.1)
     raise CommandError(
         "This process was not told where the run lives: start several nodes with srun or torchrun, "
@@ -98,7 +97,7 @@ def find_announced(runs_dir: Path, patience: float = 120.0) -> Announcement:
     )
 
 
-def _meeting_point(runs_dir: Path) -> Path | None:
+def _shared_file(runs_dir: Path) -> Path | None:
     for job, restart in (
         ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"),
         ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"),

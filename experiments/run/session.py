@@ -1,20 +1,17 @@
-"""One command from its run folder to its end, whichever end that is."""
+"""The run folder of one command and the checkpoint that it starts from."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-
 from experiments.command.console import say
-from experiments.command.errors import CommandError, explain, usage_error
+from experiments.command.errors import CommandError, usage_error
+from experiments.command.usage import no_checkpoint, no_weights
+from experiments.jobs.context import StepContext
 from experiments.run.folder import (
     RunFolder,
     config_hash,
@@ -24,7 +21,6 @@ from experiments.run.folder import (
     unfinished_run,
 )
 from experiments.run.loggers import close_wandb
-from experiments.run.membership import Membership
 from experiments.run.processes import (
     Announcement,
     announce,
@@ -33,15 +29,14 @@ from experiments.run.processes import (
     withdraw,
 )
 
-_TRACEBACK = "FER_LIGHTNING_TRACEBACK"
 # Seconds to wait for a fold's folder.
 _PATIENCE = 30.0
 
 
 class Session:
-    """The run folder of a command, and the checkpoint it starts from.
+    """What a command opens at its start and closes at its end.
 
-    Args:
+    Attributes:
         run: The run folder, once it is open.
         checkpoint: The checkpoint to start from, if any.
         resumes: Whether that checkpoint is the run's own, of the same config.
@@ -58,7 +53,7 @@ class Session:
         self._runs_dir: Path | None = None
         self._trains = False
         self._made = False
-        self.fold = Membership.current()
+        self.fold = StepContext.current()
 
     @property
     def wandb_id(self) -> str:
@@ -103,10 +98,7 @@ class Session:
         if checkpoint is not None:
             self.checkpoint = find_checkpoint(checkpoint, folder)
         elif not self._trains:
-            raise usage_error(
-                f"{verb} needs trained weights: add --ckpt_path best, --ckpt_path last or the "
-                "path of a checkpoint."
-            )
+            raise usage_error(no_weights(verb))
         self._runs_dir = runs_dir
         if not self._trains:
             self._open_evaluation(folder)
@@ -142,7 +134,7 @@ class Session:
         path.mkdir(parents=True, exist_ok=True)
         self.run = RunFolder(path)
         deadline = time.monotonic() + _PATIENCE
-        while not self.run.claim():
+        while not self.run.try_lock():
             # The process of a cross-validation that was killed a moment ago may not be gone yet.
             if time.monotonic() > deadline:
                 raise CommandError(f"Another process trains in {path}.")
@@ -161,20 +153,12 @@ class Session:
         say(f"Checkpoint: {self.checkpoint}")
 
     def finish(self, **progress: int) -> None:
-        """Mark a training as finished.
-
-        Args:
-            **progress: Numbers to keep with the mark.
-        """
+        """Mark a training as finished, and note how far it came."""
         if is_first_process():
             self.run.update_status(state="finished", **progress)
 
     def close(self, *, failed: bool = False) -> None:
-        """Let go of the run.
-
-        Args:
-            failed: Whether the command came to no good end.
-        """
+        """Let go of the run, after an error or at the end."""
         close_wandb()
         if self._runs_dir is None:
             return
@@ -189,22 +173,24 @@ class Session:
         if self._made:
             self.run.remove_if_empty()
 
+    def how_to_go_on(self) -> str:
+        """Say what the same command does after this one was stopped."""
+        run = getattr(self, "run", None)
+        if run is None:
+            return "Nothing was begun."
+        if run.last.exists():
+            return f"The same command goes on from {run.last}."
+        return "There is no checkpoint yet; the same command starts again."
 
-def _folder_of(fold: Membership) -> RunFolder:
+
+def _folder_of(fold: StepContext) -> RunFolder:
     path = Path(fold.folder)
     path.mkdir(parents=True, exist_ok=True)
     return RunFolder(path)
 
 
 def find_checkpoint(name: str, folder: Path) -> Path:
-    """Find the checkpoint that a person means.
-
-    Args:
-        name: `best`, `last` or a path.
-        folder: `runs/<experiment>`.
-
-    Returns:
-        Its path, which exists.
+    """Find `best`, `last` (of the newest run that has one) or a path.
 
     Raises:
         CommandError: If there is none.
@@ -219,45 +205,5 @@ def find_checkpoint(name: str, folder: Path) -> Path:
             "path of a checkpoint."
         )
     if not Path(name).is_file():
-        raise CommandError(
-            f"The checkpoint {name} does not exist: give best, last or the path of a file."
-        )
+        raise CommandError(no_checkpoint(name))
     return Path(name)
-
-
-def report(error: BaseException, session: Session) -> int | None:
-    """Tell a person on the standard error why the command ended.
-
-    Args:
-        error: What ended it.
-        session: Its session.
-
-    Returns:
-        The exit code; None where the error itself, with its stack trace, is to be shown.
-    """
-    if isinstance(error, SIGTERMException):
-        say(f"Ended by SIGTERM. {_how_to_go_on(session)}")
-        return 128 + signal.SIGTERM
-    interrupted = isinstance(error.__context__, KeyboardInterrupt) and isinstance(error, SystemExit)
-    if isinstance(error, KeyboardInterrupt) or interrupted:
-        # Lightning made the process deaf to further ones while it shut down.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say(f"Stopped. {_how_to_go_on(session)}")
-        return 128 + signal.SIGINT
-    if isinstance(error, SystemExit) or os.environ.get(_TRACEBACK) == "1":
-        return None
-    told = explain(error)
-    if told is None:
-        return None
-    # Any process may be the one that fails, so each says it.
-    print(f"lightning: {told}", file=sys.stderr, flush=True)
-    return told.exit_code
-
-
-def _how_to_go_on(session: Session) -> str:
-    run = getattr(session, "run", None)
-    if run is None:
-        return "Nothing was begun."
-    if run.last.exists():
-        return f"The same command goes on from {run.last}."
-    return "There is no checkpoint yet; the same command starts again."

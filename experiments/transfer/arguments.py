@@ -6,15 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.command.arguments import CommandParser
 from experiments.command.errors import close_match, usage_error
-from experiments.crossval.arguments import (
-    CommandParser,
-    positive,
-    refuse_decided,
-    split_devices,
-)
 
-DESCRIPTION = "Pretrain, train and test on every combination of some data sets."
 # What the matrix decides for its steps, and what to say to a person who does.
 _DECIDED = {
     "--ckpt_path": "every step starts from what the one before it has learnt",
@@ -66,9 +60,9 @@ class Options:
         Its config comes after the others, so that it decides what the data are, and before what
         is given by hand.
         """
-        places = [i for i, argument in enumerate(self.fit) if argument in ("-c", "--config")]
+        apart = [i for i, argument in enumerate(self.fit) if argument in ("-c", "--config")]
         inline = [i for i, argument in enumerate(self.fit) if argument.startswith("--config=")]
-        behind = max([0, *(i + 2 for i in places), *(i + 1 for i in inline)])
+        behind = max([0, *(i + 2 for i in apart), *(i + 1 for i in inline)])
         root = [] if data.root is None else [f"--data.root={data.root}"]
         return [*self.fit[:behind], f"--config={data.file}", *root, *self.fit[behind:]]
 
@@ -85,29 +79,11 @@ def parse(args: Sequence[str]) -> Options:
     Raises:
         CommandError: If it cannot be read.
     """
-    own, fit = make_parser().parse_known_args(list(args))
-    refuse_decided("transfer", fit, _DECIDED)
-    data = tuple(_data_config(text) for text in own.data_configs)
-    names = [one.name for one in data]
-    for name in names:
-        if names.count(name) > 1:
-            raise usage_error(
-                f"transfer: two data configs are named {name}; tables tell them apart by the "
-                "names of their files."
-            )
-    for name in own.pretrain or ():
-        if name not in names:
-            raise usage_error(f"transfer: --pretrain names {name}{close_match(name, names)}.")
-    devices = split_devices("transfer", own.devices)
-    return Options(data, tuple(own.pretrain or names), own.jobs, devices, tuple(fit))
-
-
-def make_parser() -> CommandParser:
-    """Make the parser of the options of `lightning transfer` itself."""
     parser = CommandParser(
         prog="lightning transfer",
         allow_abbrev=False,
-        description=f"{DESCRIPTION} Takes every option of `lightning fit` too.",
+        description="Pretrain, train and test on every combination of some data sets. "
+        "Takes every option of `lightning fit` too.",
         epilog="The same command again skips finished steps and resumes started ones.",
     )
     parser.add_argument(
@@ -120,9 +96,20 @@ def make_parser() -> CommandParser:
     parser.add_argument(
         "--pretrain", nargs="+", metavar="NAME", help="Only these to pretrain on; default: all."
     )
-    parser.add_argument("--jobs", type=positive, help="Steps at once; default: one a device.")
-    parser.add_argument("--devices", help="GPUs, e.g. 0,1,2,3: each step sees one of them.")
-    return parser
+    parser.add_slots("step")
+    own = parser.parse_beside_fit(args, _DECIDED)
+    data = tuple(_data_config(text) for text in own.data_configs)
+    names = [one.name for one in data]
+    for name in names:
+        if names.count(name) > 1:
+            raise usage_error(
+                f"transfer: two data configs are named {name}; tables tell them apart by the "
+                "names of their files."
+            )
+    for name in own.pretrain or ():
+        if name not in names:
+            raise usage_error(f"transfer: --pretrain names {name}{close_match(name, names)}.")
+    return Options(data, tuple(own.pretrain or names), own.jobs, own.devices, tuple(own.fit))
 
 
 def _data_config(text: str) -> DataConfig:

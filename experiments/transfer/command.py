@@ -6,14 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.command.errors import CommandError, usage_error
-from experiments.crossval.work import make_slots
-from experiments.jobs.lock import claim_all
-from experiments.jobs.signals import EndedError, ends_in_order, exit_code
+from experiments.jobs.local import LocalLauncher, make_slots
+from experiments.jobs.lock import lock_steps
+from experiments.jobs.runner import Runner, Watcher
+from experiments.jobs.signals import ends_in_order
+from experiments.jobs.step import Step
+from experiments.run.folder import RunFolder
 from experiments.transfer.arguments import parse
 from experiments.transfer.plan import Plan
 from experiments.transfer.report import as_markdown, write_report
-from experiments.transfer.schedule import Schedule, is_done
 from experiments.transfer.summary import summarize
+
+
+class _Lines(Watcher):
+    """Prints how the steps come along."""
+
+    def starting(self, step: Step) -> None:
+        again = ", from its last checkpoint" if RunFolder(step.folder).last.exists() else ""
+        print(f"{step.name}: started{again}", flush=True)
+
+    def done(self, step: Step) -> None:
+        print(f"{step.name}: done", flush=True)
+
+    def failed(self, step: Step, why: str, exit_code: int) -> None:
+        print(f"{step.name}: failed: {why}\n  its log: {step.log}", flush=True)
 
 
 def transfer(args: Sequence[str]) -> None:
@@ -32,27 +48,41 @@ def transfer(args: Sequence[str]) -> None:
             "transfer: no data set has labels, so there is nothing to train and to test on; add "
             "one, e.g. --data_configs experiments/data/ckplus_faces.yaml."
         )
-    slots = make_slots(options.devices, options.jobs)
+    launcher = LocalLauncher(make_slots(options.devices, options.jobs))
     print(f"Transfer: {plan.folder}", flush=True)
-    schedule = Schedule(plan, slots, lambda line: print(line, flush=True))
-    try:
-        with ends_in_order(), claim_all(plan.folder):
-            schedule.run()
-            home = str(Path.home())
-            arguments = [argument.replace(home, "~") for argument in args]
-            summary = summarize(plan, arguments, schedule.failures)
-            write_report(plan.folder, summary)
-    except (KeyboardInterrupt, EndedError) as error:
-        steps = plan.steps()
-        raise CommandError(
-            f"Stopped. {sum(map(is_done, steps))} of {len(steps)} steps are done; the same command "
-            "goes on.",
-            exit_code(error),
-        ) from None
+    steps = plan.steps()
+
+    def progress() -> str:
+        return f"{sum(step.is_done() for step in steps)} of {len(steps)} steps are done"
+
+    with ends_in_order(progress), lock_steps(plan.folder):
+        failures = run_steps(steps, launcher)
+        home = str(Path.home())
+        arguments = [argument.replace(home, "~") for argument in args]
+        summary = summarize(plan, arguments, failures)
+        write_report(plan.folder, summary)
     print(f"\n{as_markdown(summary)}")
     for name in ("transfer.md", "transfer.json", "transfer.csv"):
         print(plan.folder / name, flush=True)
-    if schedule.failures:
+    if failures:
         raise CommandError(
-            f"Failed: {', '.join(schedule.failures)}; the same command runs what is missing again."
+            f"Failed: {', '.join(failures)}; the same command runs what is missing again."
         )
+
+
+def run_steps(steps: Sequence[Step], launcher: LocalLauncher) -> dict[str, str]:
+    """Run what is not done, and print how it comes along.
+
+    Args:
+        steps: The steps.
+        launcher: Where they run.
+
+    Returns:
+        Why steps failed, by their names.
+    """
+    runner = Runner(launcher, _Lines())
+    runner.add(steps)
+    left = len(runner.waiting)
+    print(f"{left} steps to do, {len(steps) - left} done before", flush=True)
+    runner.run()
+    return runner.failures

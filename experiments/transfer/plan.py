@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from callbacks.records.fold_report import SPLIT_FILE
+from callbacks.records.fold_record import SPLIT_FILE
+from datamodules.store.json_file import read_json, write_json
 from experiments.command.resolve import ResolvedExperiment
-from experiments.crossval.schedule import checkpoint
-from experiments.run.folder import RunFolder, config_hash
-from experiments.run.membership import fold_free_hash
+from experiments.jobs.context import StepContext, wandb_id
+from experiments.jobs.step import Step, lightning_step, trained_weights
+from experiments.published import paper_name
+from experiments.run.folder import RunFolder, config_hash, shared_config_hash
 from experiments.transfer.arguments import Options
-from experiments.transfer.published import paper_name
 
-Kind = Literal["pretrain", "train", "test"]
-Cell = tuple[str, str, str]
-"""Names of the data sets pretrained on, trained on and tested on."""
+Sets = tuple[str, ...]
+"""Names of the data sets pretrained on, trained on and tested on: those that a step comes to."""
 
+_KINDS = ("pretrain", "train", "test")
+_CREATED_FILE = "created.json"
 # What differs from machine to machine, with the same results.
 _MACHINE = ("cache_dir", "num_workers")
 
@@ -56,26 +57,11 @@ class DataSet:
         return f"{self.name}-{self.digest[:6]}"
 
 
-@dataclass(frozen=True)
-class Step:
-    """One process: a training or a test.
-
-    Args:
-        kind: pretrain (the features), train (the classifier on them) or test.
-        sets: The data sets pretrained on, trained on and tested on, as far as it comes to.
-        run: Its folder.
-    """
-
-    kind: Kind
-    sets: tuple[DataSet, ...]
-    run: RunFolder
-
-    def __str__(self) -> str:
-        return f"{self.kind} {' > '.join(data.name for data in self.sets)}"
-
-
 class Plan:
-    """The matrix pretrain x train x test over some data sets.
+    """The matrix pretrain x train x test over some data sets, and the steps that fill it.
+
+    A step is named by its data sets: (a) learns features, (a, b) a classifier on them, and
+    (a, b, c) is its test.
 
     Args:
         options: What `lightning transfer` was asked for.
@@ -101,98 +87,112 @@ class Plan:
             if not self.config:
                 self.config = config
                 self.experiment = experiment.experiment
-                method = fold_free_hash({**config, "data": {}, "model": {}})
+                method = shared_config_hash({**config, "data": {}, "model": {}})
                 self.folder = experiment.runs_dir / self.experiment / f"transfer-{method[:6]}"
-        self._pretrain = [self.sets[name] for name in options.pretrain]
+        self._pretrain = options.pretrain
 
     @property
     def task(self) -> str:
         """What is recognised: emotions or action_units."""
         return str(self.config["model"].get("init_args", {}).get("task", "emotions"))
 
-    def cells(self) -> Iterator[tuple[Cell, str | None]]:
+    def cells(self) -> Iterator[tuple[Sets, str | None]]:
         """Yield every cell, and why it can have no result; None where it can."""
+        labelled = [data for data in self.sets.values() if data.labelled]
         for pretrained in self._pretrain:
-            for trained in self._labelled():
-                for tested in self._labelled():
-                    cell = (pretrained.name, trained.name, tested.name)
+            for trained in labelled:
+                for tested in labelled:
                     differ = self.task == "emotions" and trained.classes != tested.classes
                     why = f"classes differ: {trained.classes} and {tested.classes}"
-                    yield cell, why if differ else None
+                    yield (pretrained, trained.name, tested.name), why if differ else None
 
     def steps(self) -> list[Step]:
-        """List what is to be done for all cells, each step behind the one that it needs."""
-        wanted: dict[str, Step] = {}
-        for pretrained in self._pretrain:
-            wanted[str(self._step(pretrained))] = self._step(pretrained)
+        """Make the steps that fill all cells, each behind the one that it needs."""
+        return [self._step(sets) for sets in self.wanted()]
+
+    def wanted(self) -> list[Sets]:
+        """List the data sets of all steps, in the order of the steps."""
+        wanted: dict[Sets, None] = dict.fromkeys((name,) for name in self._pretrain)
         for cell, why in self.cells():
             if why is None:
-                sets = [self.sets[name] for name in cell]
-                test = self._step(*sets)
-                for step in (self.need(test), test):
-                    if step is not None:
-                        wanted.setdefault(str(step), step)
-        order: list[Kind] = ["pretrain", "train", "test"]
-        return sorted(wanted.values(), key=lambda step: order.index(step.kind))
+                wanted |= dict.fromkeys([*self.needs(cell), cell])
+        return sorted(wanted, key=len)
 
-    def test_of(self, cell: Cell) -> Step:
-        """Return the step that gives a cell its result."""
-        return self._step(*(self.sets[name] for name in cell))
-
-    def need(self, step: Step) -> Step | None:
-        """Return the step that another one starts from, None where it starts from nothing.
+    def needs(self, sets: Sets) -> list[Sets]:
+        """List the steps that one builds on, the nearest last.
 
         Pretraining fits the classifier of its own data as well, which need not be done again.
         """
-        if step.kind == "pretrain":
-            return None
-        before = step.sets[:-1]
-        return self._step(*(before[:1] if len(set(before)) == 1 else before))
+        features, classifier = sets[:1], sets[:2]
+        if len(sets) == 3 and len(set(classifier)) == 2:
+            return [features, classifier]
+        return [features] if len(sets) > 1 else []
 
-    def pretraining_of(self, step: Step) -> Step:
-        """Return the step that learnt the features of another one."""
-        return self._step(step.sets[0])
+    def run_folder(self, sets: Sets) -> RunFolder:
+        """Return the run folder of a step; it need not exist yet."""
+        path = Path(_KINDS[len(sets) - 1]) / "+".join(self.sets[name].key for name in sets)
+        return RunFolder(self.folder / path)
 
-    def split(self, step: Step) -> dict[str, Any] | None:
+    def split(self, sets: Sets) -> dict[str, Any] | None:
         """Return what the data of a step are, None before they were set up."""
-        try:
-            split: dict[str, Any] = json.loads((step.run.path / SPLIT_FILE).read_text("utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
-        return split
+        return read_json(self.run_folder(sets).path / SPLIT_FILE)
 
-    def command(self, step: Step) -> list[str]:
-        """Return the arguments of a step whose need is done."""
-        arguments = list(step.sets[-1].fit)
-        need = self.need(step)
-        if need is None:
-            return arguments
-        weights = checkpoint(need.run)
-        if step.kind == "train":
-            return [*arguments, f"--model.pretrained={weights}"]
-        told = step.sets[-1].num_classes
-        if self.task == "action_units" and told is not None:
+    def created(self) -> str:
+        """Return when the folder was made, by which W&B tells it from others of its name."""
+        path = self.folder / _CREATED_FILE
+        values = read_json(path)
+        if values is None:
+            values = {"created": f"{time.time():.6f}"}
+            write_json(path, values)
+        return str(values["created"])
+
+    def _step(self, sets: Sets) -> Step:
+        name, run = step_name(sets), self.run_folder(sets)
+
+        def context() -> StepContext:
+            return StepContext(
+                folder=str(run.path),
+                group=f"{self.experiment}-{self.folder.name}",
+                wandb_id=wandb_id(self.created(), name),
+                digest=self._digest(sets),
+            )
+
+        return lightning_step(
+            name,
+            "test" if len(sets) == 3 else "fit",
+            run,
+            lambda: self._arguments(sets),
+            context,
+            tuple(map(step_name, self.needs(sets)[-1:])),
+        )
+
+    def _arguments(self, sets: Sets) -> list[str]:
+        data = self.sets[sets[-1]]
+        if len(sets) == 1:
+            return [*data.fit]
+        weights = trained_weights(self.run_folder(self.needs(sets)[-1]))
+        if len(sets) == 2:
+            return [*data.fit, f"--model.pretrained={weights}"]
+        told = []
+        if self.task == "action_units" and data.num_classes is not None:
             # Given by hand, so that it wins over that of the checkpoint: Action Units are the same
             # whatever the expressions of the data trained on.
-            arguments.append(f"--model.num_classes={told}")
-        return [*arguments, f"--ckpt_path={weights}"]
+            told = [f"--model.num_classes={data.num_classes}"]
+        return [*data.fit, *told, f"--ckpt_path={weights}"]
 
-    def digest(self, step: Step) -> str:
+    def _digest(self, sets: Sets) -> str:
         """Return the hash of the config that a step comes to, by which its process knows it."""
-        config = copy.deepcopy(dict(step.sets[-1].config))
-        need = self.need(step)
-        if step.kind == "train" and need is not None:
-            config["model"].setdefault("init_args", {})["pretrained"] = str(checkpoint(need.run))
-        return fold_free_hash(config)
+        config = dict(self.sets[sets[-1]].config)
+        if len(sets) == 2:
+            weights = str(trained_weights(self.run_folder(sets[:1])))
+            arguments = {**config["model"].get("init_args", {}), "pretrained": weights}
+            config["model"] = {**config["model"], "init_args": arguments}
+        return shared_config_hash(config)
 
-    def _labelled(self) -> list[DataSet]:
-        return [data for data in self.sets.values() if data.labelled]
 
-    def _step(self, *sets: DataSet) -> Step:
-        kinds: Sequence[Kind] = ("pretrain", "train", "test")
-        kind = kinds[len(sets) - 1]
-        path = Path(kind) / "+".join(data.key for data in sets)
-        return Step(kind, sets, RunFolder(self.folder / path))
+def step_name(sets: Sets) -> str:
+    """Name a step by its data sets, such as "train kdef > rafd"."""
+    return f"{_KINDS[len(sets) - 1]} {' > '.join(sets)}"
 
 
 def _data_set(name: str, fit: tuple[str, ...], config: Mapping[str, Any]) -> DataSet:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datamodules.store.replacing import replacing
-from experiments.crossval.report import markdown_table
-from experiments.transfer.published import AVERAGE, TABLES
+from experiments.published import AVERAGE, TABLES
+from experiments.report.markdown import NONE, decimal, markdown_table, number, write_files
 from experiments.transfer.summary import Summary
 
-_NONE = "n/a"
 _TITLES = {
     "emotions": f"Area under the ROC curve of each class ({TABLES['emotions']})",
     "action_units": f"Area under the ROC curve of each action unit ({TABLES['action_units']})",
@@ -27,12 +23,8 @@ def write_report(folder: Path, summary: Summary) -> None:
         folder: Folder of the transfer.
         summary: What `summarize` returned.
     """
-    with replacing(folder / "transfer.json") as aside:
-        aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", "utf-8")
-    with replacing(folder / "transfer.md") as aside:
-        aside.write_text(as_markdown(summary), "utf-8")
-    with replacing(folder / "transfer.csv") as aside, aside.open("w", newline="") as file:
-        csv.writer(file).writerows(_lines(summary))
+    table = ("transfer.csv", _lines(summary))
+    write_files(folder, "transfer", summary, as_markdown(summary), table)
 
 
 def as_markdown(summary: Summary) -> str:
@@ -60,8 +52,9 @@ def as_markdown(summary: Summary) -> str:
     lines += _areas(summary)
     lines += [
         "Areas are of one class or action unit against the rest; the average is of those that are "
-        f"there, {_NONE} stands where a test has no sample with it or none without. Every data set "
-        "is split once: all steps learn from its training part, and its test part is only tested.",
+        f"there, `{NONE}` stands where a test has no sample with it or none without. Every data "
+        "set is split once: all steps learn from its training part, and its test part is only "
+        "tested.",
         "",
     ]
     if any(cell["published"] for cell in summary["cells"]):
@@ -78,20 +71,20 @@ def _experiments(summary: Summary) -> list[str]:
     columns = ["", "pretrained model", "training", "testing", "samples", "people", "accuracy"]
     columns += ["mean AUC", "published", "remarks"]
     rows = []
-    for number, cell in enumerate(summary["cells"], 1):
+    for index, cell in enumerate(summary["cells"], 1):
         found = cell["published"]
         remarks = [*([cell["missing"]] if cell["missing"] else []), *cell["remarks"]]
         if "synthetic" in cell.get("sources", {}).values():
             remarks.append("synthetic faces")
-        shown = f"{found['areas'][AVERAGE]:.3f} ({found['experiment']})" if found else _NONE
+        shown = f"{decimal(found['areas'][AVERAGE])} ({found['experiment']})" if found else NONE
         rows.append(
             [
-                str(number),
+                str(index),
                 *(cell[role] for role in ("pretrain", "train", "test")),
-                _count(cell["n_test"]),
-                _count(cell["n_subjects"]),
-                _NONE if cell["accuracy"] is None else f"{100 * cell['accuracy']:.1f} %",
-                _area(cell["areas"].get(AVERAGE)),
+                number(cell["n_test"], "samples"),
+                number(cell["n_subjects"], "people"),
+                number(cell["accuracy"], "accuracy"),
+                decimal(cell["areas"].get(AVERAGE)),
                 shown,
                 "; ".join(remarks),
             ]
@@ -101,21 +94,21 @@ def _experiments(summary: Summary) -> list[str]:
 
 def _areas(summary: Summary) -> list[str]:
     """One line a class or action unit, one column a cell that has a result."""
-    cells = [(n, cell) for n, cell in enumerate(summary["cells"], 1) if cell["areas"]]
+    cells = [(i, cell) for i, cell in enumerate(summary["cells"], 1) if cell["areas"]]
     if not cells:
         return []
     columns = [""]
-    for number, cell in cells:
-        columns.append(str(number))
+    for index, cell in cells:
+        columns.append(str(index))
         if cell["published"]:
             columns.append(f"{cell['published']['experiment']} (published)")
     rows = []
     for measure in _measures(summary):
         row = [measure]
         for _, cell in cells:
-            row.append(_area(cell["areas"].get(measure)))
+            row.append(decimal(cell["areas"].get(measure)))
             if cell["published"]:
-                row.append(_area(cell["published"]["areas"].get(measure)))
+                row.append(decimal(cell["published"]["areas"].get(measure)))
         rows.append(row)
     return [f"## {_TITLES[summary['task']]}", "", *markdown_table(columns, rows)]
 
@@ -146,11 +139,3 @@ def _lines(summary: Summary) -> list[Sequence[Any]]:
             value = cell["areas"].get(measure)
             lines.append([*place, f"auc_{measure}", value, published, found["experiment"], None])
     return lines
-
-
-def _area(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.3f}"
-
-
-def _count(value: int | None) -> str:
-    return _NONE if value is None else str(value)

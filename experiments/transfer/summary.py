@@ -7,10 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from callbacks.records.fold_report import trained_with
-from experiments.crossval.records import DamagedRecordError, FoldRecord, read_record
-from experiments.transfer.plan import Cell, Plan, Step
-from experiments.transfer.published import AVERAGE, published
+from callbacks.records.fold_record import (
+    DamagedRecordError,
+    FoldRecord,
+    read_record,
+    trained_with,
+)
+from experiments.published import AVERAGE, published_experiment
+from experiments.transfer.plan import Plan, Sets, step_name
 
 Summary = dict[str, Any]
 _AREA = re.compile(r"test/auc_(?:au_?)?(\w+)", re.IGNORECASE)
@@ -64,9 +68,8 @@ def areas(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
     return found
 
 
-def _cell(plan: Plan, cell: Cell, why: str | None, failures: Mapping[str, str]) -> Summary:
-    test = plan.test_of(cell)
-    record, reason = (None, why) if why is not None else _result(plan, test, failures)
+def _cell(plan: Plan, cell: Sets, why: str | None, failures: Mapping[str, str]) -> Summary:
+    record, reason = (None, why) if why is not None else _result(plan, cell, failures)
     result: Summary = dict(zip(("pretrain", "train", "test"), cell, strict=True))
     result |= {"missing": reason, "accuracy": None, "n_test": None, "n_subjects": None}
     result |= {"areas": {}, "remarks": [], "published": None, "commits": []}
@@ -79,8 +82,8 @@ def _cell(plan: Plan, cell: Cell, why: str | None, failures: Mapping[str, str]) 
         "areas": areas(record.metrics),
         "n_test": record["n_test"],
         "n_subjects": len(record["subjects"]) or None,
-        "remarks": [*record["departures"], *_leaks(plan, test, record)],
-        "commits": _commits(plan, test, record),
+        "remarks": [*record["departures"], *_leaks(plan, cell, record)],
+        "commits": _commits(plan, cell, record),
     }
     if "synthetic" not in (*sources.values(), record["source"]):
         result["published"] = _published(plan, cell)
@@ -88,23 +91,21 @@ def _cell(plan: Plan, cell: Cell, why: str | None, failures: Mapping[str, str]) 
 
 
 def _result(
-    plan: Plan, test: Step, failures: Mapping[str, str]
+    plan: Plan, cell: Sets, failures: Mapping[str, str]
 ) -> tuple[FoldRecord | None, str | None]:
     """Read the record of a test, or say why there is none."""
-    step: Step | None = test
-    while step is not None:
-        if str(step) in failures:
-            return None, f"{step} failed: {failures[str(step)]}"
-        step = plan.need(step)
+    for name in map(step_name, [cell, *reversed(plan.needs(cell))]):
+        if name in failures:
+            return None, f"{name} failed: {failures[name]}"
     try:
-        record = read_record(test.run.path)
+        record = read_record(plan.run_folder(cell).path)
     except DamagedRecordError as error:
         return None, f"its record {error}"
     return record, None if record is not None else "not done"
 
 
-def _published(plan: Plan, cell: Cell) -> Summary | None:
-    found = published(plan.task, *(plan.sets[name].paper for name in cell))
+def _published(plan: Plan, cell: Sets) -> Summary | None:
+    found = published_experiment(plan.task, *(plan.sets[name].paper for name in cell))
     if found is None:
         return None
     return {"table": found.table, "experiment": found.name, "areas": found.areas}
@@ -112,20 +113,20 @@ def _published(plan: Plan, cell: Cell) -> Summary | None:
 
 def _source(plan: Plan, name: str) -> str | None:
     """Say what a data set was read from, by any step on it."""
-    for step in plan.steps():
-        split = plan.split(step)
-        if step.sets[-1].name == name and split is not None:
+    for sets in plan.wanted():
+        split = plan.split(sets)
+        if sets[-1] == name and split is not None:
             return str(split["source"])
     return None
 
 
-def _leaks(plan: Plan, test: Step, record: FoldRecord) -> list[str]:
+def _leaks(plan: Plan, cell: Sets, record: FoldRecord) -> list[str]:
     """Name what pretraining may have seen of the tested people.
 
     A data set is split in the same way whatever it is for, and only its training part is learnt
     from. Two selections of one data set, which share files, are split each on its own.
     """
-    pretrained = plan.split(plan.pretraining_of(test))
+    pretrained = plan.split(cell[:1])
     if pretrained is None or not set(pretrained["content_sketch"]) & set(record["content_sketch"]):
         return []
     if pretrained["manifest_hash"] == record["manifest_hash"]:
@@ -137,11 +138,7 @@ def _leaks(plan: Plan, test: Step, record: FoldRecord) -> list[str]:
     return ["pretraining may have seen tested people, in another selection of the same data"]
 
 
-def _commits(plan: Plan, test: Step, record: FoldRecord) -> list[str]:
-    states = [record["code"]["tested"]]
-    step = plan.need(test)
-    while step is not None:
-        states.append(trained_with(step.run.path))
-        step = plan.need(step)
-    known = [state for state in states if state is not None]
+def _commits(plan: Plan, cell: Sets, record: FoldRecord) -> list[str]:
+    trained = [trained_with(plan.run_folder(sets).path) for sets in plan.needs(cell)]
+    known = [state for state in (record["code"]["tested"], *trained) if state is not None]
     return [f"{state['commit']}{' with changes' if state['dirty'] else ''}" for state in known]

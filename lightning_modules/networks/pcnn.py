@@ -50,9 +50,9 @@ class PCNNNetwork(nn.Module):
         of a localisation network of MDIM's own; in the code it is GPN's. The code builds seven
         whole ResNets and uses parts of them; here is only what is used.
         The region trunks run one after the other: on processors they fill the arithmetic units
-        either way, and a grouped convolution of the pairs of equal size is no faster. What does
+        either way, and a grouped convolution of the pairs of equal size was no faster. What does
         make them faster, layout and folded norms, is in ``resnet.py``; benchmarks/pcnn.py
-        measures all of it. On a GPU, where small convolutions leave units idle, nothing was tried.
+        measures it. On a GPU, where small convolutions leave units idle, nothing was tried.
     """
 
     def __init__(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cache_building, data_wait, face_reading, latency, memory, step_time
-from benchmarks.report import Clock, Result
+from benchmarks import cache, latency, training
+from benchmarks.measuring import Clock, Result, Watch, median_ratio, take_turns
 from datamodules.motion.pairs import make_pairs
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from lightning_modules.ssim_vae import SSIMVAE
@@ -42,7 +42,7 @@ def holds(result: Result) -> bool:
 
 
 def test_step_time_takes_turns(tiny: list[str]) -> None:
-    result = step_time.measure(quick=True, experiment=tiny)
+    result = training.measure_step(quick=True, experiment=tiny)
     assert holds(result)
     details = result["details"]
     assert len(details["fit_ms"]) == len(details["bare_ms"]) == 2
@@ -50,7 +50,7 @@ def test_step_time_takes_turns(tiny: list[str]) -> None:
 
 
 def test_data_wait_is_a_share(tiny: list[str]) -> None:
-    result = data_wait.measure(quick=True, experiment=tiny)
+    result = training.measure_waiting(quick=True, experiment=tiny)
     assert holds(result)
     assert result["ratio"] < 1
     details = result["details"]
@@ -60,10 +60,10 @@ def test_data_wait_is_a_share(tiny: list[str]) -> None:
 
 def test_cache_building_compares_the_same_flows(tmp_path: Path) -> None:
     root = snap_tree(tmp_path / "snap", subjects=3, codes=(1, 3), frames=4)
-    assert holds(cache_building.measure(quick=True, root=root, crop="none"))
+    assert holds(cache.measure_building(quick=True, root=root, crop="none"))
     index = SNaP2DFeDataModule().read_index(root)
     flows = sum(
-        cache_building._flows(recording, length, "none", colour=False)
+        cache.count_flows(recording, length, "none", colour=False)
         for recordings, length in zip(index.recordings, index.lengths, strict=True)
         for recording in recordings
     )
@@ -72,7 +72,7 @@ def test_cache_building_compares_the_same_flows(tmp_path: Path) -> None:
 
 
 def test_memory_is_that_of_a_process_that_reads() -> None:
-    result = memory.measure(quick=True)
+    result = cache.measure_memory(quick=True)
     assert holds(result)
     small, large = result["details"].values()
     assert large["cache_mb"] == pytest.approx(10 * small["cache_mb"], rel=0.05)
@@ -80,7 +80,7 @@ def test_memory_is_that_of_a_process_that_reads() -> None:
 
 
 def test_watch_sees_memory_that_was_given_back() -> None:
-    watch = memory.Watch()
+    watch = Watch()
     before = watch.peak
     with watch:
         held = bytearray(b"x") * 200_000_000
@@ -97,6 +97,14 @@ def test_clock_counts_waiting_on_the_wall_only() -> None:
     time.sleep(0.05)
     assert clock.read().wall >= worked.wall + 0.05
     assert worked.processor >= 0.01
+
+
+def test_things_are_timed_in_turns() -> None:
+    done: list[str] = []
+    one, other = take_turns([lambda: done.append("one"), lambda: done.append("other")], turns=2)
+    assert done == ["one", "other"] * 2
+    assert len(one) == len(other) == 2
+    assert median_ratio([1.0, 2.0, 9.0], [2.0, 2.0, 3.0]) == 1.0
 
 
 def test_report_is_written_and_printed(
@@ -136,7 +144,7 @@ def test_latency_takes_frames_the_whole_way(
 
 
 def test_the_same_faces_are_read_and_decoded() -> None:
-    result = face_reading.measure(quick=True)
+    result = cache.measure_reading(quick=True)
     assert holds(result)
     details = result["details"]
     assert details["images"] > 30

@@ -16,4 +16,3 @@ def test_readings_take_turns(measure):
         details = result["details"][size]
         assert len(details["fast_ms"]) == len(details["plain_ms"]) == 2
         assert 0 < details["convolution_share"] < 1
-        assert details["grouped_ratio"] > 0

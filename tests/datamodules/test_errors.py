@@ -29,7 +29,7 @@ def test_many_bad_samples_are_counted_after_twenty() -> None:
 
 
 class Released:
-    name = "CK-plus"
+    name = "CK+"
     tree = "\ncohn-kanade-images/\nEmotion/\n"
     origin = "its authors"
 
@@ -44,7 +44,7 @@ def test_missing_root_shows_what_is_there_and_what_should_be(
     root = tmp_path / "data"
     for entry in [] if entries is None else [".", *entries]:
         (root / entry).mkdir(exist_ok=True)
-    error = missing_root(Released, root, name="CK+")
+    error = missing_root(Released, root)
     assert isinstance(error, DatasetError)
     assert f"CK+ was not found: {root} {found}." in str(error)
     assert "\n  cohn-kanade-images/\n  Emotion/\n" in str(error)

@@ -5,14 +5,17 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import yaml
 
+from callbacks.training.step_seed import StepSeed
 from experiments.cli import main
-from experiments.command.config_files import PACKAGE
+from experiments.command.checkpoint_config import _set_hyperparameters as set_hyperparameters
+from experiments.command.usage import PACKAGE
 from experiments.run.folder import RunFolder, runs
 
 Refused = Callable[..., tuple[int, str]]
@@ -229,13 +232,39 @@ def test_a_checkpoint_of_another_shape_or_method(folder: Path, refused: Refused)
     assert "holds a tests.experiments.tiny.TinyGAN, but this command has a" in said
 
 
-def test_a_programming_error_keeps_its_trace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RuntimeError, match="shape"):
-        fit("--data.batch_size=4", "--model=tests.experiments.tiny.BrokenGAN")
+def test_a_mistake_of_the_project_shows_its_trace_and_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = "--model=tests.experiments.tiny.BrokenGAN"
+    with pytest.raises(SystemExit) as exit_:
+        fit("--data.batch_size=4", broken)
+    assert exit_.value.code == 1
+    *trace, line = capfd.readouterr().err.strip().splitlines()
+    assert trace[-1] == "RuntimeError: shape '[3]' is invalid for input of size 2"
+    assert any("in training_step" in text for text in trace)
+    assert line.startswith("lightning: That is a bug of this project and not your mistake: please")
+    assert f"(lightning fit --config tiny.yaml --data.batch_size=4 {broken})" in line
+    assert "config.yaml and environment.json" in line
     assert not list(runs(folder / "runs" / "tiny"))
     monkeypatch.setenv("FER_LIGHTNING_TRACEBACK", "1")
     with pytest.raises(FileNotFoundError):
         fit("--data.root=nowhere")
+
+
+def test_a_value_error_of_the_project_is_no_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def set_up(*_: Any) -> None:
+        one, two = (SimpleNamespace(param_groups=[{"lr": 0.1}] * count) for count in (1, 2))
+        set_hyperparameters(one, two)  # type: ignore[arg-type]  # a `zip(strict=True)` of both
+
+    monkeypatch.setattr(StepSeed, "on_train_start", set_up)
+    with pytest.raises(SystemExit) as exit_:
+        fit()
+    assert exit_.value.code == 1
+    *trace, line = capfd.readouterr().err.strip().splitlines()
+    assert trace[-1] == "ValueError: zip() argument 2 is longer than argument 1"
+    assert "please report it" in line
 
 
 def test_a_diverging_training_stops_with_its_step_and_keeps_its_checkpoint(

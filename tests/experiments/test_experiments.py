@@ -12,29 +12,16 @@ import torch
 import yaml
 
 from experiments.cli import main
-from experiments.command.config_files import PACKAGE
+from experiments.command.usage import PACKAGE
 from experiments.run.folder import RunFolder, runs
 from tests.datamodules.trees import ckplus_tree, snap_tree, write_frames
+from tests.experiments.files import EXPERIMENTS, OVERLAYS, belongs, content
 
-EXPERIMENTS = sorted(PACKAGE.glob("[!_]*.yaml"))
-OVERLAYS = sorted([*PACKAGE.glob("presets/*.yaml"), *PACKAGE.glob("data/*.yaml")])
-# Overlays that speak of one method, or bring data of another kind than the others take.
-FACES = {"pcnn", "resnet18", "pcnn_ferplus", "dcgan_svm"}
-OWNERS = {
-    "laptop": {"emotion_gan"},
-    "ckplus": {"emotion_gan"},
-    "ssim_vae_laptop": {"ssim_vae"},
-    "pcnn_laptop": {"pcnn"},
-    "resnet18_laptop": {"resnet18"},
-    "pcnn_ferplus_laptop": {"pcnn_ferplus"},
-    "dcgan_laptop": {"dcgan_svm"},
-    **{path.stem: FACES for path in PACKAGE.glob("data/*.yaml") if path.stem != "ckplus"},
-}
 READINGS = [
     pytest.param(experiment, overlay, id=f"{experiment.stem}-{overlay.stem if overlay else None}")
     for experiment in EXPERIMENTS
     for overlay in (None, *OVERLAYS)
-    if overlay is None or experiment.stem in OWNERS.get(overlay.stem, {experiment.stem})
+    if overlay is None or belongs(overlay, experiment)
 ]
 # Seven expressions of three people, on a grid of 32 pixels.
 SMALL = [
@@ -69,17 +56,46 @@ def test_every_experiment_reads_with_every_overlay_of_its_own(
     # What the experiment ties together stays so where an overlay brings other data.
     data, model = resolved["data"]["init_args"], resolved["model"]["init_args"]
     assert (data["seed"], data["size"]) == (3, model["size"])
-    for path in files:
-        assert contains(resolved, yaml.safe_load(path.read_text()), path == files[-1])
+    given = (
+        content(experiment) if overlay is None else merged(content(experiment), content(overlay))
+    )
+    assert contains(resolved, given)
 
 
-def contains(resolved: Any, given: Any, last: bool) -> bool:
-    """Whether what a file gives is in what it comes to; a later file may have changed it."""
+def test_every_overlay_is_read() -> None:
+    assert {reading.values[1] for reading in READINGS} == {None, *OVERLAYS}
+
+
+def merged(first: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """What two files come to: the later one wins, and another class takes no values over."""
+    result = dict(first)
+    for key, value in later.items():
+        before = first.get(key)
+        same = isinstance(before, dict) and isinstance(value, dict)
+        if same and value.get("class_path", before.get("class_path")) == before.get("class_path"):
+            result[key] = merged(before, value)
+        else:
+            result[key] = value
+    return result
+
+
+def contains(resolved: Any, given: Any) -> bool:
+    """Whether what files give is in what they come to, which has defaults besides."""
     if isinstance(given, dict):
-        if not last and resolved.get("class_path") != given.get("class_path"):
-            return True
-        return all(key in resolved and contains(resolved[key], given[key], last) for key in given)
-    return not last or "${" in str(given) or isinstance(given, list) or resolved == given
+        kept = isinstance(resolved, dict) and given.keys() <= resolved.keys()
+        return kept and all(contains(resolved[key], given[key]) for key in given)
+    if isinstance(given, list):
+        whole = isinstance(resolved, list) and len(given) == len(resolved)
+        return whole and all(map(contains, resolved, given))
+    # What interpolations come to, is asserted where they are tested.
+    return "${" in str(given) or bool(resolved == given)
+
+
+def test_contains_compares_lists() -> None:
+    resolved = {"a": [1, {"b": 2, "default": 3}]}
+    assert contains(resolved, {"a": [1, {"b": 2}]})
+    for other in ([1], [{"b": 2}, 1], [1, {"b": 3}], [1, {"b": 2}, 4]):
+        assert not contains(resolved, {"a": other})
 
 
 def test_the_papers_setting(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from experiments import export as exporting
 from experiments.cli import main
-from experiments.onnx_file import eliminate, largest_difference, save_onnx
+from experiments.export import eliminate, largest_difference, save_onnx
 from lightning_modules import SSIMVAE, EMotionGAN, FlowCNNClassifier
 from tests.datamodules.trees import ckplus_tree
 from tests.experiments.tiny import TinyGAN

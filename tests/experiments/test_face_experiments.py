@@ -13,7 +13,7 @@ import yaml
 from datamodules.synthetic.ferplus import write_ferplus
 from datamodules.synthetic.rafdb import write_rafdb
 from experiments.cli import main
-from experiments.command.config_files import PACKAGE
+from experiments.command.usage import PACKAGE
 from experiments.run.folder import RunFolder, runs
 
 SMALL = [

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
+from datamodules.errors import UserError
 from lightning_modules.pcnn import PCNN
 from lightning_modules.resnet18 import ResNet18Classifier
 from tests.lightning_modules.face_fakes import CLASS_NAMES, SIZE, FaceFakes, face_batch
@@ -134,6 +135,13 @@ def test_classes_are_weighed_where_the_data_ask_for_it(trainer):
         module.losses(batch["image"], batch["label"])["total"],
         functional.cross_entropy(logits, batch["label"], torch.tensor([3, 1.5, 0.5])),
     )
+
+
+def test_a_class_that_the_data_do_not_have_cannot_be_weighed(trainer):
+    data = FaceFakes(class_balance="loss")
+    data.class_counts = (1, 0, 6)
+    with pytest.raises(UserError, match="has no training sample"):
+        trainer().fit(build(ResNet18Classifier), datamodule=data)
 
 
 def test_data_of_other_classes_are_named(trainer):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from callbacks.figures.face_drawing import SeenFace, blend_heat, draw_faces
+from callbacks.figures.face_drawing import ReadFace, blend_heat, draw_faces
 
 GREY = np.full((600, 800, 3), 128, np.uint8)
 
@@ -17,7 +17,7 @@ def test_heat_changes_only_what_is_hot() -> None:
 
 
 def test_box_and_answer_stand_where_the_face_is() -> None:
-    drawn = draw_faces(GREY, [SeenFace((300, 200, 100, 150), "anger 93 %", None)])
+    drawn = draw_faces(GREY, [ReadFace((300, 200, 100, 150), "anger 93 %", None)])
     assert drawn.shape == GREY.shape
     y, x = np.nonzero((drawn != 128).any(axis=2))
     assert x.min() >= 297
@@ -29,7 +29,7 @@ def test_box_and_answer_stand_where_the_face_is() -> None:
 def test_a_face_at_the_border_is_drawn_as_far_as_it_goes() -> None:
     heat = np.full((10, 10), 255, np.uint8)
     boxes = [(-50, -60, 120, 130), (750, 560, 100, 100), (900, 700, 20, 20)]
-    drawn = draw_faces(GREY, [SeenFace(box, "surprise 50 %", heat) for box in boxes])
+    drawn = draw_faces(GREY, [ReadFace(box, "surprise 50 %", heat) for box in boxes])
     assert (drawn[:40, :40] != 128).any()
     assert (drawn[580, 780] != 128).any()
     np.testing.assert_array_equal(drawn[200:500, 200:600], GREY[200:500, 200:600])
@@ -37,7 +37,7 @@ def test_a_face_at_the_border_is_drawn_as_far_as_it_goes() -> None:
 
 def test_a_small_picture_is_enlarged_and_its_box_too() -> None:
     picture = np.zeros((48, 48, 3), np.uint8)
-    drawn = draw_faces(picture, [SeenFace((12, 24, 24, 24), "fear 71 %", None)])
+    drawn = draw_faces(picture, [ReadFace((12, 24, 24, 24), "fear 71 %", None)])
     assert drawn.shape == (480, 480, 3)
     assert drawn[300, 120].any()  # left edge of the box
     assert not drawn[300, 200].any()

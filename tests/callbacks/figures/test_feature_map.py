@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 from callbacks.figures.feature_map import FeatureMap, lay_out
-from callbacks.figures.sample_figure import Samples
+from callbacks.outputs import Samples
 from tests.callbacks.fakes import FaceData, FaceModule, trainer
 
 

@@ -3,22 +3,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+import torch
 from lightning.pytorch.loggers import WandbLogger
 
-from callbacks.figures import sample_pictures
-from callbacks.figures.flow_pictures import FlowPictures
-from callbacks.figures.picture_grid import Row
-from tests.callbacks.fakes import FakeData, FakeModule, trainer
+from callbacks.figures import flow_pictures, grid
+from callbacks.figures.base import CAPTION_HEIGHT, Picture, new_figure
+from callbacks.figures.colour_wheel import flow_to_rgb
+from callbacks.figures.flow_pictures import FlowPictures, OcclusionPictures, SequencePictures
+from callbacks.figures.grid import Row
+from callbacks.outputs import read
+from tests.callbacks.fakes import (
+    NAMES,
+    SIZE,
+    FakeData,
+    FakeModule,
+    batch_of,
+    outputs_of,
+    sample,
+    trainer,
+)
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Record what is drawn instead of drawing it."""
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        sample_pictures, "draw_grid", lambda path, **said: calls.append({"path": path, **said})
-    )
+
+    def record(title: str, columns: Any, rows: list[Row], max_magnitude: float) -> Any:
+        calls.append(
+            {"title": title, "columns": columns, "rows": rows, "max_magnitude": max_magnitude}
+        )
+        return new_figure(1, 1)
+
+    monkeypatch.setattr(grid, "draw_grid", record)
     return calls
 
 
@@ -32,7 +52,7 @@ def test_validation_is_drawn_every_few_epochs_and_last(
 ) -> None:
     runner = trainer(tmp_path, FlowPictures(every_n_epochs=2), max_epochs=5)
     runner.fit(FakeModule(), datamodule=FakeData())
-    names = [call["path"].name for call in drawn]
+    names = sorted(path.name for path in (tmp_path / "figures").iterdir())
     assert names == [f"validation_epoch_{epoch:03d}.png" for epoch in (1, 3, 4)]
     # The same samples every time, one for each expression.
     assert labels(drawn[0]) == labels(drawn[1]) == labels(drawn[2])
@@ -103,3 +123,133 @@ def test_prediction_draws_each_sequence(tmp_path: Path) -> None:
 def test_impossible_settings_are_said(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="above 0 px"):
         FlowPictures(**options)
+
+
+def writer(folder: Path, rank: int = 0) -> SequencePictures:
+    return SequencePictures(
+        folder,
+        class_names=NAMES,
+        caption="{}, data: synthetic".format,
+        max_magnitude=16.0,
+        rank=rank,
+    )
+
+
+def predicted(numbers: list[int]) -> dict[str, Any]:
+    outputs = outputs_of(batch_of(numbers))
+    return {**outputs, "probabilities": read(outputs, "probabilities")}
+
+
+def pixels(path: Path) -> Picture:
+    """Read a picture of 16x16 back, which was enlarged above its caption."""
+    drawn = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    assert (drawn[-CAPTION_HEIGHT:] < 128).any()
+    factor = drawn.shape[1] // SIZE
+    return drawn[: SIZE * factor : factor, ::factor]
+
+
+def expected(number: int) -> np.ndarray:
+    # In pixels of a 128x128 grid, of which these flows of 16x16 have an eighth.
+    return flow_to_rgb(8 * sample(number)["flow"].numpy(), max_magnitude=16.0)
+
+
+def test_the_frame_with_the_most_motion_is_drawn(tmp_path: Path) -> None:
+    pictures = writer(tmp_path)
+    for numbers in ([0, 3, 1], [2, 4, 5], [6]):  # clip_0 is 0 to 3, clip_1 is 4 to 7
+        pictures.add(predicted(numbers))
+    pictures.finish()
+    kinds = ("frontalized", "posed", "strip", "warped")
+    names = [f"clip_{i}_{kind}.png" for i in (0, 1) for kind in kinds]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    np.testing.assert_array_equal(pixels(tmp_path / "clip_0_frontalized.png"), expected(3))
+    np.testing.assert_array_equal(pixels(tmp_path / "clip_1_frontalized.png"), expected(6))
+    posed = flow_to_rgb(8 * sample(3)["posed_flow"].numpy(), max_magnitude=16.0)
+    np.testing.assert_array_equal(pixels(tmp_path / "clip_0_posed.png"), posed)
+    assert (pixels(tmp_path / "clip_0_warped.png") == 128).all()
+
+
+def test_no_more_is_held_than_the_present_sequences(tmp_path: Path) -> None:
+    pictures = writer(tmp_path)
+    for clip in range(5):
+        pictures.add(predicted([4 * clip, 4 * clip + 1]))
+        assert list(pictures._open) == [f"clip_{clip}"]
+
+
+def test_a_sequence_that_comes_back_keeps_its_best_frame(tmp_path: Path) -> None:
+    pictures = writer(tmp_path)
+    for numbers in ([3], [4], [1], [5]):
+        pictures.add(predicted(numbers))
+    pictures.finish()
+    np.testing.assert_array_equal(pixels(tmp_path / "clip_0_frontalized.png"), expected(3))
+    np.testing.assert_array_equal(pixels(tmp_path / "clip_1_frontalized.png"), expected(5))
+
+
+def test_of_two_processes_the_one_with_more_motion_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = [writer(tmp_path, rank) for rank in (0, 1)]
+    ranks[0].add(predicted([0, 2, 5]))
+    ranks[1].add(predicted([1, 3, 4]))
+
+    def both(value: Any) -> list[Any]:
+        return [rank._motion for rank in ranks]
+
+    monkeypatch.setattr(flow_pictures, "gather", both)
+    for rank in ranks:
+        rank.finish()
+    np.testing.assert_array_equal(pixels(tmp_path / "clip_0_frontalized.png"), expected(3))
+    np.testing.assert_array_equal(pixels(tmp_path / "clip_1_frontalized.png"), expected(5))
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+class OccludedData(FakeData):
+    regions = ("eyes", "mouth")
+
+
+class OccludedModule(FakeModule):
+    """Hides one pixel of motion from the eyes and two from the mouth, and gives it all back."""
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        outputs = super().test_step(batch, batch_idx)
+        flow, label = outputs["flow"], outputs["label"]
+        hidden = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1, 1)
+        right = torch.nn.functional.one_hot(label, 3).float()
+        others = {f"logits_{name}": right for name in ("eyes", "mouth", "clean_reconstructed")}
+        restored = {f"logits_{name}_reconstructed": right for name in ("eyes", "mouth")}
+        return outputs | {
+            "occluded_flow": flow.unsqueeze(1) - hidden,
+            "reconstructed_flow": flow.unsqueeze(1).expand(-1, 2, -1, -1, -1),
+            **others,
+            **restored,
+        }
+
+
+def test_a_row_shows_what_was_hidden_and_what_came_back(
+    tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    trainer(tmp_path, OcclusionPictures(max_rows=1)).test(
+        OccludedModule(), datamodule=OccludedData(), verbose=False
+    )
+    (call,) = drawn
+    assert call["columns"] == (
+        "eyes occluded",
+        "eyes reconstructed",
+        "mouth occluded",
+        "mouth reconstructed",
+        "true flow",
+    )
+    # One pixel of 16x16 along both axes is 8 * sqrt(2) of 128x128.
+    assert [cell.caption for cell in call["rows"][0].cells] == [
+        "11.31 px, neutral",
+        "0.00 px, neutral",
+        "22.63 px, neutral",
+        "0.00 px, neutral",
+        "happiness",
+    ]
+
+
+def test_the_picture_of_what_was_hidden_is_written(tmp_path: Path) -> None:
+    trainer(tmp_path, OcclusionPictures()).test(
+        OccludedModule(), datamodule=OccludedData(), verbose=False
+    )
+    assert (tmp_path / "figures" / "test.png").read_bytes().startswith(b"\x89PNG")

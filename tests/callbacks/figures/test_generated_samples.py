@@ -10,7 +10,10 @@ import torch
 from matplotlib.image import imread
 from torch.utils.data import DataLoader
 
+from callbacks.figures import generated_samples
+from callbacks.figures.base import CAPTION_HEIGHT, new_figure
 from callbacks.figures.generated_samples import GeneratedSamples, draw_samples
+from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
 
 class Drawing(pl.LightningModule):
@@ -39,21 +42,19 @@ class Drawing(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
 
+class Noise(pl.LightningDataModule):
+    source = "synthetic"
+
+    def train_dataloader(self) -> DataLoader[torch.Tensor]:
+        return DataLoader(torch.zeros(2, 1), 1, num_workers=0)
+
+
 def fit(folder: Path, callback: GeneratedSamples, epochs: int, **options: Any) -> Drawing:
     module = Drawing()
     module.rests = options.pop("rests", 99)
-    trainer = pl.Trainer(
-        default_root_dir=folder,
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[callback],
-    )
-    trainer.fit(module, DataLoader(torch.zeros(2, 1), 1, num_workers=0), **options)
-    trainer.save_checkpoint(folder / "last.ckpt", weights_only=False)
+    runner = trainer(folder, callback, max_epochs=epochs)
+    runner.fit(module, datamodule=Noise(), **options)
+    runner.save_checkpoint(folder / "last.ckpt", weights_only=False)
     return module
 
 
@@ -67,9 +68,26 @@ def test_it_draws_the_same_noise_now_and_then_and_at_the_end(tmp_path):
     assert torch.equal(*module.noises)
     assert module.noises[0].shape == (4, 3)
     picture = imread(tmp_path / "figures" / "samples_epoch_002.png")[..., :3]
-    assert picture.shape == (10, 10, 3)
-    np.testing.assert_allclose(picture[:4, 6:], 64 / 255)
-    assert (picture[4:6] == 1).all()
+    # Ten pixels a side, enlarged to be as wide as the caption below.
+    factor = picture.shape[1] // 10
+    assert picture.shape == (10 * factor + CAPTION_HEIGHT, 10 * factor, 3)
+    faces = picture[: 10 * factor : factor, ::factor]
+    np.testing.assert_allclose(faces[:4, 6:], 64 / 255)
+    assert (faces[4:6] == 1).all()
+    assert (picture[10 * factor :] < 0.5).any()
+
+
+def test_the_source_of_the_data_is_said_in_both_pictures(tmp_path, monkeypatch):
+    said = []
+    for name in ("captioned", "draw_curves"):
+
+        def record(*arguments, name=name):
+            said.append(next(one for one in arguments if isinstance(one, str)))
+            return new_figure(1, 1)
+
+        monkeypatch.setattr(generated_samples, name, record)
+    fit(tmp_path, GeneratedSamples(side=1), 1)
+    assert said == ["Generated faces, epoch 1, data: synthetic", "Training losses, data: synthetic"]
 
 
 def test_curves_are_means_over_epochs_and_survive_a_resume(tmp_path):
@@ -82,13 +100,19 @@ def test_curves_are_means_over_epochs_and_survive_a_resume(tmp_path):
     assert resumed.state_dict()["curves"] == [[1.5, 5.0], [3.5, 5.0], [5.5, 5.0]]
 
 
-def test_faces_stand_row_by_row(tmp_path):
+def test_faces_stand_row_by_row():
     faces = torch.arange(4).view(4, 1, 1, 1).expand(4, 3, 2, 2) / 4
-    draw_samples(tmp_path / "grid.png", faces)
-    picture = imread(tmp_path / "grid.png")[..., 0]
-    np.testing.assert_allclose(picture[::4, ::4], [[0, 64 / 255], [128 / 255, 191 / 255]])
+    picture = draw_samples(faces)
+    assert picture.shape == (6, 6, 3)
+    assert picture[::4, ::4, 0].tolist() == [[0, 64], [128, 191]]
+    assert (picture[2:4] == 255).all()
 
 
 def test_numbers_below_one_are_refused():
     with pytest.raises(ValueError, match="every_n_epochs and side of 1 or more; got 0 and 8"):
         GeneratedSamples(every_n_epochs=0)
+
+
+def test_a_method_that_generates_nothing_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"generate\(noise\) and latent, which FakeModule has"):
+        trainer(tmp_path, GeneratedSamples(), max_epochs=1).fit(FakeModule(), datamodule=FakeData())

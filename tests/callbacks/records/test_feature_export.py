@@ -35,7 +35,7 @@ def test_features_stand_in_the_order_of_the_samples_each_once(tmp_path):
     callback.on_test_start(trainer, module)
     for batch in (outputs([5, 3]), outputs([4, 3])):
         callback.on_test_batch_end(trainer, module, batch, None, 0)
-    callback.on_test_end(trainer, module)
+    callback.on_test_epoch_end(trainer, module)
     with np.load(tmp_path / "features.npz", allow_pickle=False) as file:
         assert file["test_sample_id"].tolist() == [3, 4, 5]
         assert file["test_features"].tolist() == [[3, 3.5], [4, 4.5], [5, 5.5]]
@@ -49,13 +49,15 @@ def test_features_stand_in_the_order_of_the_samples_each_once(tmp_path):
 def test_action_units_come_with_them_and_no_training_part_is_needed(tmp_path):
     trainer, callback = trainer_in(tmp_path), FeatureExport()
     units = torch.tensor([[1, 0, 1]])
-    callback.on_test_batch_end(trainer, object(), outputs([1], action_units=units), None, 0)
-    callback.on_test_end(trainer, object())
+    callback.on_test_batch_end(
+        trainer, object(), outputs([1], action_units=units, unit_margins=units), None, 0
+    )
+    callback.on_test_epoch_end(trainer, object())
     with np.load(tmp_path / "features.npz", allow_pickle=False) as file:
         assert file["test_action_units"].tolist() == [[1, 0, 1]]
         assert "train_features" not in file
 
 
 def test_a_method_without_features_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"FeatureExport needs a method .*; object returns none"):
+    with pytest.raises(ValueError, match="FeatureExport needs features and label"):
         FeatureExport().on_test_batch_end(trainer_in(tmp_path), object(), {}, None, 0)

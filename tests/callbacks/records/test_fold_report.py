@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from callbacks.records import fold_report
-from callbacks.records.fold_report import FoldReport, file_hash, seal
+from callbacks.records.fold_record import file_hash
+from callbacks.records.fold_report import FoldReport, departures
 from callbacks.records.predictions import Predictions
 from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
@@ -24,8 +25,22 @@ class FoldedData(FakeData):
     train_subjects = ("S003",)
 
 
+def config(**data: Any) -> dict[str, Any]:
+    return {
+        "experiment": "tiny",
+        "seed_everything": 7,
+        "model": {"class_path": "tests.FakeModule"},
+        "data": {"class_path": "tests.FoldedData", "init_args": data},
+        "trainer": {
+            "limit_train_batches": None,
+            "limit_test_batches": 1.0,
+            "overfit_batches": 0.0,
+        },
+    }
+
+
 def callback() -> FoldReport:
-    return FoldReport("c0", "tiny", "FakeModule", "FoldedData", 7, ["labels of the user's"])
+    return FoldReport("c0", config(labels_csv="mine.csv"))
 
 
 def record_of(folder: Path, data: FakeData | None = None, *more: Any, **options: Any) -> Any:
@@ -62,7 +77,7 @@ def test_the_record_says_what_was_tested_and_with_what(
         "shared_subjects": [],
         "n_test": 12,
         "checkpoint": None,
-        "departures": ["labels of the user's"],
+        "departures": ["labels by a list of the user's"],
         "metrics": {"test/accuracy": 0.25, "test/recall_surprise": 0.5},
         "predictions": file_hash(tmp_path / "predictions.csv"),
     }
@@ -120,8 +135,13 @@ def test_data_without_folds_are_refused(tmp_path: Path) -> None:
         record_of(tmp_path, FakeData())
 
 
-def test_a_seal_breaks_with_any_change() -> None:
-    record = seal({"metrics": {"test/accuracy": 0.5}, "fold": 1})
-    assert seal(record) == record
-    assert seal({**record, "fold": 2})["checksum"] != record["checksum"]
-    assert seal({"fold": 1, "metrics": {"test/accuracy": 0.5}}) == record
+def test_departures_of_the_config_are_named() -> None:
+    assert departures(config()) == []
+    assert departures(config(labels_csv="mine.csv")) == ["labels by a list of the user's"]
+    short = config()
+    # One batch, which is not the whole.
+    short["trainer"].update(limit_test_batches=1, overfit_batches=0.5)
+    assert departures(short) == [
+        "shortened by trainer.limit_test_batches",
+        "shortened by trainer.overfit_batches",
+    ]

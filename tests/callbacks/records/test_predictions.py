@@ -11,6 +11,7 @@ import torch
 
 from callbacks.records import predictions
 from callbacks.records.predictions import Predictions
+from datamodules.labels import ACTION_UNITS
 from tests.callbacks.fakes import (
     NAMES,
     FaceData,
@@ -137,3 +138,58 @@ def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="tells 2 classes apart and the data has 3"):
         trainer(tmp_path, Predictions()).test(Narrow(), datamodule=FakeData(), verbose=False)
+
+
+IDS = torch.tensor([4, 7])
+MODULE: Any = FakeModule()
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Any:
+    return SimpleNamespace(
+        default_root_dir=str(tmp_path),
+        global_rank=0,
+        is_global_zero=True,
+        predicting=False,
+        limit_test_batches=1.0,
+        test_dataloaders=SimpleNamespace(dataset=IDS),
+        datamodule=SimpleNamespace(
+            source="synthetic", class_names=("neutral", "happiness"), sample_name="face_{}".format
+        ),
+    )
+
+
+def written(runner: Any, **outputs: torch.Tensor) -> list[dict[str, str]]:
+    callback = Predictions()
+    callback.on_test_start(runner, MODULE)
+    known = {"sample_id": IDS, "label": torch.tensor([1, 0])}
+    callback.on_test_batch_end(runner, MODULE, {**known, **outputs}, None, 0)
+    callback.on_test_epoch_end(runner, MODULE)
+    with (Path(runner.default_root_dir) / "predictions.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_units_are_named_and_what_has_no_machine_is_empty(runner: Any) -> None:
+    margins = torch.full((2, len(ACTION_UNITS)), -0.5)
+    margins[0, [4, 7]] = 0.25  # AU6 and AU12
+    margins[:, 0] = torch.nan
+    shown = (margins > 0).float()
+    shown[0, 12] = 1  # AU25
+    one, other = written(runner, unit_margins=margins, action_units=shown)
+    assert (one["sample"], one["label"], one["predicted"]) == ("face_4", "happiness", "6+12")
+    assert one["shown"] == "6+12+25"
+    assert (one["au1"], one["au6"], one["au27"]) == ("", "0.250000", "-0.500000")
+    assert (other["sample_id"], other["predicted"], other["shown"]) == ("7", "", "")
+
+
+def test_scores_are_no_probabilities(runner: Any) -> None:
+    # One-vs-rest scores of machines: their softmax would be no share of anything.
+    scores = torch.tensor([[-0.2, 0.3], [1.5, -4.0]])
+    for row, name in zip(written(runner, scores=scores), ("happiness", "neutral"), strict=True):
+        assert list(row) == ["source", "sample_id", "sample", "label", "predicted"]
+        assert row["predicted"] == name
+    probabilities = torch.tensor([[0.625, 0.375], [0.75, 0.25]])
+    one, other = written(runner, scores=scores, probabilities=probabilities)
+    # The machine answers, whatever its calibrated probabilities.
+    assert (one["predicted"], one["happiness"]) == ("happiness", "0.375000")
+    assert (other["predicted"], other["neutral"]) == ("neutral", "0.750000")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch.loggers import WandbLogger
 
 from callbacks.tables.scores import ScoreTable
 from tests.callbacks.fakes import FaceData, FaceModule, FakeData, FakeModule, trainer
@@ -75,3 +76,24 @@ def test_action_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_method_without_scores_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="found no test/<measure>"):
         trainer(tmp_path, ScoreTable()).test(FakeModule(), datamodule=FakeData(), verbose=False)
+
+
+def test_the_tables_go_to_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Told(WandbLogger):
+        def __init__(self) -> None:
+            self.tables: list[Any] = []
+
+        def log_table(self, key: str, columns: Any = None, data: Any = None, **_: Any) -> None:
+            self.tables.append((key, columns, data))
+
+    logger = Told()
+    runner = trainer(tmp_path, ScoreTable())
+    summary = {"scores": {"accuracy": 0.625}, "classes": {"neutral": {"recall": 0.75}}}
+    monkeypatch.setattr(type(runner), "loggers", [logger])
+    monkeypatch.setattr(ScoreTable, "measures", lambda *_: summary)
+    runner.datamodule = FaceData()  # type: ignore[attr-defined]
+    ScoreTable().on_test_end(runner, FaceModule())
+    assert logger.tables == [
+        ("test/scores", ["measure", "all samples"], [["accuracy", "62.5 %"]]),
+        ("test/classes", ["class", "recall"], [["neutral", "75.0 %"]]),
+    ]

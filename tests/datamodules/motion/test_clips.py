@@ -145,7 +145,7 @@ def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
         index = Index(
             ["s"],
             np.array([Expression.FEAR], np.int8),
-            recordings=[(frame_folder(folder), None)],
+            recordings=[(frame_folder(folder),)],
             lengths=np.array([2]),
         )
         row = PairReader(index, make_pairs([2], []), LOOSE).row(0)

@@ -1,6 +1,6 @@
 """Stands for `python -m experiments fit|test` of a fold: trains in steps that can be resumed.
 
-Arguments: the step, the fold, its folder, the number of folds. What else it does is in the file
+Beside what every fold is given, `--folds` says how many there are. What else it does is in the file
 `behaviour.json` of the cross-validation: for a fold, what happens to it in a step.
 """
 
@@ -17,7 +17,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 from made import split_of, write_fold  # noqa: E402  # found by the line above
 
-from experiments.jobs.parent import die_with_parent  # noqa: E402
+from experiments.jobs.context import StepContext, die_with_parent  # noqa: E402
 
 STEPS = 4
 
@@ -45,9 +45,10 @@ def behave(step: str, fold: str, folder: Path, moment: str) -> None:
 
 
 def main() -> None:
-    step, fold, folder, folds = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
-    if "PARENT" in os.environ:
-        die_with_parent(int(os.environ["PARENT"]))
+    step, given = sys.argv[1], dict(argument[2:].split("=", 1) for argument in sys.argv[2:])
+    context = StepContext.current()
+    die_with_parent(context.parent)
+    folder, fold, folds = Path(context.folder), given["data.fold"], int(given["folds"])
     with (folder.parent / "calls.txt").open("a") as calls:
         calls.write(f"{step} {fold} {os.environ.get('CUDA_VISIBLE_DEVICES', '-')}\n")
     behave(step, fold, folder, "begin")
@@ -63,7 +64,7 @@ def main() -> None:
             behave(step, fold, folder, f"step {done}")
         replace(folder / "status.json", json.dumps({"state": "finished"}))
     else:
-        _, weight = json.loads(last.read_text())
+        _, weight = json.loads(Path(given["ckpt_path"]).read_text())
         write_fold(folder, int(fold), folds=folds, wrong=weight % 3, loss=weight / 1009)
 
 

@@ -83,9 +83,9 @@ def write_fold(
     return record
 
 
-def write_about(folder: Path, **changes: Any) -> None:
+def write_description(folder: Path, **changes: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    about = {
+    description = {
         "experiment": "tiny",
         "config_hash": DIGEST,
         "model": "TinyClassifier",
@@ -97,15 +97,16 @@ def write_about(folder: Path, **changes: Any) -> None:
         "created": "1.0",
         **changes,
     }
-    (folder / "crossval.json").write_text(json.dumps(about))
+    (folder / "crossval.json").write_text(json.dumps(description))
 
 
 def write_crossval(folder: Path, wrong: list[int], **changes: Any) -> Path:
     """Write a whole cross-validation, a fold for each number of wrong answers."""
-    write_about(folder, **{key: changes.pop(key) for key in list(changes) if key in ABOUT})
+    described = {key: changes.pop(key) for key in list(changes) if key in DESCRIBED}
+    write_description(folder, **described)
     for fold, number in enumerate(wrong):
         write_fold(folder / f"fold_{fold:02d}", fold, folds=len(wrong), wrong=number, **changes)
     return folder
 
 
-ABOUT = ("experiment", "model", "model_arguments", "headline", "arguments")
+DESCRIBED = ("experiment", "model", "model_arguments", "headline", "arguments")

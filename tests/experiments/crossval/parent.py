@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from experiments.crossval.folder import CrossvalFolder
-from experiments.crossval.schedule import Schedule
-from tests.experiments.crossval.test_schedule import Notes, work
+from experiments.jobs import step
+from tests.experiments.crossval.test_folds import PROGRAM, make_queue
 
-folder = CrossvalFolder(Path(sys.argv[1]))
-Schedule(folder, work(folder, slots=(None, None)), Notes()).run(None)
+step.PROGRAM = PROGRAM
+make_queue(CrossvalFolder(Path(sys.argv[1])), slots=(None, None)).run(None)

@@ -88,7 +88,7 @@ def test_three_folds_end_to_end(
     )
     assert summary["accuracy"] == summary["conditions"]["predicted_upside_down"]["accuracy"]
 
-    about = crossval.about()
+    description = crossval.description()
     for fold in range(3):
         path = crossval.fold(fold).path
         assert "test/accuracy" in (path / "metrics.csv").read_text()
@@ -97,8 +97,8 @@ def test_three_folds_end_to_end(
         assert config["model"]["init_args"]["lr"] == 0.5
         trained, tested = read_offline_runs(path)
         for run in (trained, tested):
-            assert run.run_id == about.wandb_id(path.name)
-            assert (run.group, run.job_type) == (about.group, "cv-fold")
+            assert run.run_id == description.wandb_id(path.name)
+            assert (run.group, run.job_type) == (description.group, "cv-fold")
         assert trained.name == f"TinyClassifier-TinyFolds-f{fold:02d}-s0"
         assert tested.summary["test/accuracy"] == pytest.approx(
             json.loads((path / "fold.json").read_text())["metrics"]["test/accuracy"]
@@ -198,7 +198,7 @@ def test_nothing_begun_is_nothing_to_sum_up(folder: Path, refused: Refused) -> N
     [
         ("--config=tiny.yaml --modle.lr=1", 2, "There is no key modle.lr; did you mean model?"),
         ("--config=tinny.yaml", 2, "The config file "),
-        ("--fold=1", 2, "The command names no data and no model"),
+        ("--fold=1", 2, "The command names no model and no data"),
         (
             "--config=tiny.yaml "
             "--data.class_path=lightning.pytorch.demos.boring_classes.BoringDataModule",
@@ -237,7 +237,7 @@ def test_folds_of_another_commit_are_not_added_to(
     with quiet():
         experiment = ResolvedExperiment(["--config=tiny.yaml"])
     path = folder / "runs" / "tiny" / f"crossval-{experiment.digest[:6]}"
-    made.write_about(path, config_hash=experiment.digest)
+    made.write_description(path, config_hash=experiment.digest)
     made.write_fold(path / "fold_00", 0, config_hash=experiment.digest)
     if not done:  # trained as far as a checkpoint
         (path / "fold_00" / "fold.json").unlink()

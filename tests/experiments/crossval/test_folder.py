@@ -1,51 +1,57 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.command.errors import CommandError
-from experiments.crossval.folder import About, CrossvalFolder, open_folder
+from experiments.crossval.folder import CrossvalFolder, Description, open_folder
 from tests.experiments.crossval import made
 
-ABOUT = About("tiny", "abcdef0123", "Model", "Data", 0, {"lr": 0.1}, ("*_back",), ("--config", "a"))
+TINY = Description(
+    "tiny", "abcdef0123", "Model", "Data", 0, {"lr": 0.1}, ("*_back",), ("--config", "a")
+)
 
 
 def test_a_config_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    first = open_folder(tmp_path, ABOUT)
-    other = open_folder(tmp_path, replace(ABOUT, config_hash="123456789a"))
+    first = open_folder(tmp_path, TINY)
+    other = open_folder(tmp_path, replace(TINY, config_hash="123456789a"))
     assert first.path == tmp_path / "tiny" / "crossval-abcdef"
     assert other.path == tmp_path / "tiny" / "crossval-123456"
-    assert replace(first.about(), created="") == ABOUT
+    assert replace(first.description(), created="") == TINY
 
 
 def test_a_second_start_finds_the_first(tmp_path: Path) -> None:
-    first = open_folder(tmp_path, ABOUT).about()
-    again = open_folder(tmp_path, ABOUT).about()
+    first = open_folder(tmp_path, TINY).description()
+    again = open_folder(tmp_path, TINY).description()
     assert again == first
     assert again.wandb_id("fold_00") == first.wandb_id("fold_00")
     assert first.group == "tiny-crossval-abcdef"
 
 
 def test_the_same_config_elsewhere_is_another_run_in_wandb(tmp_path: Path) -> None:
-    here, there = (open_folder(tmp_path / name, ABOUT).about() for name in ("here", "there"))
+    here, there = (open_folder(tmp_path / name, TINY).description() for name in ("here", "there"))
     assert here.wandb_id("fold_00") != there.wandb_id("fold_00")
 
 
 def test_configs_that_begin_alike_are_not_mixed(tmp_path: Path) -> None:
-    open_folder(tmp_path, ABOUT)
+    open_folder(tmp_path, TINY)
     with pytest.raises(CommandError, match="holds another config"):
-        open_folder(tmp_path, replace(ABOUT, config_hash="abcdef9999"))
+        open_folder(tmp_path, replace(TINY, config_hash="abcdef9999"))
 
 
-def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def link(*args: object) -> None:
-        raise PermissionError
+def test_of_many_that_start_at_once_one_description_holds(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: open_folder(tmp_path, TINY), range(32)))
+    assert len({folder.description().created for folder in folders}) == 1
 
-    monkeypatch.setattr("experiments.crossval.folder.os.link", link)
-    first = open_folder(tmp_path, ABOUT).about()
-    assert open_folder(tmp_path, ABOUT).about() == first
+
+def test_a_description_that_was_cut_short_is_written_again(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path, TINY)
+    (folder.path / "crossval.json").write_text('{"experiment": "ti')
+    assert replace(open_folder(tmp_path, TINY).description(), created="") == TINY
 
 
 def test_folds_and_their_number(tmp_path: Path) -> None:
@@ -60,4 +66,4 @@ def test_folds_and_their_number(tmp_path: Path) -> None:
 
 def test_no_cross_validation(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="is no cross-validation"):
-        CrossvalFolder(tmp_path / "nothing").about()
+        CrossvalFolder(tmp_path / "nothing").description()

@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> CrossvalFolder:
 
 def report(folder: CrossvalFolder) -> dict[str, bytes]:
     records, missing = collect(folder)
-    write_report(folder.path, summarize(folder.about(), records, missing), records)
+    write_report(folder.path, summarize(folder.description(), records, missing), records)
     names = ("summary.json", "summary.md", "folds.csv")
     return {name: (folder.path / name).read_bytes() for name in names}
 
@@ -45,7 +45,7 @@ def test_one_line_a_fold(folder: CrossvalFolder) -> None:
 def test_markdown_says_what_it_stands_on(folder: CrossvalFolder) -> None:
     (folder.fold(1).path / "fold.json").unlink()
     records, missing = collect(folder)
-    text = as_markdown(summarize(folder.about(), records, missing))
+    text = as_markdown(summarize(folder.description(), records, missing))
     assert "`lightning crossval --config tiny.yaml`" in text
     assert "data synthetic" in text
     assert "2 of 3 folds (stratified), 12 test samples of 4 subjects, seed 0, commit c0ffee" in text

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from sklearn import metrics
 
-from callbacks.records.fold_report import seal
+from callbacks.records.fold_record import FoldRecord, seal
 from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder
-from experiments.crossval.records import FoldRecord
 from experiments.crossval.summary import (
     collect,
     headline_accuracy,
@@ -35,7 +34,7 @@ def change(folder: CrossvalFolder, fold_: int, **values: Any) -> None:
 
 def summary_of(folder: CrossvalFolder) -> dict[str, Any]:
     records, missing = collect(folder)
-    return summarize(folder.about(), records, missing)
+    return summarize(folder.description(), records, missing)
 
 
 def test_mean_spread_and_pooled_scores(folder: CrossvalFolder) -> None:

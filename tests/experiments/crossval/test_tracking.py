@@ -22,14 +22,14 @@ def folder(tmp_path: Path) -> CrossvalFolder:
 
 def test_the_parent_run_has_the_numbers_in_history_and_summary(folder: CrossvalFolder) -> None:
     records, _ = collect(folder)
-    about = folder.about()
-    parent = ParentRun(folder.path, about, "offline", {"seed_everything": 0})
-    parent.update(summarize(about, records[:2]))
-    summary = summarize(about, records)
+    description = folder.description()
+    parent = ParentRun(folder.path, description, "offline", {"seed_everything": 0})
+    parent.update(summarize(description, records[:2]))
+    summary = summarize(description, records)
     parent.finish(summary, records)
     (run,) = read_offline_runs(folder.path)
     assert (run.run_id, run.group, run.job_type, run.name) == (
-        about.wandb_id("summary"),
+        description.wandb_id("summary"),
         "tiny-crossval-abcdef",
         "cv-summary",
         "TinyClassifier-TinyFolds-cv-s0",
@@ -63,8 +63,8 @@ def test_in_a_sweep_it_is_the_sweeps_run(
     monkeypatch.setenv("WANDB_RUN_ID", "trial123")
     wandb.teardown()  # it read the environment when the process first used it
     records, _ = collect(folder)
-    parent = ParentRun(folder.path, folder.about(), "offline", {})
-    parent.finish(summarize(folder.about(), records), records)
+    parent = ParentRun(folder.path, folder.description(), "offline", {})
+    parent.finish(summarize(folder.description(), records), records)
     wandb.teardown()
     (run,) = read_offline_runs(folder.path)
     assert run.run_id == "trial123"
@@ -79,8 +79,8 @@ def test_wandb_failing_stops_nothing(
 
     monkeypatch.setattr("wandb.init", init)
     records, _ = collect(folder)
-    parent = ParentRun(folder.path, folder.about(), "offline", {})
-    parent.update(summarize(folder.about(), records))
-    parent.finish(summarize(folder.about(), records), records)
+    parent = ParentRun(folder.path, folder.description(), "offline", {})
+    parent.update(summarize(folder.description(), records))
+    parent.finish(summarize(folder.description(), records), records)
     # Said once.
     assert capsys.readouterr().err.count("W&B could not") == 1

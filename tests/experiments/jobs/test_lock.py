@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from experiments.command.errors import CommandError
-from experiments.jobs.lock import claim_all, claim_fold
+from experiments.jobs.lock import lock_steps
 
-# Another process that holds a lock as `claim` does, until its input ends.
+# Another process that holds a lock as `lock_steps` does, until its input ends.
 HOLDER = """
 import fcntl, os, sys
-lock = os.open(sys.argv[1] + "/.crossval.lock", os.O_RDWR | os.O_CREAT)
+lock = os.open(sys.argv[1] + "/.steps.lock", os.O_RDWR | os.O_CREAT)
 fcntl.lockf(lock, fcntl.LOCK_SH if sys.argv[2] == "shared" else fcntl.LOCK_EX)
 print("held", flush=True)
 sys.stdin.read()
@@ -57,7 +57,7 @@ def test_the_second_is_refused_naming_the_first(tmp_path: Path, hold: Hold) -> N
         pytest.raises(
             CommandError, match="by process 4711 on node7 since 2025-01-02 03:04:05: wait"
         ),
-        claim_all(tmp_path),
+        lock_steps(tmp_path),
     ):
         pass
 
@@ -66,7 +66,7 @@ def test_a_killed_one_does_not_keep_others_out(tmp_path: Path, hold: Hold) -> No
     holder = hold(tmp_path, pid=4711)
     holder.kill()
     holder.wait()
-    with claim_all(tmp_path):
+    with lock_steps(tmp_path):
         owner = json.loads((tmp_path / ".owner.json").read_text())
         assert owner["pid"] != 4711
     assert not (tmp_path / ".owner.json").exists()
@@ -75,11 +75,11 @@ def test_a_killed_one_does_not_keep_others_out(tmp_path: Path, hold: Hold) -> No
 def test_folds_of_a_cluster_array_run_beside_each_other(tmp_path: Path, hold: Hold) -> None:
     hold(tmp_path, shared=True)
     hold(tmp_path / "fold_01", pid=4711)
-    with claim_fold(tmp_path, tmp_path / "fold_02"):
+    with lock_steps(tmp_path, "fold_02"):
         pass
     with (
         pytest.raises(CommandError, match=r"fold_01 is being worked on by process 4711"),
-        claim_fold(tmp_path, tmp_path / "fold_01"),
+        lock_steps(tmp_path, "fold_01"),
     ):
         pass
 
@@ -93,7 +93,7 @@ def test_the_whole_waits_for_its_folds(tmp_path: Path, hold: Hold) -> None:
         pytest.raises(
             CommandError, match=r"4711 on .* \(fold_01\), process 4712 on .* \(fold_03\)"
         ),
-        claim_all(tmp_path),
+        lock_steps(tmp_path),
     ):
         pass
 
@@ -102,6 +102,6 @@ def test_a_fold_waits_for_the_whole(tmp_path: Path, hold: Hold) -> None:
     hold(tmp_path, pid=4711)
     with (
         pytest.raises(CommandError, match="by process 4711 on node7"),
-        claim_fold(tmp_path, tmp_path / "fold_02"),
+        lock_steps(tmp_path, "fold_02"),
     ):
         pass

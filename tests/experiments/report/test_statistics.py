@@ -61,19 +61,19 @@ def test_scores_are_those_of_scikit_learn(answers: tuple[list[str], list[str]]) 
 
 
 def test_without_shared_training_data_it_is_the_paired_t_test() -> None:
-    found = corrected_resampled_t(DIFFERENCES, ratio=0)
+    found, p = corrected_resampled_t(DIFFERENCES, ratio=0)
     oracle = stats.ttest_rel(VALUES, OTHERS)
     low, high = oracle.confidence_interval(0.95)
-    assert found.p == pytest.approx(oracle.pvalue)
+    assert p == pytest.approx(oracle.pvalue)
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
 
 
 def test_shared_training_data_widen_it_as_nadeau_and_bengio_say() -> None:
-    found = corrected_resampled_t(DIFFERENCES, ratio=1 / 8)
+    found, p = corrected_resampled_t(DIFFERENCES, ratio=1 / 8)
     mean, variance = np.mean(DIFFERENCES), np.var(DIFFERENCES, ddof=1)
     t = mean / math.sqrt((1 / 10 + 1 / 8) * variance)
-    assert found.p == pytest.approx(2 * stats.t.sf(abs(t), 9))
-    plain = corrected_resampled_t(DIFFERENCES, ratio=0)
+    assert p == pytest.approx(2 * stats.t.sf(abs(t), 9))
+    plain, _ = corrected_resampled_t(DIFFERENCES, ratio=0)
     assert found.low is not None
     assert plain.low is not None
     # Half as wide again: the square root of (1 / 10 + 1 / 8) / (1 / 10).
@@ -81,21 +81,20 @@ def test_shared_training_data_widen_it_as_nadeau_and_bengio_say() -> None:
 
 
 def test_equal_methods_do_not_differ() -> None:
-    assert corrected_resampled_t([0.0] * 10, 1 / 8).p == 1
-    assert corrected_resampled_t([0.02] * 10, 1 / 8).p == 0
-    assert corrected_resampled_t([0.02], 1 / 8).p is None
+    assert corrected_resampled_t([0.0] * 10, 1 / 8)[1] == 1
+    assert corrected_resampled_t([0.02] * 10, 1 / 8)[1] == 0
+    assert corrected_resampled_t([0.02], 1 / 8)[1] is None
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (3, 9), (7, 7), (0, 20), (400, 450)])
 def test_mcnemar_is_the_exact_binomial_test(first: int, second: int) -> None:
     pairs = [(True, False)] * first + [(False, True)] * second + [(True, True)] * 5
     found = mcnemar([a for a, _ in pairs], [b for _, b in pairs])
-    assert (found.only_first, found.only_second) == (first, second)
     oracle = stats.binomtest(first, first + second).pvalue if first + second else 1.0
-    assert found.p == pytest.approx(oracle, rel=1e-9)
+    assert found == pytest.approx(oracle, rel=1e-9)
 
 
 def test_mcnemar_of_thousands_of_samples() -> None:
     right = [i % 3 == 0 for i in range(6000)]
     found = mcnemar(right, [not value for value in right])
-    assert 0 < found.p < 1e-100
+    assert 0 < found < 1e-100

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from experiments.run.folder import (
     create_run,
     run_of_checkpoint,
     runs,
+    shared_config_hash,
     unfinished_run,
 )
 
@@ -112,3 +114,37 @@ def test_no_runs_where_there_is_no_folder(tmp_path: Path) -> None:
 def test_the_newest_run_comes_first_however_fast_they_follow(tmp_path: Path) -> None:
     made = [create_run(tmp_path, digest).path for digest in ("f" * 64, "0" * 64)]
     assert [run.path for run in runs(tmp_path)] == made[::-1]
+
+
+def config(**data: Any) -> dict[str, Any]:
+    return {
+        "seed_everything": 0,
+        "trainer": {"max_epochs": 2},
+        "model": {"class_path": "M"},
+        "data": {"class_path": "D", "init_args": {"root": None, "fold": 0, **data}},
+        "runs_dir": "runs",
+        "ckpt_path": None,
+    }
+
+
+def test_folds_and_commands_share_a_hash() -> None:
+    shared = shared_config_hash(config())
+    assert shared_config_hash(config(fold=7, cache_dir="/scratch", num_workers=3)) == shared
+    test = {**config(fold=3), "ckpt_path": "best.ckpt", "verbose": False, "weights_only": None}
+    assert shared_config_hash(test) == shared
+
+
+def test_whatever_changes_results_changes_the_hash() -> None:
+    for other in (
+        config(folds=5),
+        config(root="/data/ck"),
+        {**config(), "seed_everything": 1},
+        {**config(), "model": {"class_path": "N"}},
+    ):
+        assert shared_config_hash(other) != shared_config_hash(config())
+
+
+def test_hashing_leaves_the_config_alone() -> None:
+    given = config()
+    shared_config_hash(given)
+    assert given == config()

@@ -17,7 +17,7 @@ from made import seal  # noqa: E402  # found by the line above
 
 def main() -> None:
     verb, arguments = sys.argv[1], sys.argv[2:]
-    folder = Path(json.loads(os.environ["FER_LIGHTNING_FOLD"])["folder"])
+    folder = Path(json.loads(os.environ["FER_LIGHTNING_STEP"])["folder"])
     name = f"{folder.parent.name}/{'+'.join(p.rsplit('-', 1)[0] for p in folder.name.split('+'))}"
     with Path("calls.txt").open("a") as calls:
         calls.write(f"{verb} {name}\n")

@@ -1,0 +1,159 @@
+"""Faces with what a classifier reads in them, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+
+from callbacks.figures.base import (
+    ChosenSamples,
+    Picture,
+    face_to_rgb,
+    figures_folder,
+    send_picture,
+    titled,
+)
+from callbacks.figures.face_drawing import InputPictures, ReadFace, blend_heat
+from callbacks.figures.grad_cam import find_layer, heat_maps
+from callbacks.figures.grid import Cell, Row, draw_grid
+from callbacks.outputs import require
+from datamodules.errors import UserError
+
+
+class FacePictures(pl.Callback):
+    """Draws faces with answer, probability and Grad-CAM++ heat map into ``figures/``.
+
+    A test ends with ``faces.png``: some faces of each class, chosen by a checksum of their
+    ``sample_id`` and not for their looks, each beside its heat map. In prediction each picture of
+    the input becomes ``predict/<picture>.png`` with all of its faces, and each film a picture of
+    the frame in which an expression is read with the highest probability, for each expression.
+
+    It needs of a test step ``probabilities``, ``label``, ``sample_id`` and ``image``, and of a
+    prediction ``probabilities``, ``source``, ``frame``, ``box`` and ``image``.
+
+    Args:
+        layer: Module whose feature maps are weighed, such as network.layer4; null for no heat.
+        per_class: Faces of each class in the picture of a test.
+
+    Reference:
+        PCNN, Figure 12.
+    """
+
+    def __init__(self, layer: str | None = "network.layer4", per_class: int = 4) -> None:
+        if per_class < 1:
+            raise UserError(f"FacePictures needs per_class of 1 or more; got {per_class}.")
+        self.layer = layer
+        self.per_class = per_class
+        self._chosen = ChosenSamples(per_class)
+        self._inputs: InputPictures | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse a layer that is not there before hours of training end with it."""
+        if self.layer is not None:
+            find_layer(pl_module, self.layer)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the faces of each class with the lowest checksums."""
+        # Rank zero draws from its own share of the samples: a picture needs no other.
+        if trainer.is_global_zero:
+            keys = ("probabilities", "label", "sample_id", "image")
+            self._chosen.add(require(self, pl_module, outputs, keys))
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the faces that were kept."""
+        chosen = self._chosen.take()
+        if not chosen:
+            return
+        classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
+        rows = []
+        for label, kept in chosen.items():
+            images = torch.stack([one["image"] for one in kept])
+            probabilities = torch.stack([one["probabilities"] for one in kept])
+            heat = self._heat(pl_module, images, probabilities.argmax(dim=1))
+            row = Row(classes[label], [])
+            for image, answer, map_ in zip(images, said(probabilities, classes), heat, strict=True):
+                picture = face_to_rgb(image)
+                row.cells.append(Cell(picture, answer))
+                if map_ is not None:
+                    row.cells.append(Cell(blend_heat(picture, map_)))
+            rows.append(row)
+        title = f"{titled(trainer, 'Test')}; true class on the left, answer below each face"
+        columns = [""] * max(len(row.cells) for row in rows)
+        send_picture(trainer, draw_grid(title, columns, rows), "faces", "test/faces")
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the pictures of the input."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        root: Path = data.input if data.input.is_dir() else data.input.parent
+        folder = figures_folder(trainer) / "predict"
+        self._inputs = InputPictures(folder, root=root, caption=partial(titled, trainer))
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draw the pictures that have passed."""
+        if self._inputs is None:
+            return
+        keys = ("probabilities", "source", "frame", "box", "image")
+        found = require(self, pl_module, outputs, keys)
+        classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
+        share, best = found["probabilities"].max(dim=1)
+        names = [classes[number] for number in best.tolist()]
+        places = list(zip(found["source"], found["frame"].tolist(), strict=True))
+        wanted = [
+            i
+            for i, ((source, _), name) in enumerate(zip(places, names, strict=True))
+            if self._inputs.wants(source, name, float(share[i]))
+        ]
+        if not wanted:
+            return
+        heat = self._heat(pl_module, found["image"][wanted], best[wanted])
+        answers = said(found["probabilities"], classes)
+        for i, map_ in zip(wanted, heat, strict=True):
+            x, y, width, height = found["box"][i].tolist()
+            face = ReadFace((x, y, width, height), answers[i], map_)
+            self._inputs.add(*places[i], face, name=names[i], probability=float(share[i]))
+
+    def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw what is left."""
+        if self._inputs is not None:
+            self._inputs.finish()
+            self._inputs = None
+            rank_zero_info(f"Pictures with answers: {figures_folder(trainer) / 'predict'}")
+
+    def _heat(
+        self, pl_module: pl.LightningModule, image: Tensor, classes: Tensor
+    ) -> list[Picture] | list[None]:
+        if self.layer is None:
+            return [None] * len(image)
+        device = pl_module.device
+        heat = heat_maps(pl_module, self.layer, image.to(device), classes.to(device))
+        return list((255 * heat).round().byte().cpu().numpy())
+
+
+def said(probabilities: Tensor, class_names: Sequence[str]) -> list[str]:
+    """Say which class each answer is, and how surely: "happiness 93%"."""
+    share, best = probabilities.max(dim=1)
+    pairs = zip(best.tolist(), share.tolist(), strict=True)
+    return [f"{class_names[number]} {probability:.0%}" for number, probability in pairs]

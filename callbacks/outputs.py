@@ -1,0 +1,136 @@
+"""What callbacks may ask of a step: the outputs that it returns, by their names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from callbacks.records.distributed import join_samples
+from datamodules.errors import UserError
+
+Samples = dict[str, NDArray[Any]]
+
+_PARTS = 64  # batches that are held before they become one array
+
+
+class TestSamples(pl.Callback, ABC):
+    """Collects outputs of all test samples, for a figure or a file of them.
+
+    The processes of a run put their samples together, each ``sample_id`` once. A subclass names
+    the outputs and uses them.
+    """
+
+    __test__ = False  # pytest: not a test
+
+    keys: tuple[str, ...]
+    """Outputs of the test step that are needed, beside ``sample_id``; see `read`."""
+    unit_keys: tuple[str, ...] = ()
+    """The same where a method recognises action units; none to leave its test alone."""
+
+    def __init__(self) -> None:
+        self._parts: list[Samples] = []
+
+    @abstractmethod
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
+        """Use the outputs of all samples, in the order of their ids; on rank zero only."""
+
+    def trim(self, samples: Samples) -> Samples:
+        """Leave out samples that are not needed, the same ones however they were dealt out."""
+        return samples
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the samples of an earlier test."""
+        self._parts = []
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the outputs of a batch."""
+        keys = self.unit_keys if "unit_margins" in (outputs or {}) else self.keys
+        if not keys:
+            return
+        found = require(self, pl_module, outputs, (*keys, "sample_id"))
+        self._parts.append({key: _array(value) for key, value in found.items()})
+        if len(self._parts) >= _PARTS:
+            self._parts = [self._joined()]
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the samples of all processes together and use them."""
+        samples = join_samples(self._joined())
+        self._parts = []
+        if trainer.is_global_zero and samples:
+            self.on_test_samples(trainer, pl_module, self.trim(samples))
+
+    def _joined(self) -> Samples:
+        if not self._parts:
+            return {}
+        names = self._parts[0]
+        return self.trim({key: np.concatenate([p[key] for p in self._parts]) for key in names})
+
+
+def read(outputs: Mapping[str, Any], name: str) -> Any:
+    """Return an output of a step, None where there is none.
+
+    Args:
+        outputs: What the step returned.
+        name: Of the output. ``scores`` [B, K], of which the highest is the answer, are a network's
+            ``logits``, and ``probabilities`` [B, K] are the softmax of these in double precision,
+            on the CPU, unless the step returns them under their own names.
+    """
+    if name not in outputs and "logits" in outputs:
+        if name == "scores":
+            return outputs["logits"]
+        if name == "probabilities":
+            return outputs["logits"].detach().cpu().double().softmax(dim=1)
+    return outputs.get(name)
+
+
+def require(
+    callback: pl.Callback,
+    pl_module: pl.LightningModule,
+    outputs: Mapping[str, Any] | None,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """Read the outputs that a callback cannot do without.
+
+    Args:
+        callback: What needs them.
+        pl_module: The method.
+        outputs: What its step returned.
+        names: As `read` takes them.
+
+    Returns:
+        The outputs by these names.
+
+    Raises:
+        UserError: If something is missing.
+    """
+    found = {name: read(outputs or {}, name) for name in names}
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise UserError(
+            f"{type(callback).__name__} needs {' and '.join(missing)} of a step, which "
+            f"{type(pl_module).__name__} does not return: take it out of the callbacks."
+        )
+    return found
+
+
+def _array(value: Tensor) -> NDArray[Any]:
+    # NumPy knows no bfloat16.
+    whole = value.detach().cpu()
+    return np.asarray(whole.float() if value.dtype in (torch.bfloat16, torch.float16) else whole)

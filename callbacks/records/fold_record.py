@@ -1,0 +1,144 @@
+"""The record of one tested fold, fold.json: sealed by a checksum, read back and checked."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datamodules.store.json_file import read_json
+
+SPLIT_FILE = "split.json"
+"""Who is tested in this fold; there as soon as the data are set up."""
+RECORD_FILE = "fold.json"
+"""The record of a fold; there once its test is done."""
+PREDICTIONS_FILE = "predictions.csv"
+MAIN = "predicted"
+"""The condition under which a method answers, unless it has others: a column of predictions.csv."""
+
+
+class DamagedRecordError(Exception):
+    """A record that is not what was written, said as the end of the sentence "its record ..."."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a method answered in one fold.
+
+    Args:
+        samples: Name of each tested sample.
+        labels: Their true classes, by name.
+        answers: By condition the classes answered; the first is `MAIN`.
+    """
+
+    samples: tuple[str, ...]
+    labels: tuple[str, ...]
+    answers: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class FoldRecord:
+    """What a finished fold left behind, see `callbacks.FoldReport`.
+
+    Args:
+        values: The content of its fold.json.
+        predictions: Its predictions.csv, None where the experiment writes none.
+    """
+
+    values: dict[str, Any]
+    predictions: Predictions | None
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """What the test logged."""
+        metrics: dict[str, float | None] = self.values["metrics"]
+        return metrics
+
+
+def read_record(folder: Path) -> FoldRecord | None:
+    """Read the record of a fold.
+
+    Args:
+        folder: Its run folder.
+
+    Returns:
+        The record, None where the fold has none yet.
+
+    Raises:
+        DamagedRecordError: If the record or the predictions it stands on are not whole.
+    """
+    values = read_json(folder / RECORD_FILE)
+    if values is None:
+        if (folder / RECORD_FILE).exists():
+            raise DamagedRecordError("is damaged")
+        return None
+    if values != seal(values):
+        raise DamagedRecordError("is damaged or was edited: its checksum differs")
+    if values["predictions"] is None:
+        return FoldRecord(values, None)
+    path = folder / PREDICTIONS_FILE
+    if not path.is_file():
+        raise DamagedRecordError(f"has lost its {PREDICTIONS_FILE}")
+    if file_hash(path) != values["predictions"]:
+        raise DamagedRecordError(f"does not belong to the {PREDICTIONS_FILE} beside it")
+    return FoldRecord(values, _read_predictions(path))
+
+
+def is_tested(folder: Path) -> bool:
+    """Tell whether a fold has a record that is whole."""
+    try:
+        return read_record(folder) is not None
+    except DamagedRecordError:
+        return False
+
+
+def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the checksum of a record to it.
+
+    Args:
+        record: Plain values.
+
+    Returns:
+        The same with ``checksum``.
+    """
+    content = {key: value for key, value in record.items() if key != "checksum"}
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return {**content, "checksum": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a small file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def trained_with(folder: Path) -> dict[str, Any] | None:
+    """Tell which state of the source a run was trained with.
+
+    Args:
+        folder: Folder of the run.
+
+    Returns:
+        `commit` and `dirty`, as in its environment.json; None where that does not say, such as
+        for a checkpoint that was trained elsewhere.
+    """
+    state: dict[str, Any] | None = (read_json(folder / "environment.json") or {}).get("git")
+    return state
+
+
+def _read_predictions(path: Path) -> Predictions:
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    conditions = [MAIN, *(name for name in header if name.startswith(f"{MAIN}_"))]
+    return Predictions(
+        samples=columns["sample"],
+        labels=columns["label"],
+        answers={name: columns[name] for name in conditions},
+    )

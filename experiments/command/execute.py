@@ -1,0 +1,145 @@
+"""Runs a command from its session to its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import re
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf.errors import OmegaConfBaseException
+
+from datamodules.errors import UserError
+from experiments.command.console import quiet, say
+from experiments.command.errors import CommandError, usage_error
+from experiments.command.experiment import ExperimentCLI
+from experiments.command.usage import TRACEBACK
+from experiments.jobs.context import die_with_parent
+from experiments.run.processes import is_first_process
+from experiments.run.session import Session
+
+# By name: these modules import this package.
+_OWN_COMMANDS = {
+    "crossval": "experiments.crossval.command",
+    "compare": "experiments.compare",
+    "transfer": "experiments.transfer.command",
+    "export": "experiments.export",
+}
+
+
+def execute(args: Sequence[str]) -> int:
+    """Run a command; return the exit code."""
+    session = Session()
+    if session.fold is not None:
+        # The processes that a fold starts for further devices die with that one.
+        die_with_parent(session.fold.parent if is_first_process() else None)
+    with quiet():
+        try:
+            if args[:1] and args[0] in _OWN_COMMANDS:
+                getattr(importlib.import_module(_OWN_COMMANDS[args[0]]), args[0])(args[1:])
+            else:
+                ExperimentCLI(args, session)
+        except BaseException as error:
+            code = _report(error, session, args)
+            session.close(failed=True)
+            if code is None:
+                raise
+            return code
+        session.close()
+    return 0
+
+
+def explain(error: BaseException) -> CommandError | None:
+    """Tell a person's mistake from a programmer's.
+
+    Returns:
+        The sentence to print, or None for an error that deserves its stack trace.
+    """
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, (OmegaConfBaseException, argparse.ArgumentError)):
+        return usage_error(_one_line(str(error)))
+    if isinstance(error, MisconfigurationException):
+        return CommandError(_one_line(str(error)))
+    if isinstance(error, torch.OutOfMemoryError):
+        return CommandError(
+            "The accelerator's memory is full: lower --data.batch_size or the model's width, "
+            "or train in bf16 with --config experiments/presets/gpu.yaml."
+        )
+    if isinstance(error, RuntimeError) and "Error(s) in loading state_dict" in str(error):
+        return CommandError(_state_dict_sentence(str(error)))
+    if isinstance(error, OSError):
+        return _explain_os_error(error)
+    # jsonargparse wraps what a class says of its arguments into what each type would have wanted.
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            # A data set's list of bad files keeps its lines.
+            return CommandError(str(cause))
+        cause = cause.__cause__
+    return None
+
+
+def _report(error: BaseException, session: Session, args: Sequence[str]) -> int | None:
+    """Tell a person why the command ended; return the exit code, None to raise the error itself."""
+    if isinstance(error, SIGTERMException):
+        say(f"Ended by SIGTERM. {session.how_to_go_on()}")
+        return 128 + signal.SIGTERM
+    interrupted = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
+    if isinstance(error, KeyboardInterrupt) or interrupted:
+        # Lightning made the process deaf to further ones while it shut down.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        say(f"Stopped. {session.how_to_go_on()}")
+        return 128 + signal.SIGINT
+    if isinstance(error, SystemExit) or os.environ.get(TRACEBACK) == "1":
+        return None
+    told = explain(error)
+    # Any process may be the one that fails, so each says it.
+    if told is None:
+        traceback.print_exception(error)
+        told = CommandError(
+            "That is a bug of this project and not your mistake: please report it with the lines "
+            f"above, the command (lightning {shlex.join(args)}) and, from the run folder, "
+            "config.yaml and environment.json."
+        )
+    print(f"lightning: {told}", file=sys.stderr, flush=True)
+    return told.exit_code
+
+
+def _explain_os_error(error: OSError) -> CommandError | None:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CommandError(
+            f"The disk is full{where}: make room and give the same command, which goes on from "
+            "the last checkpoint."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return CommandError(f"There is no permission to write or read{where}.")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)) and error.filename:
+        return CommandError(f"The path {error.filename} does not exist.")
+    return None
+
+
+def _state_dict_sentence(message: str) -> str:
+    name = re.search(r"loading state_dict for (\w+)", message)
+    reasons = [line.strip().rstrip(".") for line in message.splitlines()[1:] if line.strip()]
+    shown = reasons[0] if reasons else message
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return (
+        f"The checkpoint does not fit this {name.group(1) if name else 'model'}: "
+        f"{_one_line(shown)}{more}; give the config files that it was trained with."
+    )
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 400 else f"{line[:400]} ..."

@@ -1,0 +1,291 @@
+"""LightningCLI with run folders, resuming and plain errors."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import yaml
+from jsonargparse import Namespace, set_parsing_settings
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+import callbacks
+import datamodules
+from callbacks.records.fold_report import FoldReport
+from callbacks.records.run_record import RunRecord
+from callbacks.training.acceleration import Acceleration
+from callbacks.training.leak_check import LeakCheck
+from callbacks.training.nan_guard import NaNGuard
+from callbacks.training.step_seed import StepSeed
+from datamodules.lazy import load
+from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
+from experiments.command.console import ProgressLines, say
+from experiments.command.errors import usage_error
+from experiments.command.parsing import AddingConfigFile, explain_usage
+from experiments.command.usage import DEFAULTS, config_files, given_by_hand, translate
+from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
+from experiments.run.folder import shared_config_hash
+from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
+from experiments.run.model_size import describe_size
+from experiments.run.requeue import slurm_plugins
+from experiments.run.session import Session
+from lightning_modules.networks.weights import read_checkpoint
+
+# What changes where a run is kept or shown, and not what it computes.
+_OUTSIDE = ("config", "runs_dir", "wandb", "fresh")
+
+
+class ExperimentCLI(LightningCLI):
+    """One experiment: a model, its data and a trainer, from YAML files and the command line.
+
+    Args:
+        args: The command line.
+        session: Gets to know the run folder, and outlives an error.
+    """
+
+    def __init__(self, args: Sequence[str], session: Session) -> None:
+        self.given = list(args)
+        self.arguments = translate(args)
+        self.session = session
+        for package in (callbacks, datamodules):
+            load(package)
+        # `${seed_everything}` means the key of the file's top, below whichever command.
+        set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+        parser: dict[str, Any] = {
+            "parser_mode": "omegaconf+",
+            "exit_on_error": False,
+            "allow_abbrev": False,
+        }
+        command = {**parser, "default_config_files": [str(DEFAULTS)]}
+        super().__init__(
+            datamodule_class=pl.LightningDataModule,
+            subclass_mode_data=True,
+            save_config_callback=None,  # RunRecord writes it to where the run lives
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            parser_kwargs={**parser, **{verb: dict(command) for verb in self.subcommands()}},
+            args=self.arguments,
+        )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """Make a parser whose config files add to the list of callbacks."""
+        parser = LightningArgumentParser(prog="lightning", **kwargs)
+        parser.add_argument(
+            "-c", "--config", action=AddingConfigFile, help="A YAML file; later files win."
+        )
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what every command takes besides model, data and trainer."""
+        parser.add_argument(
+            "--experiment", type=str | None, help="Its name; default: the first config file's."
+        )
+        parser.add_argument("--runs_dir", type=str, default="runs", help="Folder of all runs.")
+        parser.add_argument(
+            "--wandb",
+            type=Literal["offline", "online", "disabled"] | None,
+            help="Weights & Biases; default: WANDB_MODE, else offline.",
+        )
+        parser.add_argument(
+            "--headline",
+            type=list[str] | None,
+            help="Conditions of the test, e.g. *_reconstructed, whose accuracy a "
+            "cross-validation takes for the result; default: the method's own answers.",
+        )
+        # Here and not in `trainer.callbacks`, so that no list of callbacks takes them away.
+        parser.add_lightning_class_args(RunCheckpoints, "checkpoint")
+        parser.add_lightning_class_args(NaNGuard, "nan_guard")
+        parser.add_lightning_class_args(Acceleration, "acceleration")
+
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "fit":
+            parser.add_argument(
+                "--fresh", action="store_true", help="Start anew, not from an unfinished run."
+            )
+        elif subcommand == "test":
+            # The experiment's own table comes last.
+            parser.set_defaults(verbose=False)
+        elif subcommand == "predict":
+            # Callbacks write every batch as it comes; a long video would fill the memory.
+            parser.set_defaults(return_predictions=False)
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the command line.
+
+        Raises:
+            CommandError: If it cannot be parsed.
+        """
+        try:
+            self.config = parser.parse_args(args)
+        except argparse.ArgumentError as error:
+            verb = next((arg for arg in self.arguments if arg in self._subcommand_parsers), "fit")
+            actions = self._subcommand_parsers[verb]._actions
+            keys = [action.dest for action in actions]
+            raise explain_usage(str(error), self.arguments, keys) from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the checkpoint's parameters to `before_instantiate_classes`."""
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run folder and the checkpoint to start from."""
+        config = self.resolve()
+        settings = self._settings
+        given = settings.ckpt_path
+        hashed = {key: value for key, value in config.items() if key not in _OUTSIDE}
+        self.session.open(
+            self.verb,
+            experiment=settings.experiment,
+            runs_dir=Path(settings.runs_dir),
+            config=hashed,
+            checkpoint=given,
+            fresh=bool(settings.get("fresh")),
+        )
+        adopted: list[pl.Callback] = []
+        if self.session.checkpoint is not None and not self.session.resumes:
+            self._reconcile(self.session.checkpoint, config)
+            settings, config = self._settings, self._plain_config()
+            adopted = [CommandedOptimizers()] if self.subcommand == "fit" else []
+        config["ckpt_path"] = given if self.subcommand == "fit" else str(self.session.checkpoint)
+        config.pop("fresh", None)
+        self.trainer_defaults["callbacks"] = [
+            StepSeed(settings.seed_everything),
+            LeakCheck(),
+            RunRecord(config, self.arguments, self.verb),
+            *adopted,
+            *self._fold_report(config),
+            *self._progress(),
+        ]
+        settings.trainer.default_root_dir = str(self.session.run.path)
+        settings.ckpt_path = self.session.checkpoint and str(self.session.checkpoint)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Make the trainer with the run's loggers and checkpoints."""
+        trainer = self.config_init[self.subcommand].trainer
+        loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+        plugins = trainer.plugins if isinstance(trainer.plugins, list) else [trainer.plugins]
+        given = [logger for logger in loggers if not isinstance(logger, (bool, type(None)))]
+        return super().instantiate_trainer(
+            logger=[*self._loggers(), *given],
+            plugins=[
+                AtomicCheckpointIO(),
+                *slurm_plugins(),
+                *(plugin for plugin in plugins if plugin is not None),
+            ],
+            **kwargs,
+        )
+
+    def after_instantiate_classes(self) -> None:
+        """Say how large the model is, before its data are drawn or read."""
+        if self.verb == "fit":
+            for line in describe_size(self.model, self.trainer.strategy.root_device.type):
+                say(line)
+
+    def after_fit(self) -> None:
+        """Mark the run as finished and say what comes next."""
+        self.session.finish(epoch=self.trainer.current_epoch, step=self.trainer.global_step)
+        if self.session.run.last.exists():
+            say(f"Trained in {self.session.run.path}.")
+        if (self.session.run.checkpoints / "best.ckpt").exists() and self.session.fold is None:
+            given = [arg for arg in self.given if arg not in ("fit", "--fresh")]
+            say(f"Test it with: lightning test {shlex.join(given)} --ckpt_path best")
+
+    @property
+    def _settings(self) -> Namespace:
+        settings: Namespace = self.config[self.verb]
+        return settings
+
+    @property
+    def verb(self) -> str:
+        """The command: fit, validate, test or predict."""
+        return str(self.subcommand)
+
+    def resolve(self) -> dict[str, Any]:
+        """Return the config that the command line comes to, as plain values.
+
+        Raises:
+            CommandError: If it says where the run lives, or is no longer that of the other folds.
+        """
+        settings = self._settings
+        if settings.trainer.default_root_dir is not None:
+            raise usage_error("A run lives below --runs_dir; trainer.default_root_dir is not used.")
+        settings.experiment = settings.experiment or self._experiment_name()
+        config = self._plain_config()
+        fold = self.session.fold
+        if fold is not None and shared_config_hash(config) != fold.digest:
+            raise usage_error(
+                f"The config is no longer that of the other folds in {Path(fold.folder).parent}: "
+                "a config file was changed meanwhile."
+            )
+        return config
+
+    def _experiment_name(self) -> str:
+        files = config_files(self.arguments)
+        return Path(files[0]).stem if files else "unnamed"
+
+    def _plain_config(self) -> dict[str, Any]:
+        """Return the resolved config of the command as plain values."""
+        text = self._parser(self.subcommand).dump(self._settings, skip_unset=False)
+        config: dict[str, Any] = yaml.safe_load(text)
+        return config
+
+    def _reconcile(self, checkpoint: Path, config: dict[str, Any]) -> None:
+        saved = read_checkpoint(checkpoint).get("config")
+        if saved is None:
+            say(f"{checkpoint} says nothing of its config, so nothing was compared.")
+            return
+        found = reconcile(
+            saved,
+            config,
+            by_hand=given_by_hand(self.arguments, "model"),
+            training=self.subcommand == "fit",
+        )
+        for line in found.said:
+            say(line)
+        if found.model:
+            model = {"class_path": config["model"]["class_path"], "init_args": found.model}
+            self.config = self.parser.parse_object({self.subcommand: {"model": model}}, self.config)
+
+    def _fold_report(self, config: dict[str, Any]) -> list[pl.Callback]:
+        if self.session.fold is None:
+            return []
+        return [FoldReport(self.session.fold.digest, config)]
+
+    def _progress(self) -> list[pl.Callback]:
+        wanted = self._settings.trainer.enable_progress_bar is not False
+        return [ProgressLines()] if wanted and not sys.stdout.isatty() else []
+
+    def _loggers(self) -> list[Any]:
+        settings, run = self._settings, self.session.run
+        loggers: list[Any] = [MetricsCSV(run.path)]
+        mode = wandb_mode(settings.wandb)
+        if mode != "disabled":
+            method = settings.model.class_path.rsplit(".", 1)[-1]
+            data = settings.data.class_path.rsplit(".", 1)[-1].removesuffix("DataModule")
+            arguments = settings.data.get("init_args", {})
+            number, fold = arguments.get("fold"), self.session.fold
+            parts = [method, data, *([f"f{number:02d}"] if isinstance(number, int) else [])]
+            source = "synthetic" if arguments.get("root") is None else None
+            tags = [method, data, arguments.get("expressions"), source]
+            loggers.append(
+                wandb_logger(
+                    run.path,
+                    mode,
+                    run_id=self.session.wandb_id,
+                    name="-".join([*parts, f"s{settings.seed_everything}"]),
+                    group=fold.group
+                    if fold
+                    else f"{settings.experiment}-{self.session.digest[:8]}",
+                    job="cv-fold" if fold else "train" if self.subcommand == "fit" else "eval",
+                    tags=[tag for tag in tags if tag],
+                )
+            )
+        return loggers

@@ -1,0 +1,86 @@
+"""What a process knows of the one that started it as a step, and how it ends with that one."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+
+_VARIABLE = "FER_LIGHTNING_STEP"
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a process is told by its environment, where it is a step of something larger.
+
+    Args:
+        folder: Run folder of the step.
+        group: Name that all steps share in W&B.
+        wandb_id: Id by which every start of the step is the same W&B run.
+        digest: Hash of the config that it must come to, see `shared_config_hash`.
+        parent: Process id of the one that starts it.
+    """
+
+    folder: str
+    group: str
+    wandb_id: str
+    digest: str
+    parent: int = field(default_factory=os.getpid)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variable that tells a process."""
+        return {_VARIABLE: json.dumps(asdict(self))}
+
+    @classmethod
+    def current(cls) -> StepContext | None:
+        """Return what this process was told, None where it is no step."""
+        text = os.environ.get(_VARIABLE)
+        return None if text is None else cls(**json.loads(text))
+
+
+def wandb_id(*decisive: object) -> str:
+    """Make the id of a W&B run.
+
+    Args:
+        *decisive: What tells the run from all others.
+
+    Returns:
+        Eight hexadecimal digits, the same for the same arguments.
+    """
+    text = "/".join(map(str, decisive))
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:8]
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Have this process killed as soon as its parent is gone, by kill -9 as well.
+
+    A step that went on without its parent would write into a folder that the next one writes in.
+
+    Args:
+        parent: Process id of the one that is meant; None takes the present parent.
+    """
+    meant = os.getppid() if parent is None else parent
+    if not _ask_the_kernel():
+        threading.Thread(target=_watch, args=(meant,), daemon=True).start()
+    # It may have gone before the kernel was asked.
+    if os.getppid() != meant:
+        os._exit(128 + signal.SIGKILL)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _ask_the_kernel() -> bool:
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) == 0)
