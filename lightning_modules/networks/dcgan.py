@@ -123,6 +123,10 @@ class DCGANDiscriminator(nn.Module):
         """
         return cast(Tensor, self.blocks(image)).flatten(1)
 
+    def pooled(self, features: Tensor) -> Tensor:
+        """Return the mean of each channel [B, C] over the places of features [B, F]."""
+        return features.view(len(features), self.head.in_channels, -1).mean(dim=2)
+
 
 @contextmanager
 def keeping_statistics(network: nn.Module) -> Iterator[None]:

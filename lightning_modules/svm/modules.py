@@ -187,6 +187,27 @@ def arrays_of(machine: SVC, features: Tensor, gamma: float) -> dict[str, Tensor]
     }
 
 
+class TemperatureScaling(FittedArrays):
+    """From one-vs-rest scores to probabilities that are right as often as they say.
+
+    Reference:
+        Guo et al., On calibration of modern neural networks (ICML 2017), 4.2.
+
+    Deviation:
+        The paper gives no probabilities. One number that divides all scores leaves the answer of
+        the machine as it is, which Platt's two for each class would not.
+    """
+
+    temperature: Tensor
+
+    def __init__(self) -> None:
+        super().__init__(temperature=torch.ones((), dtype=torch.float64))
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Return probabilities float32 [B, K] of scores [B, K]; the largest stays the largest."""
+        return (scores / self.temperature.float()).softmax(dim=1)
+
+
 class LinearMachines(FittedArrays):
     """A linear support vector machine for each action unit.
 
