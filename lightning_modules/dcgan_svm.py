@@ -13,7 +13,6 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from datamodules.errors import UserError
-from datamodules.labels import ACTION_UNITS
 from lightning_modules.classifier import ExpressionModule, compute_once
 from lightning_modules.metrics.generation import GenerationQuality
 from lightning_modules.networks.dcgan import (

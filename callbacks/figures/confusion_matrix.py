@@ -39,13 +39,14 @@ class ConfusionMatrix(SampleFigure):
     ) -> None:
         """Keep the answers of a batch."""
         if "unit_margins" not in outputs:
+            self.keys = ("scores" if "scores" in outputs else "logits", "label")
             super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
 
     def draw(self, trainer: pl.Trainer, samples: Samples) -> None:
         """Count and draw."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         names = data.class_names
-        answers = samples["logits"].argmax(axis=1)
+        answers = samples[self.keys[0]].argmax(axis=1)
         counts = count_pairs(samples["label"], answers, len(names))
         with (
             replacing(figures_folder(trainer) / "confusion_matrix.csv") as aside,

@@ -18,9 +18,9 @@ from datamodules.labels import ACTION_UNITS
 class ROCCurves(SampleFigure):
     """Draws the ROC curve of each class into ``figures/roc.png``, with the area under it.
 
-    A class is an expression against all others, by its score among ``logits`` [B, K], or, where a
-    method returns ``unit_margins`` [B, A] instead, an action unit against its absence. A class
-    without samples, or without others, has no curve.
+    A class is an expression against all others, by its score among ``logits`` or ``scores``
+    [B, K], or, where a method returns ``unit_margins`` [B, A] instead, an action unit against its
+    absence. A class without samples, or without others, has no curve.
 
     Reference:
         DCGAN + SVM, Figures 5 and 7.
@@ -39,7 +39,8 @@ class ROCCurves(SampleFigure):
     ) -> None:
         """Keep the scores of a batch, of expressions or of action units."""
         units = isinstance(outputs, Mapping) and "unit_margins" in outputs
-        self.keys = ("unit_margins", "action_units") if units else ("logits", "label")
+        scores = "scores" if "scores" in (outputs or ()) else "logits"
+        self.keys = ("unit_margins", "action_units") if units else (scores, "label")
         super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
 
     def draw(self, trainer: pl.Trainer, samples: Samples) -> None:

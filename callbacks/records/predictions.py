@@ -36,9 +36,10 @@ class Predictions(pl.Callback):
     in turn, each ``sample_id`` once (a distributed sampler may repeat some), and puts the file in
     place when the count is that of the data set. Nothing but the ids is held in memory.
 
-    It needs of a module only ``logits`` [B, K] and ``sample_id`` [B], in test ``label`` [B], in
-    prediction ``sequence`` and ``frame``, or ``source``, ``frame`` and ``box`` [B, 4]; so it
-    serves any classifier.
+    It needs of a module only ``logits`` [B, K], or ``scores`` and ``probabilities`` [B, K] where
+    its answers are no logits, and ``sample_id`` [B], in test ``label`` [B], in prediction
+    ``sequence`` and ``frame``, or ``source``, ``frame`` and ``box`` [B, 4]; so it serves any
+    classifier.
     """
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -112,13 +113,14 @@ class Predictions(pl.Callback):
     ) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         classes = data.class_names
-        logits = outputs["logits"].detach().double().cpu()
-        if logits.shape[1] != len(classes):
+        scores = outputs["scores" if "scores" in outputs else "logits"].detach().double().cpu()
+        if scores.shape[1] != len(classes):
             raise UserError(
-                f"The model tells {logits.shape[1]} classes apart and the data has "
+                f"The model tells {scores.shape[1]} classes apart and the data has "
                 f"{len(classes)} ({', '.join(classes)}): give both the same set."
             )
-        probabilities = logits.softmax(dim=1)
+        calibrated = outputs.get("probabilities")
+        probabilities = scores.softmax(dim=1) if calibrated is None else calibrated.double().cpu()
         others = {
             key.replace("logits", "predicted", 1): value.argmax(dim=1).tolist()
             for key, value in outputs.items()
@@ -129,8 +131,10 @@ class Predictions(pl.Callback):
             writer = csv.writer(file)
             if file.tell() == 0:
                 writer.writerow([*names, "predicted", *classes, *others])
-            for row, own, *answers in zip(probabilities, columns, *others.values(), strict=True):
-                predicted = classes[int(row.argmax())]
+            for score, row, own, *answers in zip(
+                scores, probabilities, columns, *others.values(), strict=True
+            ):
+                predicted = classes[int(score.argmax())]
                 shares = [f"{share:.6f}" for share in row.tolist()]
                 elsewhere = [classes[answer] for answer in answers]
                 writer.writerow([*own, predicted, *shares, *elsewhere])

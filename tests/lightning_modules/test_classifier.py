@@ -137,7 +137,7 @@ def test_classes_are_weighed_where_the_data_ask_for_it(trainer):
 
 
 def test_data_of_other_classes_are_named(trainer):
-    with pytest.raises(ValueError, match=r"tells 5 classes apart and the data has 3 \(neutral"):
+    with pytest.raises(ValueError, match=r"num_classes is 5, but the data has 3 classes \(neutral"):
         trainer().fit(build(PCNN, num_classes=5), datamodule=FaceFakes())
 
 

@@ -10,7 +10,7 @@ from sklearn.svm import SVC
 from lightning_modules.svm import gram
 from lightning_modules.svm.classification import KernelSearch
 from lightning_modules.svm.gram import mean_variance, rbf_kernel_, squared_distances
-from lightning_modules.svm.machine import SupportVectorClassifier, arrays_of
+from lightning_modules.svm.modules import SupportVectorClassifier, arrays_of
 from lightning_modules.svm.search import Trial, best, grouped_folds
 
 
