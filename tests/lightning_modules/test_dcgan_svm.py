@@ -160,6 +160,23 @@ def test_the_machine_is_that_of_scikit_learn_on_the_features(model, runner):
     assert logged["test/diversity"] >= 0
 
 
+def test_answers_are_scores_and_only_calibrated_ones_are_probabilities(model, runner):
+    module, outputs, data = model(), Outputs(), BarFaces()
+    trainer = runner(max_epochs=2, callbacks=[outputs])
+    trainer.fit(module, datamodule=data)
+    [logged] = trainer.test(module, datamodule=data, verbose=False)
+    assert "logits" not in outputs.batches[0]
+    scores, probabilities = outputs.whole("scores"), outputs.whole("probabilities")
+    temperature = float(module.recogniser.calibration.temperature)
+    assert temperature != 1
+    torch.testing.assert_close(probabilities, (scores / temperature).softmax(dim=1))
+    assert not any(name.startswith("test/is_") for name in logged)
+    batch = {**next(iter(data.test_dataloader())), "source": ["a"] * 12}
+    predicted = module.eval().predict_step(batch, 0)
+    torch.testing.assert_close(predicted["probabilities"], probabilities)
+    assert "logits" not in predicted
+
+
 def test_bars_are_told_apart_by_people_never_seen(model, runner):
     trainer = runner(max_epochs=3)
     trainer.fit(model(width=8), datamodule=BarFaces(60))

@@ -65,6 +65,29 @@ def test_without_the_adversarial_loss_the_patch_discriminator_rests(model, train
     assert [note[0] for note in notes] == 2 * [{"g_w"}, {"g_f"}, {"d_e"}]
 
 
+def test_the_image_generator_rests_where_no_pair_shows_it_a_face(model, trainer):
+    class Mixed(FakeDataModule):
+        """Every second batch has no neutral-apex pair."""
+
+        def on_after_batch_transfer(self, batch, dataloader_idx):
+            if self.trainer.training:
+                batch["is_neutral_apex"] &= batch["sample_id"] < 2
+            return batch
+
+    states = []
+
+    class Note(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+            states.append(snapshot(pl_module))
+
+    module = model()
+    trainer(limit_val_batches=0, callbacks=[Note()]).fit(module, datamodule=Mixed())
+    first, second = states
+    assert moved(first, second) == {"g_f", "d_p", "d_e"}
+    steps = {int(state["step"]) for state in module.optimizers()[1].optimizer.state.values()}
+    assert steps == {1}
+
+
 def test_global_step_counts_the_flow_generator_only(model, trainer, datamodule):
     runner = trainer(max_epochs=3)
     runner.fit(model(), datamodule=datamodule)

@@ -6,6 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from sklearn.metrics import confusion_matrix
 
@@ -19,8 +20,17 @@ def test_counts_are_those_of_scikit_learn() -> None:
     np.testing.assert_array_equal(count_pairs(labels, answers, 6), expected)
 
 
-def test_picture_and_numbers_of_a_test(tmp_path: Path) -> None:
-    trainer(tmp_path, ConfusionMatrix()).test(FaceModule(), datamodule=FaceData(), verbose=False)
+class ScoringModule(FaceModule):
+    """Answers in scores, as a support vector machine does."""
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        outputs = super().test_step(batch, batch_idx)
+        return {**outputs, "scores": outputs.pop("logits")}
+
+
+@pytest.mark.parametrize("module", [FaceModule(), ScoringModule()])
+def test_picture_and_numbers_of_a_test(module: FaceModule, tmp_path: Path) -> None:
+    trainer(tmp_path, ConfusionMatrix()).test(module, datamodule=FaceData(), verbose=False)
     with (tmp_path / "figures" / "confusion_matrix.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["label", *NAMES]

@@ -25,6 +25,14 @@ class UnitModule(FaceModule):
         return {"unit_margins": margins, "action_units": shown, "sample_id": batch["sample_id"]}
 
 
+class ScoringModule(FaceModule):
+    """Answers in scores, as a support vector machine does."""
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        outputs = super().test_step(batch, batch_idx)
+        return {**outputs, "scores": outputs.pop("logits")}
+
+
 def test_area_is_that_of_torchmetrics() -> None:
     scores, positive = torch.randn(300).round(decimals=1), torch.rand(300) < 0.2
     curve = roc(scores.numpy(), positive.numpy())
@@ -41,7 +49,7 @@ def test_no_machine_has_no_curve() -> None:
     assert roc(np.array([0, np.nan], np.float32), np.array([True, False])) is None
 
 
-@pytest.mark.parametrize("module", [FaceModule(), UnitModule()])
+@pytest.mark.parametrize("module", [FaceModule(), ScoringModule(), UnitModule()])
 def test_curves_of_a_test(module: FaceModule, tmp_path: Path) -> None:
     trainer(tmp_path, ROCCurves()).test(module, datamodule=FaceData(), verbose=False)
     picture = cv2.imread(str(tmp_path / "figures" / "roc.png"))
