@@ -124,15 +124,16 @@ class ExpressionModule(LightningModule):
                 f"data are {', '.join(names)}: set data.expressions as it was in training."
             )
 
-    def refuse_leak(self, checkpoint: Mapping[str, Any]) -> None:
+    def refuse_leak(self, checkpoint: Mapping[str, Any], what: str) -> None:
         """Refuse networks of another run that have seen people or files held out here.
 
         Args:
             checkpoint: Content of the checkpoint that they are taken from.
+            what: What the checkpoint is, as the beginning of a sentence.
         """
         refuse = getattr(self.data, "refuse_leak", None)
         if refuse is not None:
-            refuse(checkpoint)
+            refuse(checkpoint, what)
 
     def log_summary(self, split: str, summary: Mapping[str, Tensor]) -> None:
         """Log what was computed over all samples of all processes.

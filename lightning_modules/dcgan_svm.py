@@ -164,7 +164,7 @@ class DCGANSVM(ExpressionModule):
         if self.pretrained is not None:
             # Before a run's own checkpoint is restored, which wins.
             checkpoint = read_checkpoint(self.pretrained)
-            self.refuse_leak(checkpoint)
+            self.refuse_leak(checkpoint, f"model.pretrained {self.pretrained}")
             networks = {"generator": self.generator, "discriminator": self.discriminator}
             advice = "set model.size, channels, width and latent to those of that run"
             load_trained(networks, checkpoint, self.pretrained, advice)

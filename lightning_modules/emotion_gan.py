@@ -368,7 +368,7 @@ class EMotionGAN(ExpressionModule):
         path = self.e_fer_checkpoint
         if path is not None:
             checkpoint = read_checkpoint(path)
-            self.refuse_leak(checkpoint)
+            self.refuse_leak(checkpoint, f"model.e_fer_checkpoint {path}")
             self.refuse_other_classes(checkpoint.get("class_names"), path)
             advice = "it must have been trained with the same expressions and size"
             load_trained({"e_fer": self.e_fer}, checkpoint, path, advice)
