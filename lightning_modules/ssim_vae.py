@@ -146,23 +146,40 @@ class SSIMVAE(ExpressionModule):
 
     # ---- evaluation
 
-    def validation_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+    def validation_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure all conditions on a batch; returns the same as :meth:`test_step`."""
-        return self._evaluate(batch)
+        return self.test_step(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/accuracy_<condition>`` and what else the quality holds."""
         self.log_summary("val", self.quality.summarize())
 
-    def test_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+    def test_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure all conditions on a batch.
 
         Returns:
-            ``logits`` [B, K] of Flow-CNN on the clean flows and ``logits_<condition>`` of every
-            other condition; ``label``, ``sample_id``; in pixels ``flow`` [B, 2, H, W],
-            ``occluded_flow`` and ``reconstructed_flow`` [B, R, 2, H, W].
+            What the batch holds; ``logits`` [B, K] of Flow-CNN on the clean flows and
+            ``logits_<condition>`` of every other condition; ``reconstructed_flow`` [B, R, 2, H, W]
+            in pixels.
         """
-        return self._evaluate(batch)
+        flow, label = batch["flow"], batch["label"]
+        shown = torch.cat((flow.unsqueeze(1), batch["occluded_flow"]), dim=1)  # (B, 1 + R, ...)
+        encoded = self.codec.encode(shown.flatten(0, 1))
+        posterior = self.vae.encode(_to_unit(encoded))
+        restored = _from_unit(self.vae.decode(posterior.mean, _to_unit(encoded)))
+        logits = torch.stack((self.flow_cnn(encoded), self.flow_cnn(restored)))
+        logits = logits.float().view(2, *shown.shape[:2], -1).transpose(0, 1).flatten(1, 2)
+        restored = self.codec.decode(restored).view_as(shown)
+        flows = torch.cat((shown, restored), dim=1)  # (B, C, 2, H, W)
+        means = posterior.mean.view(*shown.shape[:2], -1)[:, 1:]  # (B, R, Z)
+        self.quality.update(logits, flows, label, means)
+        others = zip(self.conditions[1:], logits.unbind(1)[1:], strict=True)
+        return {
+            **batch,
+            "logits": logits[:, 0],
+            **{f"logits_{name}": answer for name, answer in others},
+            "reconstructed_flow": restored[:, 1:],
+        }
 
     def on_test_epoch_end(self) -> None:
         """Log the same as validation, as ``test/...``."""
@@ -210,29 +227,6 @@ class SSIMVAE(ExpressionModule):
         kl = kl_divergence(*posterior)
         total = reconstruction + self.kl_weight * kl
         return {"reconstruction": reconstruction, "kl": kl, "vae": total}
-
-    def _evaluate(self, batch: OccludedFlowBatch) -> dict[str, Tensor]:
-        flow, label = batch["flow"], batch["label"]
-        shown = torch.cat((flow.unsqueeze(1), batch["occluded_flow"]), dim=1)  # (B, 1 + R, ...)
-        encoded = self.codec.encode(shown.flatten(0, 1))
-        posterior = self.vae.encode(_to_unit(encoded))
-        restored = _from_unit(self.vae.decode(posterior.mean, _to_unit(encoded)))
-        logits = torch.stack((self.flow_cnn(encoded), self.flow_cnn(restored)))
-        logits = logits.float().view(2, *shown.shape[:2], -1).transpose(0, 1).flatten(1, 2)
-        restored = self.codec.decode(restored).view_as(shown)
-        flows = torch.cat((shown, restored), dim=1)  # (B, C, 2, H, W)
-        means = posterior.mean.view(*shown.shape[:2], -1)[:, 1:]  # (B, R, Z)
-        self.quality.update(logits, flows, label, means)
-        others = zip(self.conditions[1:], logits.unbind(1)[1:], strict=True)
-        return {
-            "logits": logits[:, 0],
-            **{f"logits_{name}": answer for name, answer in others},
-            "label": label,
-            "sample_id": batch["sample_id"],
-            "flow": flow,
-            "occluded_flow": batch["occluded_flow"],
-            "reconstructed_flow": restored[:, 1:],
-        }
 
 
 def _to_unit(encoded: Tensor) -> Tensor:

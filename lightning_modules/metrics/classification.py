@@ -41,15 +41,14 @@ class BalancedAccuracy(MulticlassConfusionMatrix):
 
 
 def classification_metrics(num_classes: int) -> MetricCollection:
-    """Accuracy, balanced accuracy, macro F1, recall of each class and the confusion matrix.
+    """Accuracy, balanced accuracy, macro F1 and the recall of each class.
 
     Args:
         num_classes: Number of classes K.
 
     Returns:
         A collection that takes logits or probabilities [B, K] and class indices [B], and computes
-        ``accuracy``, ``balanced_accuracy`` and ``f1_macro`` (scalars), ``recall`` [K] and
-        ``confusion_matrix`` [K, K] with the true class in the row.
+        ``accuracy``, ``balanced_accuracy`` and ``f1_macro`` (scalars), and ``recall`` [K].
     """
     return MetricCollection(
         {
@@ -57,7 +56,6 @@ def classification_metrics(num_classes: int) -> MetricCollection:
             "balanced_accuracy": BalancedAccuracy(num_classes),
             "f1_macro": MulticlassF1Score(num_classes, average="macro"),
             "recall": MulticlassRecall(num_classes, average="none"),
-            "confusion_matrix": MulticlassConfusionMatrix(num_classes),
         }
     )
 
@@ -72,8 +70,7 @@ def scalars(
         class_names: Names of the classes; None numbers them.
 
     Returns:
-        The scalars, and ``recall_<class>`` for each class; no confusion matrix, which the
-        predictions of a run hold anyway.
+        The scalars, and ``recall_<class>`` for each class.
     """
     recall = metrics["recall"]
     names = range(len(recall)) if class_names is None else class_names

@@ -42,10 +42,6 @@ class FittedArrays(nn.Module):
             setattr(self, name, arrays[name].detach().clone().to(self.fitted.device))
         self.fitted.fill_(True)
 
-    def arrays(self) -> dict[str, Tensor]:
-        """Return copies of the fitted arrays on the CPU, as :meth:`fill` takes them."""
-        return {name: getattr(self, name).detach().cpu().clone() for name in self._empty}
-
     def clear(self) -> None:
         """Forget the fit."""
         self.fill(self._empty)

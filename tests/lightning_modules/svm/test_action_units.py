@@ -48,7 +48,7 @@ def test_a_unit_that_all_or_none_show_has_no_machine():
     assert trials[3] == []
     assert torch.isnan(machines(points)[:, 3]).all()
     assert torch.isfinite(machines(points)[:, :3]).all()
-    assert all(torch.isfinite(array).all() for array in machines.arrays().values())
+    assert all(torch.isfinite(buffer).all() for buffer in machines.buffers())
 
 
 def test_a_unit_without_a_fold_to_judge_by_takes_the_default():
