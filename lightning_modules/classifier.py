@@ -284,7 +284,10 @@ class FaceClassifier(Classifier):
                 f"{type(self).__name__} learns expressions, so leave it at expressions."
             )
         if stage == "fit" and getattr(self.data, "class_balance", "") == "loss":
-            self.class_weights.copy_(balancing_weights(self.data.class_counts))
+            try:
+                self.class_weights.copy_(balancing_weights(self.data.class_counts))
+            except ValueError as error:  # a class that the data set does not have
+                raise UserError(str(error)) from None
 
     # ---- training
 

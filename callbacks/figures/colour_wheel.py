@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.batch import REFERENCE_SIDE
-
 # The six arcs of the wheel: number of colours, channel that moves, whether it rises.
 _ARCS = (
     (15, 1, True),  # red to yellow
@@ -53,7 +51,7 @@ def reference_pixels(width: int) -> float:
 
     Errors and colour scales are said in the former, so that runs of different sizes compare.
     """
-    return REFERENCE_SIDE / width
+    return 128 / width
 
 
 def flow_to_rgb(flow: npt.NDArray[np.floating], *, max_magnitude: float) -> npt.NDArray[np.uint8]:
