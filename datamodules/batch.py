@@ -12,6 +12,9 @@ from typing import TypedDict
 from torch import Tensor
 from typing_extensions import NotRequired
 
+REFERENCE_SIDE = 128
+"""Side, in pixels, of the grid in whose pixels clips and errors are given at every size."""
+
 
 class FlowBatch(TypedDict):
     """Optical flows of labelled faces.

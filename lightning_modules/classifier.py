@@ -1,29 +1,202 @@
-"""What the methods that recognise expressions of still faces share."""
+"""What the methods share: the classes they tell apart, and all of those that only classify."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor, nn
-from torch.nn import functional
-from torchmetrics import MeanMetric
+from torch import Tensor, distributed, nn
 
 from datamodules.errors import UserError
-from lightning_modules.metrics.classification import classification_metrics, scalars
-from lightning_modules.metrics.subsets import SubsetAccuracy
-from lightning_modules.networks.normalisation import ImageNetNormalisation
-from lightning_modules.networks.pretrained import load_backbone
+from lightning_modules.metrics.classification import NetworkQuality
+from lightning_modules.networks.resnet import ImageNetNormalisation
+from lightning_modules.networks.weights import load_backbone
 from losses.classification import balancing_weights
 
 if TYPE_CHECKING:
     from datamodules.batch import FaceBatch, FaceInputBatch
 
 Labels = Literal["hard", "votes"]
+T = TypeVar("T")
+_PATIENCE = timedelta(days=30)
+
+
+def compute_once(compute: Callable[[], T]) -> T:
+    """Compute something on the first process; the others wait for it and get a copy.
+
+    On accelerators two processes would not end at the very same numbers. The others wait in a
+    group of their own: in that of the trainer a collective may take half an hour, and a fit takes
+    as long as it takes.
+
+    Args:
+        compute: Returns what can be pickled, tensors on the CPU.
+
+    Returns:
+        What it returned.
+    """
+    if not distributed.is_available() or not distributed.is_initialized():
+        return compute()
+    group = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+    held: list[Any] = [compute() if distributed.get_rank() == 0 else None]
+    distributed.broadcast_object_list(held, src=0, group=group)
+    distributed.destroy_process_group(group)
+    result: T = held[0]
+    return result
+
+
+class ExpressionModule(LightningModule):
+    """A method that tells expressions apart, and knows in a checkpoint which.
+
+    Args:
+        num_classes: Number of expressions K.
+
+    Attributes:
+        class_names: Names of the classes that it learns or has learnt, in the order of its
+            answers; None before it has seen data that name theirs.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.class_names: tuple[str, ...] | None = None
+
+    def setup(self, stage: str) -> None:
+        """Take the classes of the data, or refuse others than those learnt.
+
+        Raises:
+            UserError: If the data have another number of classes, or others, or another order.
+        """
+        names = getattr(self.data, "class_names", None)
+        if stage == "predict":
+            self._name_answers()
+        elif names is not None:
+            if len(names) != self.num_classes:
+                raise UserError(
+                    f"num_classes is {self.num_classes}, but the data has {len(names)} classes "
+                    f"({', '.join(names)}): set one to the other."
+                )
+            self.refuse_other_classes(self.class_names, "this model")
+            self.class_names = tuple(names)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the names of the classes."""
+        if self.class_names is not None:
+            checkpoint["class_names"] = list(self.class_names)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the names of the classes.
+
+        Raises:
+            UserError: If the data have others; without labels they take those of the checkpoint.
+        """
+        names = checkpoint.get("class_names")
+        if names is not None:
+            if self._trainer is not None and not self.trainer.predicting:
+                self.refuse_other_classes(names, "the checkpoint")
+            self.class_names = tuple(names)
+            self._name_answers()
+
+    @property
+    def data(self) -> Any:
+        """The data module of the run; None where it was given loaders or there is no run."""
+        return None if self._trainer is None else getattr(self._trainer, "datamodule", None)
+
+    def refuse_other_classes(self, learnt: Sequence[str] | None, owner: str) -> None:
+        """Refuse what learnt other classes than the data have.
+
+        Args:
+            learnt: Names of its classes; None where they are not known.
+            owner: What learnt them.
+
+        Raises:
+            UserError: If they are others, or in another order.
+        """
+        names = getattr(self.data, "class_names", None)
+        if learnt is not None and names is not None and tuple(learnt) != tuple(names):
+            raise UserError(
+                f"The classes of {owner} are {', '.join(learnt)}, in this order, but those of the "
+                f"data are {', '.join(names)}: set data.expressions as it was in training."
+            )
+
+    def refuse_leak(self, checkpoint: Mapping[str, Any], what: str) -> None:
+        """Refuse networks of another run that have seen people or files held out here.
+
+        Args:
+            checkpoint: Content of the checkpoint that they are taken from.
+            what: What the checkpoint is, as the beginning of a sentence.
+        """
+        refuse = getattr(self.data, "refuse_leak", None)
+        if refuse is not None:
+            refuse(checkpoint, what)
+
+    def log_summary(self, split: str, summary: Mapping[str, Tensor]) -> None:
+        """Log what was computed over all samples of all processes.
+
+        Args:
+            split: val or test.
+            summary: Scalars by name, logged as ``<split>/<name>``.
+        """
+        values = {f"{split}/{name}": value.to(self.device) for name, value in summary.items()}
+        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
+        self.log_dict(values, sync_dist=True)
+
+    def _name_answers(self) -> None:
+        """Give data without labels, for those who read answers, the classes that were learnt."""
+        predicting = self._trainer is not None and self.trainer.predicting
+        if predicting and self.data is not None and self.class_names is not None:
+            self.data.class_names = self.class_names
+
+
+class Classifier(ExpressionModule):
+    """One network, one optimizer, and the measures of a classifier.
+
+    Args:
+        network: The network.
+        num_classes: Number of expressions K.
+        optimizer: Optimizer.
+        lr_scheduler: Scheduler, stepped once an epoch.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        *,
+        optimizer: OptimizerCallable,
+        lr_scheduler: LRSchedulerCallable,
+    ) -> None:
+        super().__init__(num_classes)
+        self.network = network
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+
+    def setup(self, stage: str) -> None:
+        """Check the classes; make the measures of the test lists that the data have."""
+        super().setup(stage)
+        self.quality = NetworkQuality(self.num_classes, getattr(self.data, "subset_names", ()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log accuracy, balanced accuracy, macro F1, recalls, cross-entropy and confidence.
+
+        ``val/confidence``, the mean probability of the right class, selects a checkpoint where
+        most epochs tie in accuracy, as on the few faces of a fold.
+        """
+        self.log_summary("val", self.quality.summarize(self.class_names))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the same as validation, as ``test/...``, and ``test/<subset>_accuracy``."""
+        self.log_summary("test", self.quality.summarize(self.class_names))
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
+        """Return the optimizer and its scheduler."""
+        optimizer = self.optimizer(self.network.parameters())
+        return [optimizer], [self.lr_scheduler(optimizer)]
 
 
 class Answer(NamedTuple):
@@ -38,8 +211,8 @@ class Answer(NamedTuple):
     features: Tensor
 
 
-class FaceClassifier(LightningModule):
-    """One network, one optimizer, and the measures of a classifier.
+class FaceClassifier(Classifier):
+    """A classifier of still faces.
 
     A subclass computes :meth:`answer` and :meth:`losses`.
 
@@ -68,22 +241,13 @@ class FaceClassifier(LightningModule):
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, num_classes, optimizer=optimizer, lr_scheduler=lr_scheduler)
         self.normalise = ImageNetNormalisation()
-        self.num_classes = num_classes
         self.labels = labels
         self.weights = weights
         self.weights_sha256 = weights_sha256
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
         self.example_input_array = torch.zeros(1, 3, size, size)
         self.register_buffer("class_weights", torch.ones(num_classes), persistent=False)
-        self.metrics = classification_metrics(num_classes)
-        # "disable" keeps a NaN in the mean; the default would leave it out.
-        self.cross_entropy = MeanMetric(nan_strategy="disable")
-        self.confidence = MeanMetric(nan_strategy="disable")
-        self.subset_accuracy = SubsetAccuracy(())
 
     @abstractmethod
     def answer(self, image: Tensor) -> Answer:
@@ -113,22 +277,15 @@ class FaceClassifier(LightningModule):
             UserError: If the data are of other classes or have faces without one, or a class to
                 be balanced has no sample.
         """
-        data = getattr(self.trainer, "datamodule", None)
-        names = getattr(data, "class_names", None)
-        if names is not None and len(names) != self.num_classes:
-            raise UserError(
-                f"The model tells {self.num_classes} classes apart and the data has {len(names)} "
-                f"({', '.join(names)}): give both the same set."
-            )
-        if getattr(data, "annotated", "expressions") != "expressions":
+        super().setup(stage)
+        if getattr(self.data, "annotated", "expressions") != "expressions":
             raise UserError(
                 "data.annotated is action_units, which takes faces without an expression in: "
                 f"{type(self).__name__} learns expressions, so leave it at expressions."
             )
-        self.subset_accuracy = SubsetAccuracy(getattr(data, "subset_names", ()))
-        if stage == "fit" and data is not None and getattr(data, "class_balance", "") == "loss":
+        if stage == "fit" and getattr(self.data, "class_balance", "") == "loss":
             try:
-                self.class_weights.copy_(balancing_weights(data.class_counts))
+                self.class_weights.copy_(balancing_weights(self.data.class_counts))
             except ValueError as error:  # a class that the data set does not have
                 raise UserError(str(error)) from None
 
@@ -154,14 +311,7 @@ class FaceClassifier(LightningModule):
 
     def validation_step(self, batch: FaceBatch, batch_idx: int) -> None:
         """Classify a batch."""
-        self._measure(self(batch["image"]), batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log accuracy, balanced accuracy, macro F1, recalls, cross-entropy and confidence.
-
-        ``val/confidence`` is the mean probability of the right class.
-        """
-        self._log_metrics("val")
+        self.quality.update(self(batch["image"]), batch["label"])
 
     def test_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """Classify a batch.
@@ -171,7 +321,7 @@ class FaceClassifier(LightningModule):
             [B, 3, H, W] in [0, 1].
         """
         answer = self.answer(batch["image"])
-        self._measure(answer.logits, batch)
+        self.quality.update(answer.logits, batch["label"], batch.get("subsets"))
         return {
             "logits": answer.logits,
             "features": answer.features,
@@ -180,34 +330,13 @@ class FaceClassifier(LightningModule):
             "image": batch["image"],
         }
 
-    def on_test_epoch_end(self) -> None:
-        """Log the same as validation, as ``test/...``, and ``test/<subset>_accuracy``."""
-        self._log_metrics("test")
-
     def predict_step(self, batch: FaceInputBatch, batch_idx: int) -> dict[str, Any]:
         """Classify faces found in pictures and films without labels.
 
         Returns:
-            ``logits`` [B, K], ``sample_id``, ``source``, ``frame``, ``box``, and ``image``
-            [B, 3, H, W] in [0, 1].
+            What the batch holds, and ``logits`` [B, K].
         """
-        return {
-            "logits": self(batch["image"]),
-            "sample_id": batch["sample_id"],
-            "source": batch["source"],
-            "frame": batch["frame"],
-            "box": batch["box"],
-            "image": batch["image"],
-        }
-
-    # ---- optimizers
-
-    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        """Return the optimizer and its scheduler."""
-        optimizer = self.optimizer(self.network.parameters())
-        return [optimizer], [self.lr_scheduler(optimizer)]
-
-    # ---- parts of the steps
+        return {**batch, "logits": self(batch["image"])}
 
     def _target(self, batch: FaceBatch) -> Tensor:
         if self.labels == "hard":
@@ -220,25 +349,3 @@ class FaceClassifier(LightningModule):
                 f"every batch, got {got}: take FERPlus and its classes, or set labels to hard."
             )
         return votes
-
-    def _measure(self, logits: Tensor, batch: FaceBatch) -> None:
-        label = batch["label"]
-        self.metrics.update(logits, label)
-        cross_entropy = functional.cross_entropy(logits, label, reduction="none")
-        self.cross_entropy.update(cross_entropy)
-        self.confidence.update((-cross_entropy).exp())
-        if "subsets" in batch:
-            self.subset_accuracy.update(logits, label, batch["subsets"])
-
-    def _log_metrics(self, split: str) -> None:
-        names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
-        values = scalars(self.metrics.compute(), names)
-        values["cross_entropy"] = self.cross_entropy.compute()
-        values["confidence"] = self.confidence.compute()
-        # Only tests tell subsets; a validation never updates this.
-        if split == "test" and self.subset_accuracy.update_called:
-            values |= self.subset_accuracy.compute()
-        for metric in (self.metrics, self.cross_entropy, self.confidence, self.subset_accuracy):
-            metric.reset()
-        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
-        self.log_dict({f"{split}/{name}": value for name, value in values.items()}, sync_dist=True)

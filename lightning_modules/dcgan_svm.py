@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -14,8 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from datamodules.errors import UserError
-from datamodules.labels import ACTION_UNITS
-from lightning_modules.judges import evaluating
+from lightning_modules.classifier import ExpressionModule, compute_once
 from lightning_modules.metrics.generation import GenerationQuality
 from lightning_modules.networks.dcgan import (
     DCGANDiscriminator,
@@ -23,26 +21,18 @@ from lightning_modules.networks.dcgan import (
     gathering_statistics,
     keeping_statistics,
 )
-from lightning_modules.networks.pretrained_gan import load_gan
-from lightning_modules.optim import descend, uncount
-from lightning_modules.svm.data import (
-    LabelledPart,
-    check_data,
-    labelled_part,
-    shown_units,
-    unit_table,
-)
-from lightning_modules.svm.fitting import Protocol, fit_machines
-from lightning_modules.svm.machine import LinearMachines, SupportVectorClassifier
-from lightning_modules.svm.scores import ExpressionScores, UnitScores
-from lightning_modules.svm.stages import Stages, fingerprint
+from lightning_modules.networks.weights import load_trained, read_checkpoint
+from lightning_modules.optim import DCGANAdam, descend, evaluating, uncount
+from lightning_modules.svm.data import LabelledPart, labelled_part
+from lightning_modules.svm.recognisers import ExpressionRecogniser, UnitRecogniser, fit_once
+from lightning_modules.svm.search import Protocol, StepResults, fingerprint
 from losses.adversarial import discriminator_loss, generator_loss
 
 if TYPE_CHECKING:
     from datamodules.batch import FaceBatch, FaceInputBatch
 
 
-class DCGANSVM(LightningModule):
+class DCGANSVM(ExpressionModule):
     """A DCGAN without labels, and support vector machines on its discriminator's features.
 
     ``fit`` trains the GAN for ``trainer.max_epochs`` epochs and then has one more epoch in which
@@ -94,10 +84,10 @@ class DCGANSVM(LightningModule):
         search_trials: int = 10,
         search_folds: int = 3,
         quality_samples: int = 2048,
-        d_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=2e-4, betas=(0.5, 0.999)),
-        g_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=2e-4, betas=(0.5, 0.999)),
+        d_optimizer: OptimizerCallable = lambda p: DCGANAdam(p, lr=2e-4),
+        g_optimizer: OptimizerCallable = lambda p: DCGANAdam(p, lr=2e-4),
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         if search_trials < 1 or quality_samples < 0:
             raise UserError(
                 "search_trials must be 1 or more and quality_samples 0 or more; got "
@@ -111,7 +101,6 @@ class DCGANSVM(LightningModule):
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["d_optimizer", "g_optimizer"])
         self.automatic_optimization = False
-        self.num_classes = num_classes
         self.size = size
         self.channels = channels
         self.latent = latent
@@ -125,27 +114,15 @@ class DCGANSVM(LightningModule):
 
         self.generator = DCGANGenerator(latent, width, size, channels)
         self.discriminator = DCGANDiscriminator(width, size, channels)
-        emotions = task == "emotions"
-        self.machine: SupportVectorClassifier | LinearMachines = (
-            SupportVectorClassifier(num_classes) if emotions else LinearMachines(len(ACTION_UNITS))
-        )
-        self.scores: ExpressionScores | UnitScores = (
-            ExpressionScores(num_classes) if emotions else UnitScores(ACTION_UNITS)
+        self.recogniser = (
+            ExpressionRecogniser(num_classes) if task == "emotions" else UnitRecogniser()
         )
         self._quality: GenerationQuality | None = None
         self._gan_epochs: int | None = None
 
     def forward(self, image: Tensor) -> Tensor:
-        """Recognise faces.
-
-        Args:
-            image: Faces [B, 3, H, W] in [0, 1].
-
-        Returns:
-            One-vs-rest scores of expressions [B, K], or margins of action units [B, A], NaN for
-            those without a machine.
-        """
-        return cast(Tensor, self.machine(self.extract(image)))
+        """Return scores [B, K] or margins of units [B, A] of faces [B, 3, H, W] in [0, 1]."""
+        return cast(Tensor, self.recogniser.machine(self.extract(image)))
 
     @torch.no_grad()
     def extract(self, image: Tensor) -> Tensor:
@@ -168,14 +145,29 @@ class DCGANSVM(LightningModule):
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Refuse data that do not fit; take over a GAN; add the epoch of the machines."""
-        data = getattr(self.trainer, "datamodule", None)
-        check_data(data, self.num_classes, self.size, self.task)
+        """Refuse data that do not fit; take over a GAN; add the epoch of the machines.
+
+        Raises:
+            UserError: If the data have other classes, images of another size or faces without an
+                expression, or the GAN is of another size or has seen people who are held out.
+        """
+        side = getattr(self.data, "size", self.size)
+        if side != self.size:
+            raise UserError(
+                f"model.size is {self.size}, but data.size is {side}: set one to the other."
+            )
+        if self.task == "emotions":  # units are known by their numbers, whatever the classes
+            super().setup(stage)
+        self.recogniser.prepare(self.data)
         if stage != "fit" or self._gan_epochs is not None:
             return
         if self.pretrained is not None:
             # Before a run's own checkpoint is restored, which wins.
-            load_gan(self.generator, self.discriminator, self.pretrained)
+            checkpoint = read_checkpoint(self.pretrained)
+            self.refuse_leak(checkpoint, f"model.pretrained {self.pretrained}")
+            networks = {"generator": self.generator, "discriminator": self.discriminator}
+            advice = "set model.size, channels, width and latent to those of that run"
+            load_trained(networks, checkpoint, self.pretrained, advice)
             rank_zero_info(f"DCGAN: taken from {self.pretrained}; it is not trained further.")
         trains = self.feature_source == "discriminator" and self.pretrained is None
         self._gan_epochs = cast(int, self.trainer.max_epochs) if trains else 0
@@ -186,10 +178,10 @@ class DCGANSVM(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Fit the machines once the GAN is trained; forget them if it is trained further."""
-        if not self._fits_machines:
-            if self.machine.fitted:
-                self.machine.clear()
-        elif not self.machine.fitted:
+        fitted = bool(self.recogniser.machine.fitted)
+        if fitted and not self._fits_machines:
+            self.recogniser.machine.clear()
+        elif not fitted and self._fits_machines:
             self._fit_machines()
 
     def training_step(self, batch: FaceBatch, batch_idx: int) -> None:
@@ -215,9 +207,9 @@ class DCGANSVM(LightningModule):
 
     def on_train_end(self) -> None:
         """Remove what a kill would have needed, now that a checkpoint holds the machines."""
-        if self.machine.fitted:
+        if self.recogniser.machine.fitted:
             if self.trainer.is_global_zero:
-                self._stages("").remove()
+                self._results("").remove()
         else:
             rank_zero_info(
                 "No SVM was fitted: training ended before the epoch after the GAN's last, or the "
@@ -233,36 +225,37 @@ class DCGANSVM(LightningModule):
 
     def validation_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor] | None:
         """Recognise the faces of a batch; returns as :meth:`test_step`."""
-        return self._evaluate(batch) if self.machine.fitted else None
+        return self._evaluate(batch) if self.recogniser.machine.fitted else None
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/auc``, ``val/accuracy`` and so on: what the scores hold."""
-        if self.machine.fitted:
-            self._log_scores("val")
+        if self.recogniser.machine.fitted:
+            self.log_summary("val", self.recogniser.summarize(self.class_names))
 
     def on_test_start(self) -> None:
         """Refuse to test without machines; prepare to measure the generator."""
         self._refuse_unfitted()
-        measured = self.feature_source == "discriminator" and self.quality_samples
-        channels = self.discriminator.head.in_channels
-        quality = GenerationQuality(channels, self.quality_samples, self.device)
-        self._quality = quality if measured else None
+        if self.feature_source == "discriminator" and self.quality_samples:
+            channels = self.discriminator.head.in_channels
+            self._quality = GenerationQuality(channels, self.quality_samples, self.device)
 
     def test_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """Recognise the faces of a batch.
 
         Returns:
-            ``label``, ``sample_id``, ``features`` [B, F], and ``logits`` [B, K], one-vs-rest
-            scores of expressions, or ``unit_margins`` and ``action_units`` [B, A].
+            ``label``, ``sample_id``, ``features`` [B, F], and either ``scores`` [B, K], one-vs-rest
+            scores of expressions, and their calibrated ``probabilities`` [B, K]; or
+            ``unit_margins`` and ``action_units`` [B, A].
         """
         outputs = self._evaluate(batch)
         if self._quality is not None:
-            self._quality.add_real(self._shown(batch["image"]), self._pooled(outputs["features"]))
+            pooled = self.discriminator.pooled(outputs["features"])
+            self._quality.add_real(self._shown(batch["image"]), pooled)
         return outputs
 
     def on_test_epoch_end(self) -> None:
         """Log the scores as ``test/...``, and the quality of generated faces."""
-        self._log_scores("test")
+        self.log_summary("test", self.recogniser.summarize(self.class_names))
         if self._quality is None:
             return
         random = torch.Generator().manual_seed(self.trainer.global_rank)
@@ -270,12 +263,10 @@ class DCGANSVM(LightningModule):
         noises = torch.randn(self.quality_samples, self.latent, generator=random)
         for noise in torch.split(noises, 256):
             image = self.generate(noise.to(self.device))
-            features = self.extract(image)
-            logits = self.machine(features) if self.task == "emotions" else None
-            self._quality.add_generated(self._shown(image), self._pooled(features), logits)
-        summary = self._quality.summarize("own_discriminator")
+            pooled = self.discriminator.pooled(self.extract(image))
+            self._quality.add_generated(self._shown(image), pooled)
+        self.log_summary("test", self._quality.summarize("own_discriminator"))
         self._quality = None
-        self.log_dict({f"test/{name}": value for name, value in summary.items()}, sync_dist=True)
 
     def on_predict_start(self) -> None:
         """Refuse to predict without machines."""
@@ -285,10 +276,10 @@ class DCGANSVM(LightningModule):
         """Recognise faces without labels.
 
         Returns:
-            What the batch holds, and ``logits`` [B, K] or ``unit_margins`` [B, A].
+            What the batch holds, and ``scores`` and ``probabilities`` [B, K], or
+            ``unit_margins`` [B, A].
         """
-        name = "logits" if self.task == "emotions" else "unit_margins"
-        return {**batch, name: self(batch["image"])}
+        return {**batch, **self.recogniser.answer(self.extract(batch["image"]))}
 
     # ---- optimizers
 
@@ -301,14 +292,12 @@ class DCGANSVM(LightningModule):
 
     def part_features(self, part: str) -> tuple[LabelledPart, Tensor]:
         """Return the labelled faces of a part and their features [N, F], on the CPU."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        faces = labelled_part(data, part, self.task)
+        faces = labelled_part(self.data, part, self.task)
         chunks = [self.extract(image).cpu() for image in faces.chunks(self.device)]
         return faces, torch.cat(chunks) if chunks else torch.empty(0, 0)
 
     def _fit_machines(self) -> None:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        faces = labelled_part(data, "train", self.task)
+        faces = labelled_part(self.data, "train", self.task)
         if len(faces.rows) == 0:
             return
         if self.feature_source == "untrained":
@@ -316,66 +305,38 @@ class DCGANSVM(LightningModule):
             with torch.no_grad(), gathering_statistics(self.discriminator):
                 for image in faces.chunks(self.device):
                     self.discriminator.features(self._encode(image))
-        arrays = self._arrays(faces) if self.trainer.is_global_zero else None
-        # One process fits: on accelerators two would not end at the very same machines.
-        self.machine.fill(cast(dict[str, Tensor], self.trainer.strategy.broadcast(arrays)))
+        self.recogniser.fill(compute_once(lambda: self._fitted_arrays(faces)))
 
-    def _arrays(self, faces: LabelledPart) -> dict[str, Tensor]:
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+    def _fitted_arrays(self, faces: LabelledPart) -> dict[str, Tensor]:
         protocol = Protocol(
             self.search_trials,
             self.search_folds,
-            seed=int(getattr(datamodule, "seed", 0)),
-            class_weight="balanced" if datamodule.class_balance == "loss" else None,
+            seed=int(getattr(self.data, "seed", 0)),
+            class_weight="balanced" if self.data.class_balance == "loss" else None,
         )
-        units = None
-        if self.task == "action_units":
-            units = shown_units(faces, datamodule.class_names)
-        used = [torch.from_numpy(c) for c in (faces.rows, faces.label, units) if c is not None]
+        columns = (faces.rows, faces.label, faces.action_units)
+        used = [torch.from_numpy(column) for column in columns if column is not None]
         used += self.discriminator.state_dict().values()
-        key = fingerprint(used, datamodule.manifest_hash, self.feature_source, *protocol)
-        return fit_machines(
-            self._stages(key),
+        names = self.data.class_names
+        settings = (self.data.manifest_hash, names, self.task, self.feature_source, *protocol)
+        return fit_once(
+            self.recogniser,
             lambda: self.part_features("train")[1],
-            faces.label,
-            units,
-            faces.subject,
+            faces,
             protocol,
-            self.device,
+            self._results(fingerprint(used, *settings)),
         )
 
-    def _stages(self, key: str) -> Stages:
-        return Stages(Path(self.trainer.default_root_dir) / ".svm_stages", key)
+    def _results(self, key: str) -> StepResults:
+        return StepResults(Path(self.trainer.default_root_dir) / ".svm_fit", key)
 
     # ---- parts of the steps
 
     def _evaluate(self, batch: FaceBatch) -> dict[str, Tensor]:
         features = self.extract(batch["image"])
-        answers = self.machine(features)
+        answers = self.recogniser.measure(features, batch)
         known = {"label": batch["label"], "sample_id": batch["sample_id"], "features": features}
-        if isinstance(self.scores, ExpressionScores):
-            self.scores.update(answers, batch["label"], batch.get("subsets"))
-            return known | {"logits": answers}
-        shown = batch.get("action_units")
-        if shown is None:
-            names = self.trainer.datamodule.class_names  # type: ignore[attr-defined]
-            shown = unit_table(names).to(self.device)[batch["label"]]
-        self.scores.update(answers, shown)
-        return known | {"unit_margins": answers, "action_units": shown}
-
-    def _log_scores(self, split: str) -> None:
-        if isinstance(self.scores, ExpressionScores):
-            datamodule = getattr(self.trainer, "datamodule", None)
-            subsets = getattr(datamodule, "subset_names", ()) if split == "test" else ()
-            names = getattr(datamodule, "class_names", None)
-            summary = self.scores.summarize(names, subsets)
-        else:
-            summary = self.scores.summarize()
-        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
-        self.log_dict(
-            {f"{split}/{name}": value.to(self.device) for name, value in summary.items()},
-            sync_dist=True,
-        )
+        return known | answers
 
     def _encode(self, image: Tensor) -> Tensor:
         """From what a batch holds to [B, C, H, W] in [-1, 1]."""
@@ -384,11 +345,6 @@ class DCGANSVM(LightningModule):
     def _shown(self, image: Tensor) -> Tensor:
         return image if self.channels == 3 else image.mean(dim=1, keepdim=True)
 
-    def _pooled(self, features: Tensor) -> Tensor:
-        """Mean of each channel over its places: few enough numbers for a covariance."""
-        channels = self.discriminator.head.in_channels
-        return features.view(len(features), channels, -1).mean(dim=2)
-
     @property
     def _fits_machines(self) -> bool:
         """Whether this epoch is the one after the GAN's last."""
@@ -396,7 +352,7 @@ class DCGANSVM(LightningModule):
         return 0 <= last <= self.current_epoch
 
     def _refuse_unfitted(self) -> None:
-        if not self.machine.fitted:
+        if not self.recogniser.machine.fitted:
             raise UserError(
                 "This DCGANSVM has no fitted SVM: its training never came to the epoch after the "
                 "GAN's last, or its data had no labels. Give the checkpoint of a finished training "

@@ -5,27 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn import functional
 
+from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
-from lightning_modules.judges import evaluating, prepare_e_fer, prepare_vgg
-from lightning_modules.metrics.classification import classification_metrics, scalars
-from lightning_modules.metrics.frontalization import QualityTable
+from lightning_modules.classifier import ExpressionModule, compute_once
+from lightning_modules.metrics.classification import ClassifierQuality
+from lightning_modules.metrics.frontalization import FrontalizationQuality
+from lightning_modules.metrics.means import take
 from lightning_modules.networks.blocks import check_size
 from lightning_modules.networks.codec import FlowCodec, Representation
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.flow_generator import FlowGenerator
-from lightning_modules.networks.image_classifier import ImageClassifier
+from lightning_modules.networks.image_classifier import ImageClassifier, fit_image_classifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
-from lightning_modules.networks.vgg import VGG16_ADDRESS, VGGFeatures
-from lightning_modules.optim import advance, descend, uncount
-from lightning_modules.schedule import HalvingLR
+from lightning_modules.networks.vgg import VGGFeatures
+from lightning_modules.networks.weights import load_trained, read_checkpoint
+from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.flow import charbonnier_loss, endpoint_error
 from losses.perceptual import perceptual_loss
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from datamodules.batch import PosedFlowBatch, SequenceBatch
 
 
-class EMotionGAN(LightningModule):
+class EMotionGAN(ExpressionModule):
     """Flow generator G_F, image generator G_W and their discriminators D_P, D_E and e_FER.
 
     Args:
@@ -62,7 +64,7 @@ class EMotionGAN(LightningModule):
             first epoch on the frontal faces of the training fold.
         e_fer_epochs: Most passes of that fit.
         perceptual: Features that the perceptual loss compares: those of e_fer or of vgg16.
-        perceptual_weights: Path or address of the weights of VGG-16; null is their usual address.
+        perceptual_weights: Path of the weights of VGG-16; null fetches torchvision's.
         g_f_optimizer: Optimizer of G_F.
         g_w_optimizer: Optimizer of G_W.
         d_p_optimizer: Optimizer of D_P.
@@ -118,15 +120,14 @@ class EMotionGAN(LightningModule):
         g_w_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-5),
         d_p_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-4),
         d_e_optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-4),
-        lr_scheduler: LRSchedulerCallable = lambda optimizer: HalvingLR(optimizer),
+        lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=10, second=13, gamma=0.5),
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         check_size((size, size), 16)
         players = ["g_f_optimizer", "g_w_optimizer", "d_p_optimizer", "d_e_optimizer"]
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=[*players, "lr_scheduler"])
         self.automatic_optimization = False
-        self.num_classes = num_classes
         self.clip = clip
         self.expression_feedback = expression_feedback
         self.lambda_gan = lambda_gan
@@ -139,11 +140,11 @@ class EMotionGAN(LightningModule):
         self.alpha_expression = alpha_expression
         self.e_fer_checkpoint = e_fer_checkpoint
         self.e_fer_epochs = e_fer_epochs
-        self.perceptual_weights = perceptual_weights or VGG16_ADDRESS
+        self.perceptual_weights = perceptual_weights
         self.optimizer_callables = (g_f_optimizer, g_w_optimizer, d_p_optimizer, d_e_optimizer)
         self.lr_scheduler = lr_scheduler
 
-        self.codec = FlowCodec(clip * size / 128, representation)
+        self.codec = FlowCodec(clip * size / REFERENCE_SIDE, representation)
         self.g_f = FlowGenerator(width) if flow_prior == "none" else FlowFilter(self.codec, width)
         self.g_w = ImageGenerator(self.codec, image_width or width, prior=image_prior)
         self.d_p = PatchDiscriminator(width, conditional=conditional_discriminator)
@@ -152,11 +153,9 @@ class EMotionGAN(LightningModule):
         self.vgg = VGGFeatures().requires_grad_(False) if perceptual == "vgg16" else None
 
         self.example_input_array = (torch.zeros(1, 2, size, size), torch.zeros(1, 3, size, size))
-        self.val_quality = QualityTable(("posed", "emotion_gan", "frontal"))
-        self.test_quality = QualityTable(
-            ("posed", "registration", "emotion_gan", "frontal", "neutral")
-        )
-        self.test_metrics = classification_metrics(num_classes)
+        rows = ("posed", "registration", "emotion_gan", "frontal", "neutral")
+        self.table = FrontalizationQuality(rows)
+        self.quality = ClassifierQuality(num_classes)
 
     def forward(self, posed_flow: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Frontalize flows, name their expressions, animate faces.
@@ -175,27 +174,17 @@ class EMotionGAN(LightningModule):
 
     # ---- training
 
-    def setup(self, stage: str) -> None:
-        """Refuse data with other expressions than the networks have."""
-        datamodule = getattr(self.trainer, "datamodule", None)
-        names: tuple[str, ...] | None = getattr(datamodule, "class_names", None)
-        if names is not None and len(names) != self.num_classes:
-            raise UserError(
-                f"num_classes is {self.num_classes}, but the data has {len(names)} classes "
-                f"({', '.join(names)}): set one to the other."
-            )
-
     def on_fit_start(self) -> None:
-        """See that the frozen judges know something before they judge: load or fit them, once."""
-        if self._needs_e_fer:
-            prepare_e_fer(
-                self.e_fer,
-                self.trainer,
-                checkpoint=self.e_fer_checkpoint,
-                epochs=self.e_fer_epochs,
-            )
-        if self.vgg is not None:
-            prepare_vgg(self.vgg, self.perceptual_weights)
+        """Load or fit the frozen networks once, before they measure faces.
+
+        Raises:
+            UserError: If e_FER or VGG-16 cannot be had, or were learnt of other classes or of
+                people who are held out.
+        """
+        if self._needs_e_fer and not self.e_fer.fitted:
+            self._prepare_e_fer()
+        if self.vgg is not None and not self.vgg.loaded:
+            rank_zero_info(f"VGG-16: {self.vgg.load_weights(self.perceptual_weights)}.")
 
     def on_train_epoch_start(self) -> None:
         """Bring the schedulers to this epoch."""
@@ -212,7 +201,10 @@ class EMotionGAN(LightningModule):
 
         with self.toggled_optimizer(g_w):
             losses = self._image_generator_losses(batch, frontal)
-            descend(self, g_w, losses["g_w"])
+            # Adam would move on the moments of earlier steps where there is nothing to learn.
+            paired = bool(batch["is_neutral_apex"].any())
+            if self.trainer.strategy.reduce_boolean_decision(paired, all=False):
+                descend(self, g_w, losses["g_w"])
         with self.toggled_optimizer(g_f):
             frontalized = self.g_f(posed)
             losses |= self._flow_generator_losses(batch, posed, frontal, frontalized)
@@ -233,10 +225,20 @@ class EMotionGAN(LightningModule):
     # ---- evaluation
 
     def on_validation_start(self) -> None:
-        """Refuse to evaluate what was never trained."""
-        self._refuse_untrained()
+        """Refuse to use what was never trained.
 
-    def validation_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+        Raises:
+            UserError: If it was not.
+        """
+        if self._needs_e_fer and not self.e_fer.fitted:
+            raise UserError(
+                "This eMotion-GAN was never trained: its weights are random. Give the checkpoint "
+                "of a training run with --ckpt_path (best and last name those of the newest run)."
+            )
+
+    on_test_start = on_predict_start = on_validation_start
+
+    def validation_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure the flows of a batch, and the faces that the frontalized ones animate.
 
         Returns:
@@ -244,79 +246,50 @@ class EMotionGAN(LightningModule):
         """
         flow, label = batch["flow"], batch["label"]
         frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
-        table = self.val_quality
-        table["emotion_gan"].update(frontalized, flow, logits, label, face, batch["apex"])
+        self.table.count("emotion_gan", frontalized, flow, logits, label, face, batch["apex"])
         for row, other in (("posed", batch["posed_flow"]), ("frontal", flow)):
-            table[row].update(other, flow, self._recognize(other), label)
-        return _shown(batch, frontalized, logits, face)
+            self.table.count(row, other, flow, self._recognize(other), label)
+        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/<quantity>`` of eMotion-GAN and ``val/<row>_<quantity>`` of the others."""
-        summary = self.val_quality.summarize()
-        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
-        self.log_dict(
-            {f"val/{name.removeprefix('emotion_gan_')}": mean for name, mean in summary.items()},
-            sync_dist=True,
-        )
+        summary = take(self.table).items()
+        self.log_summary("val", {name.removeprefix("emotion_gan_"): v for name, v in summary})
 
-    def on_test_start(self) -> None:
-        """Refuse to test what was never trained."""
-        self._refuse_untrained()
-
-    def test_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+    def test_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure every row of the table, each with the face that its flow animates.
 
         Returns:
-            ``logits`` [B, K] of Flow-CNN on the frontalized flows, ``label``, ``sample_id``; flows
-            in pixels ``posed_flow``, ``frontalized_flow``, ``flow``; faces in [0, 1] ``neutral``,
-            ``warped``, ``apex``.
+            What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
+            it, and ``warped``, the faces in [0, 1] that it animates.
         """
         flow, label = batch["flow"], batch["label"]
         neutral, apex = batch["neutral"], batch["apex"]
         frontalized, logits, face = self(batch["posed_flow"], neutral)
-        table = self.test_quality
-        table["emotion_gan"].update(frontalized, flow, logits, label, face, apex)
-        self.test_metrics.update(logits, label)
+        self.table.count("emotion_gan", frontalized, flow, logits, label, face, apex)
+        self.quality.update(logits, label)
         still = torch.zeros_like(flow)
-        table["neutral"].update(still, flow, self._recognize(still), label, neutral, apex)
+        self.table.count("neutral", still, flow, self._recognize(still), label, neutral, apex)
         others = {"posed": batch["posed_flow"], "frontal": flow}
         if "registered_flow" in batch:
             others["registration"] = batch["registered_flow"]
         for row, other in others.items():
             animated = self.g_w(neutral, self.codec.encode(other))
-            table[row].update(other, flow, self._recognize(other), label, animated, apex)
-        return _shown(batch, frontalized, logits, face)
+            self.table.count(row, other, flow, self._recognize(other), label, animated, apex)
+        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/<row>_<quantity>`` and what the classifier's collection says."""
-        summary = self.test_quality.summarize()
-        names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
-        summary |= scalars(self.test_metrics.compute(), names)
-        self.test_metrics.reset()
-        self.log_dict({f"test/{name}": mean for name, mean in summary.items()}, sync_dist=True)
-
-    def on_predict_start(self) -> None:
-        """Refuse to predict with what was never trained."""
-        self._refuse_untrained()
+        self.log_summary("test", take(self.table) | self.quality.summarize(self.class_names))
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, Any]:
         """Frontalize pairs of frames that have neither label nor frontal camera.
 
         Returns:
-            As :meth:`test_step`, without what only a frontal camera knows, and with ``sequence``
-            and ``frame``.
+            As :meth:`test_step`.
         """
         frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
-        return {
-            "logits": logits,
-            "sample_id": batch["sample_id"],
-            "sequence": batch["sequence"],
-            "frame": batch["frame"],
-            "posed_flow": batch["posed_flow"],
-            "frontalized_flow": frontalized,
-            "neutral": batch["neutral"],
-            "warped": face,
-        }
+        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
 
     # ---- optimizers
 
@@ -380,7 +353,7 @@ class EMotionGAN(LightningModule):
                 total = total + self.alpha_expression * losses["g_w_expression"]
         return losses | {"g_w": total}
 
-    # ---- evaluation and judges
+    # ---- frozen networks
 
     def _recognize(self, flow: Tensor) -> Tensor:
         return self.d_e(self.codec.encode(flow)).float()  # type: ignore[no-any-return]
@@ -390,26 +363,30 @@ class EMotionGAN(LightningModule):
         perceives = self.alpha_perceptual and self.vgg is None
         return bool(self.alpha_expression or perceives)
 
-    def _refuse_untrained(self) -> None:
-        if self._needs_e_fer and not self.e_fer.fitted:
+    def _prepare_e_fer(self) -> None:
+        """Load e_FER from a checkpoint, or fit it on the frontal faces of the training fold."""
+        path = self.e_fer_checkpoint
+        if path is not None:
+            checkpoint = read_checkpoint(path)
+            self.refuse_leak(checkpoint, f"model.e_fer_checkpoint {path}")
+            self.refuse_other_classes(checkpoint.get("class_names"), path)
+            advice = "it must have been trained with the same expressions and size"
+            load_trained({"e_fer": self.e_fer}, checkpoint, path, advice)
+            if not self.e_fer.fitted:
+                raise UserError(f"The e_FER in {path} was never fitted: its weights are random.")
+            rank_zero_info(f"e_FER: loaded from {path}.")
+            return
+        faces = getattr(self.data, "frontal_faces", None)
+        if faces is None:
             raise UserError(
-                "This eMotion-GAN was never trained: its weights are random. Give the checkpoint "
-                "of a training run with --ckpt_path (best and last name those of the newest run)."
+                "e_FER has neither a checkpoint nor frontal faces to learn from: give "
+                "e_fer_checkpoint, or a data module with frontal_faces()."
             )
+        rank_zero_info("e_FER: no checkpoint given, so it is fitted on the training fold's faces.")
 
+        def fit() -> dict[str, Tensor]:
+            accuracy = fit_image_classifier(self.e_fer, faces, epochs=self.e_fer_epochs)
+            rank_zero_info(f"e_FER: recognised {accuracy:.1%} of these faces in its last pass.")
+            return {name: tensor.cpu() for name, tensor in self.e_fer.state_dict().items()}
 
-def _shown(
-    batch: PosedFlowBatch, frontalized: Tensor, logits: Tensor, face: Tensor
-) -> dict[str, Tensor]:
-    """What callbacks need of an evaluated batch."""
-    return {
-        "logits": logits,
-        "label": batch["label"],
-        "sample_id": batch["sample_id"],
-        "posed_flow": batch["posed_flow"],
-        "frontalized_flow": frontalized,
-        "flow": batch["flow"],
-        "neutral": batch["neutral"],
-        "warped": face,
-        "apex": batch["apex"],
-    }
+        self.e_fer.load_state_dict(compute_once(fit))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.nn import functional
 
+from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
+from lightning_modules.classifier import ExpressionModule
 from lightning_modules.metrics.occlusion import OcclusionQuality, conditions
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.flow_cnn import FlowCNN
@@ -19,14 +20,14 @@ from lightning_modules.networks.variational_autoencoder import (
     ReconstructionPrior,
     VariationalAutoencoder,
 )
-from lightning_modules.optim import advance, descend, uncount
+from lightning_modules.optim import TwoStepLR, advance, descend, uncount
 from losses.variational import ReconstructionCost, kl_divergence, reconstruction_loss
 
 if TYPE_CHECKING:
     from datamodules.batch import OccludedFlowBatch, SequenceBatch
 
 
-class SSIMVAE(LightningModule):
+class SSIMVAE(ExpressionModule):
     """A variational autoencoder from occluded to clean flows, and a Flow-CNN on clean flows.
 
     Both learn in one run and neither sees the other: Flow-CNN is never shown an occluded or a
@@ -75,22 +76,20 @@ class SSIMVAE(LightningModule):
         dropout: float = 0.5,
         vae_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         flow_cnn_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
-        lr_scheduler: LRSchedulerCallable = lambda o: torch.optim.lr_scheduler.MultiStepLR(
-            o, milestones=[60, 80], gamma=0.3
-        ),
+        lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=60, second=80, gamma=0.3),
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["vae_optimizer", "flow_cnn_optimizer", "lr_scheduler"])
         self.automatic_optimization = False
-        self.num_classes = num_classes
         self.cost: ReconstructionCost = cost
         self.kl_weight = kl_weight
         self.variational = variational
         self.optimizer_callables = (vae_optimizer, flow_cnn_optimizer)
         self.lr_scheduler = lr_scheduler
 
-        self.codec = FlowCodec(clip * size / 128, "cartesian")
+        self.codec = FlowCodec(clip * size / REFERENCE_SIDE, "cartesian")
+        self.latent = latent
         self.vae = VariationalAutoencoder(size, latent, width, prior=prior)
         self.flow_cnn = FlowCNN(num_classes, size, dropout=dropout)
         self.example_input_array = (torch.zeros(1, 2, size, size),)
@@ -108,15 +107,16 @@ class SSIMVAE(LightningModule):
         return self.codec.decode(reconstructed), self.flow_cnn(reconstructed).float()
 
     def setup(self, stage: str) -> None:
-        """Make the metrics of the conditions that the data module has."""
-        regions = getattr(getattr(self.trainer, "datamodule", None), "regions", None)
+        """Check the classes; make the metrics of the conditions that the data module has."""
+        super().setup(stage)
+        regions = getattr(self.data, "regions", None)
         if not regions:
             raise UserError(
                 "SSIM-VAE needs a data module that occludes faces and names its regions, like "
                 "OccludedCKPlusDataModule; the one given has none."
             )
         self.conditions = conditions(regions)
-        self.quality = OcclusionQuality(regions, self.num_classes)
+        self.quality = OcclusionQuality(regions, self.num_classes, self.latent)
 
     # ---- training
 
@@ -146,27 +146,44 @@ class SSIMVAE(LightningModule):
 
     # ---- evaluation
 
-    def validation_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+    def validation_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure all conditions on a batch; returns the same as :meth:`test_step`."""
-        return self._evaluate(batch)
+        return self.test_step(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/accuracy_<condition>`` and what else the quality holds."""
-        self._log_quality("val")
+        self.log_summary("val", self.quality.summarize())
 
-    def test_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+    def test_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure all conditions on a batch.
 
         Returns:
-            ``logits`` [B, K] of Flow-CNN on the clean flows and ``logits_<condition>`` of every
-            other condition; ``label``, ``sample_id``; in pixels ``flow`` [B, 2, H, W],
-            ``occluded_flow`` and ``reconstructed_flow`` [B, R, 2, H, W].
+            What the batch holds; ``logits`` [B, K] of Flow-CNN on the clean flows and
+            ``logits_<condition>`` of every other condition; ``reconstructed_flow`` [B, R, 2, H, W]
+            in pixels.
         """
-        return self._evaluate(batch)
+        flow, label = batch["flow"], batch["label"]
+        shown = torch.cat((flow.unsqueeze(1), batch["occluded_flow"]), dim=1)  # (B, 1 + R, ...)
+        encoded = self.codec.encode(shown.flatten(0, 1))
+        posterior = self.vae.encode(_to_unit(encoded))
+        restored = _from_unit(self.vae.decode(posterior.mean, _to_unit(encoded)))
+        logits = torch.stack((self.flow_cnn(encoded), self.flow_cnn(restored)))
+        logits = logits.float().view(2, *shown.shape[:2], -1).transpose(0, 1).flatten(1, 2)
+        restored = self.codec.decode(restored).view_as(shown)
+        flows = torch.cat((shown, restored), dim=1)  # (B, C, 2, H, W)
+        means = posterior.mean.view(*shown.shape[:2], -1)[:, 1:]  # (B, R, Z)
+        self.quality.update(logits, flows, label, means)
+        others = zip(self.conditions[1:], logits.unbind(1)[1:], strict=True)
+        return {
+            **batch,
+            "logits": logits[:, 0],
+            **{f"logits_{name}": answer for name, answer in others},
+            "reconstructed_flow": restored[:, 1:],
+        }
 
     def on_test_epoch_end(self) -> None:
         """Log the same as validation, as ``test/...``."""
-        self._log_quality("test")
+        self.log_summary("test", self.quality.summarize())
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, Any]:
         """Reconstruct and recognise pairs of frames of recordings without labels.
@@ -189,11 +206,10 @@ class SSIMVAE(LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         """Return the optimizers of autoencoder and Flow-CNN, and a scheduler for each."""
+        networks = (self.vae, self.flow_cnn)
         optimizers = [
-            build(player.parameters())
-            for build, player in zip(
-                self.optimizer_callables, (self.vae, self.flow_cnn), strict=True
-            )
+            build(network.parameters())
+            for build, network in zip(self.optimizer_callables, networks, strict=True)
         ]
         return optimizers, [self.lr_scheduler(optimizer) for optimizer in optimizers]
 
@@ -211,34 +227,6 @@ class SSIMVAE(LightningModule):
         kl = kl_divergence(*posterior)
         total = reconstruction + self.kl_weight * kl
         return {"reconstruction": reconstruction, "kl": kl, "vae": total}
-
-    def _evaluate(self, batch: OccludedFlowBatch) -> dict[str, Tensor]:
-        flow, label = batch["flow"], batch["label"]
-        shown = torch.cat((flow.unsqueeze(1), batch["occluded_flow"]), dim=1)  # (B, 1 + R, ...)
-        encoded = self.codec.encode(shown.flatten(0, 1))
-        posterior = self.vae.encode(_to_unit(encoded))
-        restored = _from_unit(self.vae.decode(posterior.mean, _to_unit(encoded)))
-        logits = torch.stack((self.flow_cnn(encoded), self.flow_cnn(restored)))
-        logits = logits.float().view(2, *shown.shape[:2], -1).transpose(0, 1).flatten(1, 2)
-        restored = self.codec.decode(restored).view_as(shown)
-        flows = torch.cat((shown, restored), dim=1)  # (B, C, 2, H, W)
-        means = posterior.mean.view(*shown.shape[:2], -1)[:, 1:]  # (B, R, Z)
-        self.quality.update(logits, flows, label, means)
-        others = zip(self.conditions[1:], logits.unbind(1)[1:], strict=True)
-        return {
-            "logits": logits[:, 0],
-            **{f"logits_{name}": answer for name, answer in others},
-            "label": label,
-            "sample_id": batch["sample_id"],
-            "flow": flow,
-            "occluded_flow": batch["occluded_flow"],
-            "reconstructed_flow": restored[:, 1:],
-        }
-
-    def _log_quality(self, split: str) -> None:
-        # Every process holds the same numbers by now: sync_dist only tells Lightning so.
-        values = {f"{split}/{name}": value for name, value in self.quality.summarize().items()}
-        self.log_dict(values, sync_dist=True)
 
 
 def _to_unit(encoded: Tensor) -> Tensor:

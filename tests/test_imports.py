@@ -21,6 +21,7 @@ ALLOWED = {
         "datamodules.batch",
         "datamodules.errors",
         "datamodules.labels",
+        "datamodules.store.replacing",
     },
     # Callbacks see modules through Lightning's hooks only.
     "callbacks": {"losses", "datamodules", "callbacks"},

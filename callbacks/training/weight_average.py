@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
@@ -15,7 +16,8 @@ class WeightAverage(WeightAveraging):
     """Averages weights and norm statistics after every step.
 
     Validation scores the average, and a checkpoint holds it as the model's weights, beside those
-    that training goes on with.
+    that training goes on with. Lightning's ``EMAWeightAveraging`` has one decay from the first
+    step on, so that the random start would stay in the average for thousands of them.
 
     Args:
         decay: Share of the average that a step leaves; smaller in the first steps, (1 + n) /
@@ -32,12 +34,28 @@ class WeightAverage(WeightAveraging):
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 < decay < 1:
             raise UserError(f"A decay is between 0 and 1, got {decay:g}.")
+        super().__init__(multi_avg_fn=self._average)
+        self._decay = decay
+        self._steps = 0
 
-        def average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-            share = min(decay, (1 + int(steps)) / (10 + int(steps)))
-            return averaged + (1 - share) * (current - averaged)
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Bring the average, which is made before the model moves, to the model's device."""
+        assert self._average_model is not None
+        self._average_model.to(pl_module.device)
+        self._steps = int(self._average_model.n_averaged)
 
-        super().__init__(avg_fn=average)
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Average after a step of the optimizer."""
+        before = self._latest_update_step
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self._steps += self._latest_update_step != before
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -45,3 +63,15 @@ class WeightAverage(WeightAveraging):
         """Take the average back; a test needs none, since the model's weights are the average."""
         if self._average_model is not None:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
+    def _average(self, averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+        """Move averages of one device and type towards the current weights, in place."""
+        # The steps are counted here: to ask the device for them would wait for it.
+        step = 1 - min(self._decay, (1 + self._steps) / (10 + self._steps))
+        if averaged[0].is_floating_point():
+            difference = torch._foreach_sub(current, averaged)
+            torch._foreach_mul_(difference, step)
+            torch._foreach_add_(averaged, difference)
+        else:
+            for average, now in zip(averaged, current, strict=True):
+                average.copy_(average + step * (now - average))

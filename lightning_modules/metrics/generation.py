@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor, nn
+from torchmetrics import SumMetric
 from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.inception import InceptionScore
 
+from lightning_modules.metrics.means import SampleMeans, take
 from lightning_modules.svm.gram import squared_distances
 from losses.ssim import ssim_loss
 
@@ -16,11 +15,11 @@ _WINDOW = 11
 
 
 class GenerationQuality:
-    """Mode collapse, FID and IS of generated faces against the real ones of a part.
+    """Mode collapse and FID of generated faces against the real ones of a part.
 
-    FID and IS are defined on features of an Inception network. These are not: their names carry
-    the network whose features they use, and they can only be compared with values of the very
-    same network, never with published ones.
+    FID is defined on features of an Inception network. This one is not: its name carries the
+    network whose features it uses, and it can only be compared with values of the very same
+    network, never with published ones.
 
     Args:
         num_features: Length F of the feature vectors.
@@ -32,18 +31,18 @@ class GenerationQuality:
 
     Deviation:
         The paper takes Inception's features, and says nothing of how it looks for mode collapse.
+        There is no Inception Score, which needs the class probabilities of a network: those of a
+        support vector machine were calibrated on real faces and mean nothing on generated ones.
     """
 
     def __init__(self, num_features: int, keep: int, device: torch.device) -> None:
         self._distance = FrechetInceptionDistance(feature=_Features(num_features)).to(device)
-        with warnings.catch_warnings():
-            # A few thousand rows of class scores are no burden.
-            warnings.filterwarnings("ignore", ".*will save all extracted features")
-            self._score = InceptionScore(feature=_Features(num_features), splits=1).to(device)
+        self._counts = SumMetric().to(device)
+        names = ("diversity", "ssim_generated", "ssim_real")
+        self._means = SampleMeans(names).to(device)
         self._keep = keep
         self._real: list[Tensor] = []
         self._generated: list[Tensor] = []
-        self._logits = False
 
     def add_real(self, image: Tensor, features: Tensor) -> None:
         """Count real faces.
@@ -56,48 +55,42 @@ class GenerationQuality:
         room = self._keep - sum(map(len, self._real))
         self._real.append(image[: max(0, room)].cpu())
 
-    def add_generated(self, image: Tensor, features: Tensor, logits: Tensor | None) -> None:
+    def add_generated(self, image: Tensor, features: Tensor) -> None:
         """Count generated faces.
 
         Args:
             image: Images [B, C, H, W] in [0, 1].
             features: What the network makes of them [B, F].
-            logits: Of its classes [B, K]; None where it has none.
         """
         self._distance.update(features, real=False)
-        if logits is not None:
-            self._score.update(logits)
-            self._logits = True
         self._generated.append(image.cpu())
 
     def summarize(self, network: str) -> dict[str, Tensor]:
-        """Compute what can be computed.
+        """Compute what can be computed. Every process must call it, whatever it has seen.
 
         Args:
-            network: Name of the network of features and logits.
+            network: Name of the network of the features.
 
         Returns:
-            ``fid_<network>``, ``is_<network>`` (mean), ``diversity`` (see
-            :func:`nearest_neighbour_diversity`), ``ssim_generated`` and ``ssim_real`` (see
-            :func:`pairwise_ssim`); without those that need more images than there are.
+            ``fid_<network>`` over all processes; and, as means over those processes that have two
+            images of each kind, ``diversity`` (see :func:`nearest_neighbour_diversity`),
+            ``ssim_generated`` and ``ssim_real`` (see :func:`pairwise_ssim`). All processes have
+            the same, and none of those that need more images than there are.
         """
-        summary: dict[str, Tensor] = {}
-        real, generated = torch.cat(self._real), torch.cat(self._generated)
-        if min(len(real), len(generated)) >= 2:
-            summary[f"fid_{network}"] = self._distance.compute()
-            if self._logits:
-                with warnings.catch_warnings():
-                    # Of the one split it also takes the deviation over splits.
-                    warnings.filterwarnings("ignore", "std.*degrees of freedom")
-                    summary[f"is_{network}"] = self._score.compute()[0]
-            count = min(len(real), len(generated))
+        count = min(sum(map(len, self._real)), sum(map(len, self._generated)))
+        if count >= 2:
+            real, generated = torch.cat(self._real), torch.cat(self._generated)
+            self._means.update(ssim_generated=pairwise_ssim(generated))
+            self._means.update(ssim_real=pairwise_ssim(real))
             spread = nearest_neighbour_diversity(real[:count])
             if spread > 0:
                 own = nearest_neighbour_diversity(generated[:count])
-                summary["diversity"] = own / spread
-            summary["ssim_generated"] = pairwise_ssim(generated)
-            summary["ssim_real"] = pairwise_ssim(real)
-        return {name: value.float() for name, value in summary.items()}
+                self._means.update(diversity=own / spread)
+        self._counts.update(count)
+        summary: dict[str, Tensor] = take(self._means)
+        if take(self._counts) >= 2:
+            summary[f"fid_{network}"] = self._distance.compute().float()
+        return summary
 
 
 class _Features(nn.Module):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import CatMetric, MeanMetric, Metric, MetricCollection
+from torchmetrics import MetricCollection
 
+from datamodules.batch import REFERENCE_SIDE
 from lightning_modules.metrics.classification import classification_metrics
+from lightning_modules.metrics.means import SampleMeans, SampleRows, take
 from losses.flow import endpoint_error
 from losses.variational import active_units
 
@@ -34,26 +35,24 @@ def conditions(regions: Sequence[str]) -> tuple[str, ...]:
 class OcclusionQuality(nn.Module):
     """Recognition and endpoint error under every condition, each sample counted once in each.
 
-    Axis letter: C conditions, in the order of :func:`conditions`.
+    Axis letter: C conditions, in the order of :func:`conditions`. Endpoint errors are in pixels of
+    a 128x128 grid, whatever the size of the flows.
 
     Args:
         regions: Names of the R occlusions, in the order of the batches.
         num_classes: Number of expressions K.
+        latent: Number of latent dimensions Z.
     """
 
-    def __init__(self, regions: Sequence[str], num_classes: int) -> None:
+    def __init__(self, regions: Sequence[str], num_classes: int, latent: int) -> None:
         super().__init__()
         self.regions = tuple(regions)
         self.recognition = nn.ModuleDict(
             {name: classification_metrics(num_classes) for name in conditions(regions)}
         )
-        # "disable" keeps a NaN in the mean; the default would leave it out.
-        means = (
-            "confidence_reconstructed",
-            *(f"epe_px_{name}" for name in conditions(regions)[1:]),
-        )
-        self.averages = nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in means})
-        self.latent_means = CatMetric(nan_strategy="disable")
+        errors = (f"epe_px_{name}" for name in conditions(regions)[1:])
+        self.means = SampleMeans(("confidence_reconstructed", *errors))
+        self.latent_means = SampleRows(latent)
 
     def update(self, logits: Tensor, flows: Tensor, label: Tensor, latent_means: Tensor) -> None:
         """Count a batch.
@@ -67,20 +66,18 @@ class OcclusionQuality(nn.Module):
         true_flow = flows[:, :1].expand_as(flows)
         errors = endpoint_error(flows.flatten(0, 1), true_flow.flatten(0, 1), reduction="none")
         errors = errors.mean((1, 2)).view(flows.shape[:2])  # (B, C)
+        errors = errors * (REFERENCE_SIDE / flows.shape[-1])
         for index, (name, metrics) in enumerate(self.recognition.items()):
             cast(MetricCollection, metrics).update(logits[:, index], label)
             if name != CLEAN:
-                cast(MeanMetric, self.averages[f"epe_px_{name}"]).update(errors[:, index])
+                self.means.update(**{f"epe_px_{name}": errors[:, index]})
         right = logits.softmax(dim=2).gather(2, label.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
-        restored = right[:, -len(self.regions) :]
-        cast(MeanMetric, self.averages["confidence_reconstructed"]).update(restored)
+        self.means.update(confidence_reconstructed=right[:, -len(self.regions) :])
         # The mean over regions: a dimension that only tells which region is hidden carries nothing.
         self.latent_means.update(latent_means.mean(dim=1))
 
     def summarize(self) -> dict[str, Tensor]:
         """Compute the scalars over all processes, then start anew.
-
-        Every process must call it, whether it counted anything or not.
 
         Returns:
             ``accuracy_<condition>``, ``balanced_accuracy_<condition>``, ``f1_macro_<condition>``
@@ -89,21 +86,15 @@ class OcclusionQuality(nn.Module):
             mean probability that Flow-CNN gives the right class after reconstruction; and
             ``active_units``.
         """
-        with warnings.catch_warnings():
-            # A process with no sample still has to take part in the sums.
-            warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
-            summary = {
-                f"{quantity}_{name}": value
-                for name, metrics in self.recognition.items()
-                for quantity, value in cast(MetricCollection, metrics).compute().items()
-                if value.ndim == 0
-            }
-            summary |= {name: cast(MeanMetric, m).compute() for name, m in self.averages.items()}
-            summary["active_units"] = active_units(self.latent_means.compute()).float()
+        summary = {
+            f"{quantity}_{name}": value
+            for name, metrics in self.recognition.items()
+            for quantity, value in take(cast(MetricCollection, metrics)).items()
+            if value.ndim == 0
+        }
+        summary |= take(self.means)
+        summary["active_units"] = active_units(take(self.latent_means)).float()
         for suffix, mean in (("", "occluded"), ("_reconstructed", "reconstructed")):
             each = [summary[f"accuracy_{region}{suffix}"] for region in self.regions]
             summary[f"accuracy_{mean}"] = torch.stack(each).mean()
-        for module in self.modules():
-            if isinstance(module, Metric):
-                module.reset()
         return summary

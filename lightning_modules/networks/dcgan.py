@@ -75,9 +75,6 @@ class DCGANDiscriminator(nn.Module):
         size: Side of the images in pixels: 16, 32, 64 or 128.
         channels: 1 for grey images, 3 for colour.
 
-    Attributes:
-        num_features: Length F of the features; 512 x 4 x 4 = 8,192 for width and size 64.
-
     Raises:
         UserError: If the size is none of these.
 
@@ -105,7 +102,6 @@ class DCGANDiscriminator(nn.Module):
             ),
         )
         self.head = nn.Conv2d(widths[-1], 1, _SEED)
-        self.num_features = widths[-1] * _SEED**2
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -119,9 +115,14 @@ class DCGANDiscriminator(nn.Module):
             image: Images [B, C, H, W] in [-1, 1].
 
         Returns:
-            Features [B, F], of channels times 4 x 4 places, the places of a channel side by side.
+            Features [B, F], of channels times 4 x 4 places, the places of a channel side by side;
+            512 x 4 x 4 = 8,192 for width and size 64.
         """
         return cast(Tensor, self.blocks(image)).flatten(1)
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """Return the mean of each channel [B, C] over the places of features [B, F]."""
+        return features.view(len(features), self.head.in_channels, -1).mean(dim=2)
 
 
 @contextmanager

@@ -11,10 +11,8 @@ from torch.nn import functional
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from datamodules.errors import UserError
-from lightning_modules.networks.weights import read_checkpoint
 
 Faces = Iterable[tuple[Tensor, Tensor]]
-_PREFIX = "e_fer."
 
 
 class ImageClassifier(nn.Module):
@@ -132,34 +130,3 @@ def fit_image_classifier(
     model.requires_grad_(False)
     model.fitted.fill_(True)
     return accuracy
-
-
-def load_image_classifier(model: ImageClassifier, checkpoint: str) -> None:
-    """Fill a classifier from a checkpoint of this project, which holds it as ``e_fer``.
-
-    Args:
-        model: The classifier to fill.
-        checkpoint: Path of the checkpoint.
-
-    Raises:
-        UserError: If there is no such file, if it holds no e_FER, one that was never fitted, or
-            one of another architecture.
-    """
-    weights = {
-        name.removeprefix(_PREFIX): tensor
-        for name, tensor in read_checkpoint(checkpoint)["state_dict"].items()
-        if name.startswith(_PREFIX)
-    }
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if own != given:
-        differing = sorted(name for name in own.keys() | given if own.get(name) != given.get(name))
-        name = differing[0] if differing else ""
-        raise UserError(
-            f"The e_FER in {checkpoint} is of another architecture: {len(differing)} tensors "
-            f"differ, the first {name} (expected {own.get(name)}, got {given.get(name)}). It must "
-            "have been trained with the same expressions and size."
-        )
-    if not weights["fitted"]:
-        raise UserError(f"The e_FER in {checkpoint} was never fitted: its weights are random.")
-    model.load_state_dict(weights)

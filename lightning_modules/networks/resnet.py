@@ -11,6 +11,25 @@ from torch.nn import functional
 Stem = Literal["imagenet", "small"]
 
 
+class ImageNetNormalisation(nn.Module):
+    """Subtracts ImageNet's mean colour and divides by its deviation, as published weights expect.
+
+    Its two constants are no part of a state dict, so that published weights fit as they are.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return normalised images for images [B, 3, H, W] in [0, 1]."""
+        return (image - self.mean) / self.std
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch norm, and a shortcut past them.
 

@@ -1,32 +1,72 @@
-"""Files of weights, read as tensors and plain values: nothing that they hold is run."""
+"""Files of weights: fetched, checked, and taken whole or not at all; nothing in them is run."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import torch
+from torch import Tensor, nn
 
 from datamodules.errors import UserError
 
+# The counters of batch norms, which old files lack; no output depends on them.
+_COUNTER = ".num_batches_tracked"
+_TRUNK = re.compile(r"(conv1|bn1|layer\d+)\.")
 
-def read_weights(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class MatchReport:
+    """What became of a file of weights.
+
+    Args:
+        matched: Names of the file that were loaded.
+        missing: Names of the network's parts that the file lacks: they keep what they were.
+        unexpected: Names of the file that no part has, such as a foreign classifier's.
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.matched)} tensors loaded, missing {_some(self.missing)}, "
+            f"not used {_some(self.unexpected)}"
+        )
+
+
+def read_weights(
+    source: str | Path, sha256: str | None = None, map_location: Any = "cpu"
+) -> dict[str, Any]:
     """Read a file of weights.
 
     Args:
-        path: Where it is.
+        source: Its path, or its http(s) address.
+        sha256: Its SHA-256 in hexadecimal digits; an address needs one.
         map_location: Device to load to.
 
     Returns:
         What was saved, by name.
 
     Raises:
-        UserError: If the file is missing or damaged, or holds more than tensors and plain values,
-            or no names.
+        UserError: If the file cannot be had, is not the one of that SHA-256, is damaged, or holds
+            more than tensors and plain values, or no names.
     """
-    if not Path(path).is_file():
+    remote = urlparse(str(source)).scheme in ("http", "https")
+    path = _fetch(str(source), sha256) if remote else Path(source)
+    if not path.is_file():
         raise UserError(f"The file of weights {path} does not exist.")
+    if sha256 is not None and (found := _sha256(path)) != sha256.lower():
+        raise UserError(
+            f"{source} is not the file that was asked for: its SHA-256 is {found}, expected "
+            f"{sha256.lower()}. It was not loaded."
+        )
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except (OSError, torch.OutOfMemoryError):
@@ -56,9 +96,172 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         What was saved; the weights are its ``state_dict``.
 
     Raises:
-        ValueError: As :func:`read_weights`, and if there is no ``state_dict``.
+        UserError: As :func:`read_weights`, and if there is no ``state_dict``.
     """
-    checkpoint = read_weights(path, map_location)
+    checkpoint = read_weights(path, map_location=map_location)
     if "state_dict" not in checkpoint:
         raise UserError(f"{path} holds no state_dict, so it is no checkpoint of this project.")
     return checkpoint
+
+
+def load_backbone(
+    parts: Sequence[nn.Module], source: str, sha256: str | None = None
+) -> MatchReport:
+    """Fill parts of a network, each from the same weights of a ResNet-18.
+
+    Args:
+        parts: Modules whose parameters carry the common names of ResNet-18, or some of them. A
+            classifier ``fc`` is left as it is.
+        source: Path of a state dict, or its http(s) address.
+        sha256: Its SHA-256 in hexadecimal digits; an address needs one.
+
+    Returns:
+        What matched; nothing was changed where an error is raised.
+
+    Raises:
+        UserError: As :func:`read_weights`, or if the file is of another architecture.
+    """
+    return load_published(
+        parts,
+        source,
+        sha256,
+        belongs=lambda name: _TRUNK.match(name) is not None,
+        network="this ResNet-18",
+        advice="give weights of a ResNet-18, of the stem and width of the model",
+    )
+
+
+def load_published(
+    parts: Sequence[nn.Module],
+    source: str,
+    sha256: str | None,
+    *,
+    belongs: Callable[[str], bool],
+    network: str,
+    advice: str,
+) -> MatchReport:
+    """Fill parts of a network, each from the same published weights.
+
+    Args:
+        parts: Modules whose parameters carry the published names.
+        source: Path of a state dict, or its http(s) address.
+        sha256: Its SHA-256 in hexadecimal digits; an address needs one.
+        belongs: Whether a published name is one of the network, and not of somebody's classifier.
+        network: What the network is, for who gave another.
+        advice: What to give instead.
+
+    Returns:
+        What matched; nothing was changed where an error is raised.
+
+    Raises:
+        UserError: As :func:`read_weights`, or if the file is of another architecture.
+    """
+    weights = _plain_names(read_weights(source, sha256))
+    shapes = {n: t.shape for part in parts for n, t in part.state_dict().items() if belongs(n)}
+    matched = [name for name in shapes if name in weights]
+    missing = [name for name in shapes if name not in weights]
+    unexpected = [name for name in weights if name not in shapes]
+    lacking = [name for name in missing if not name.endswith(_COUNTER)]
+    # A deeper network has all these names and more.
+    foreign = [name for name in unexpected if belongs(name)]
+    other = [
+        f"{name} {tuple(weights[name].shape)} instead of {tuple(shapes[name])}"
+        for name in matched
+        if weights[name].shape != shapes[name]
+    ]
+    if lacking or other or foreign:
+        raise UserError(
+            f"{source} does not hold the weights of {network}: {_some(lacking)} missing, "
+            f"{_some(other)} of another shape, {_some(foreign)} unknown. Nothing was loaded; "
+            f"{advice}."
+        )
+    for part in parts:
+        names = part.state_dict().keys() & set(matched)
+        part.load_state_dict({name: weights[name] for name in names}, strict=False)
+    classifier = {n for part in parts for n, _ in part.named_parameters() if n not in shapes}
+    return MatchReport(tuple(matched), (*missing, *sorted(classifier)), tuple(unexpected))
+
+
+def load_trained(
+    networks: Mapping[str, nn.Module], checkpoint: Mapping[str, Any], path: str, advice: str
+) -> None:
+    """Fill networks from a checkpoint of this project, all of them or none.
+
+    Args:
+        networks: The networks, by the name of the attribute that held them.
+        checkpoint: Content of the checkpoint.
+        path: Where it was read, for the error.
+        advice: What to change where a network is of another architecture.
+
+    Raises:
+        UserError: If the checkpoint lacks a network, or holds one of another architecture.
+    """
+    given: dict[str, dict[str, Tensor]] = {}
+    for name, network in networks.items():
+        given[name] = {
+            key.removeprefix(f"{name}."): tensor
+            for key, tensor in checkpoint["state_dict"].items()
+            if key.startswith(f"{name}.")
+        }
+        if not given[name]:
+            raise UserError(f"{path} holds no {name}: it is the checkpoint of another method.")
+        own = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+        other = {key: tuple(tensor.shape) for key, tensor in given[name].items()}
+        if own != other:
+            differing = sorted(k for k in own.keys() | other if own.get(k) != other.get(k))
+            raise UserError(
+                f"The {name} in {path} is of another architecture: {len(differing)} tensors "
+                f"differ, the first {differing[0]} (expected {own.get(differing[0])}, got "
+                f"{other.get(differing[0])}). Nothing was loaded; {advice}."
+            )
+    for name, network in networks.items():
+        network.load_state_dict(given[name])
+
+
+def _plain_names(content: Mapping[str, object]) -> dict[str, Tensor]:
+    """Take the tensors of a state dict, wherever the file keeps it, under their plain names."""
+    for key in ("state_dict", "model"):
+        inner = content.get(key)
+        if isinstance(inner, Mapping):
+            content = inner
+    return {
+        name.removeprefix("module."): tensor
+        for name, tensor in content.items()
+        if isinstance(tensor, Tensor)
+    }
+
+
+def _fetch(address: str, sha256: str | None) -> Path:
+    """Return the file of an address in torch's own cache, fetched unless it is there."""
+    if sha256 is None or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise UserError(
+            f"Weights from {address} need their SHA-256 (64 hexadecimal digits), so that what "
+            f"arrives can be checked; got {sha256}. Or download them and give their path."
+        )
+    name = Path(unquote(urlparse(address).path)).name
+    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{sha256[:16].lower()}-{name}"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Written aside and checked before it is put in place.
+            torch.hub.download_url_to_file(address, str(path), sha256.lower(), progress=False)
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"{address} could not be fetched ({error}); download it elsewhere and give its "
+                "path."
+            ) from error
+    return path
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _some(names: Sequence[str]) -> str:
+    if not names:
+        return "none"
+    return f"{len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

@@ -35,7 +35,7 @@ class LinearSearch:
         class_weight: balanced weighs presence and absence by one over their frequency.
 
     Raises:
-        ValueError: If the features are not finite or all equal.
+        UserError: If the features are not finite or all equal.
 
     Deviation:
         Features are centred and divided by one number, so that a C means the same for all; the

@@ -1,4 +1,4 @@
-"""The search and the fit of the machine that names expressions, on one matrix of distances."""
+"""The search, the calibration and the fit of the machine that names expressions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from sklearn.svm import SVC
 from torch import Tensor
+from torch.nn import functional
 
 from datamodules.errors import UserError
 from lightning_modules.svm.gram import mean_variance, rbf_kernel_, squared_distances
-from lightning_modules.svm.machine import arrays_of
+from lightning_modules.svm.modules import SupportVectorClassifier, arrays_of
 from lightning_modules.svm.search import Fold, Range, Trial, best, grouped_folds, search
 
 # scikit-learn's defaults come first: C = 1, and gamma one over the variance of the features.
@@ -21,6 +23,32 @@ _COST = Range(1e-2, 1e3, 1.0)
 _FACTOR = Range(1e-2, 1e2, 1.0)
 # LIBSVM's cache of kernel rows, in MB.
 _CACHE = 500
+# Natural logarithms of the lowest and the highest temperature.
+_TEMPERATURES = (-5.0, 5.0)
+
+
+def fit_temperature(scores: Tensor, labels: Tensor) -> Tensor:
+    """Find the temperature at which the cross-entropy of scores is lowest.
+
+    Args:
+        scores: Scores [N, K] of samples that the machine was not fitted on.
+        labels: Classes [N].
+
+    Returns:
+        float64 scalar, above 0.
+
+    Reference:
+        Platt (1999), 2.2, for targets a little below 1, so that scores without an error do not
+        make certain of everything.
+    """
+    smoothing = 1 / (len(labels) + 2)
+
+    def cross_entropy(logarithm: float) -> float:
+        tempered = scores.double() / float(np.exp(logarithm))
+        return float(functional.cross_entropy(tempered, labels, label_smoothing=smoothing))
+
+    found = minimize_scalar(cross_entropy, bounds=_TEMPERATURES, method="bounded")
+    return torch.tensor(float(np.exp(found.x)), dtype=torch.float64)
 
 
 class KernelSearch:
@@ -64,6 +92,7 @@ class KernelSearch:
                 "apart."
             )
         self._features = features
+        self._device = features.device if device is None else device
         self.labels = labels
         self._seed = seed
         self._class_weight = class_weight
@@ -99,6 +128,35 @@ class KernelSearch:
         machine = self._machine(cost).fit(kernel.numpy(), self.labels)
         return arrays_of(machine, self._features, gamma)
 
+    def calibrate(self, trials: Sequence[Trial]) -> Tensor:
+        """Fit the temperature of the best trial, on people that its machines have not seen.
+
+        Args:
+            trials: Those of the search.
+
+        Returns:
+            The temperature, a float64 scalar.
+        """
+        parameters = best(trials).parameters
+        scores = torch.cat([self._scores(parameters, fold) for fold in self.folds])
+        order = np.concatenate([scored for _, scored in self.folds])
+        return fit_temperature(scores, torch.from_numpy(self.labels[order]))
+
+    def _scores(self, parameters: dict[str, float], fold: Fold) -> Tensor:
+        """Scores [M, K] of one side of a fold, by a machine that is fitted on the other."""
+        fitted, scored = fold
+        num_classes = int(self.labels.max()) + 1
+        if len(np.unique(self.labels[fitted])) < 2:
+            scores = torch.full((len(scored), num_classes), -1.0)
+            scores[:, self.labels[fitted][0]] = 0.0
+            return scores
+        machine, gamma = self._fitted(parameters, fitted)
+        fold_machine = SupportVectorClassifier(num_classes)
+        fold_machine.fill(arrays_of(machine, self._features[fitted], gamma))
+        fold_machine.to(self._device)
+        answers: Tensor = fold_machine(self._features[scored].to(self._device))
+        return answers.cpu()
+
     def _score(self, parameters: dict[str, float]) -> float:
         right = sum(
             int((self.predict(parameters, fold) == self.labels[fold[1]]).sum())
@@ -121,12 +179,16 @@ class KernelSearch:
         if len(np.unique(labels)) < 2:
             # All it could say is the one class that it knows.
             return np.full(len(scored), labels[0])
-        cost, gamma = self.cost_and_gamma(parameters)
-        columns = torch.from_numpy(fitted)
-        machine = self._machine(cost).fit(self._part(columns, columns, gamma).numpy(), labels)
-        kernel = self._part(torch.from_numpy(scored), columns, gamma)
+        machine, gamma = self._fitted(parameters, fitted)
+        kernel = self._part(torch.from_numpy(scored), torch.from_numpy(fitted), gamma)
         classes: NDArray[np.int64] = machine.predict(kernel.numpy())
         return classes
+
+    def _fitted(self, parameters: dict[str, float], rows: NDArray[np.int64]) -> tuple[SVC, float]:
+        """The machine of a trial on some samples, and its gamma."""
+        cost, gamma = self.cost_and_gamma(parameters)
+        kernel = self._part(torch.from_numpy(rows), torch.from_numpy(rows), gamma)
+        return self._machine(cost).fit(kernel.numpy(), self.labels[rows]), gamma
 
     def _part(self, rows: Tensor, columns: Tensor, gamma: float) -> Tensor:
         part = torch.empty(len(rows), len(columns), dtype=torch.float64)

@@ -47,35 +47,6 @@ class LabelledPart(NamedTuple):
                 yield image.permute(0, 3, 1, 2)
 
 
-def check_data(datamodule: Any, num_classes: int, size: int, task: str) -> None:
-    """Refuse data that do not fit a model.
-
-    Args:
-        datamodule: Perhaps with ``class_names``, ``size`` and ``annotated``.
-        num_classes: Number of the model's classes.
-        size: Side of the model's images in pixels.
-        task: emotions or action_units.
-
-    Raises:
-        UserError: If the data has other classes, images of another size, or faces without an
-            expression to be recognised.
-    """
-    names: tuple[str, ...] | None = getattr(datamodule, "class_names", None)
-    if names is not None and len(names) != num_classes:
-        raise UserError(
-            f"num_classes is {num_classes}, but the data has {len(names)} classes "
-            f"({', '.join(names)}): set one to the other."
-        )
-    side = getattr(datamodule, "size", size)
-    if side != size:
-        raise UserError(f"model.size is {size}, but data.size is {side}: set one to the other.")
-    if task == "emotions" and getattr(datamodule, "annotated", "expressions") != "expressions":
-        raise UserError(
-            "data.annotated is action_units, which takes faces without an expression in, but "
-            "model.task is emotions: set it to action_units too."
-        )
-
-
 def labelled_part(datamodule: Any, part: str, task: str) -> LabelledPart:
     """Take the labelled faces of a part.
 

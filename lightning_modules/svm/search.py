@@ -1,16 +1,22 @@
-"""Bayesian search of a machine's parameters inside grouped folds of the training part."""
+"""Bayesian search of a machine's parameters inside grouped folds, resumed after a kill."""
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from torch import Tensor
 
 from datamodules.errors import UserError
+from datamodules.store.replacing import replacing
 
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -138,3 +144,60 @@ def search(
 def best(trials: Sequence[Trial]) -> Trial:
     """Return the first of the trials with the highest score."""
     return max(trials, key=lambda trial: trial.score)
+
+
+class StepResults:
+    """Results of the steps of a fit in a folder, so that a kill costs one step.
+
+    Args:
+        folder: Their folder; made when there is something to write.
+        key: What the results depend on; those written under another key are not taken.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._folder = folder
+        self._key = key
+
+    def load(self, step: str) -> Any:
+        """Return what a step has written, or None where it wrote nothing that can be used."""
+        try:
+            content = torch.load(self._folder / f"{step}.pt", weights_only=True)
+        except Exception:  # missing, or damaged in whichever way: the step is run again
+            return None
+        usable = isinstance(content, dict) and content.get("key") == self._key
+        return content["result"] if usable else None
+
+    def save(self, step: str, result: Any) -> None:
+        """Write the result of a step, tensors and plain values."""
+        with replacing(self._folder / f"{step}.pt") as aside:
+            torch.save({"key": self._key, "result": result}, aside)
+
+    def remove(self) -> None:
+        """Remove the folder, once a checkpoint holds what came of it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def fingerprint(tensors: Iterable[Tensor], *values: object) -> str:
+    """Return the SHA-256 of tensors, bit by bit, and of plain values, in hexadecimal."""
+    digest = hashlib.sha256(repr(values).encode())
+    for tensor in tensors:
+        plain = tensor.detach().cpu().contiguous()
+        digest.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
+        digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Protocol(NamedTuple):
+    """How parameters are searched.
+
+    Attributes:
+        trials: Number of trials.
+        folds: Number of folds of the training part.
+        seed: Seed of folds and trials.
+        class_weight: balanced, or None for classes that weigh what they have samples.
+    """
+
+    trials: int
+    folds: int
+    seed: int
+    class_weight: Literal["balanced"] | None

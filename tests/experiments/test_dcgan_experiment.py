@@ -61,12 +61,12 @@ def test_from_training_to_test_and_to_another_run(faces: Path) -> None:
     main(["fit", *SMALL])
     run = only_run(faces / "runs")
     best = torch.load(run.checkpoints / "best.ckpt", weights_only=True)
-    assert best["state_dict"]["machine.fitted"]
-    assert best["state_dict"]["machine.support_vectors"].shape[1] == 8 * 16
-    assert state(faces / "runs")["state_dict"]["machine.fitted"]
+    assert best["state_dict"]["recogniser.machine.fitted"]
+    assert best["state_dict"]["recogniser.machine.support_vectors"].shape[1] == 8 * 16
+    assert state(faces / "runs")["state_dict"]["recogniser.machine.fitted"]
     figures = {path.name for path in (run.path / "figures").iterdir()}
     assert figures == {"samples_epoch_002.png", "loss_curves.png"}
-    assert not (run.path / ".svm_stages").exists()
+    assert not (run.path / ".svm_fit").exists()
 
     main(["test", *SMALL, "--ckpt_path=best"])
     tested = list(csv.DictReader((run.path / "predictions.csv").read_text().splitlines()))

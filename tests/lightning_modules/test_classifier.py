@@ -145,7 +145,7 @@ def test_a_class_that_the_data_do_not_have_cannot_be_weighed(trainer):
 
 
 def test_data_of_other_classes_are_named(trainer):
-    with pytest.raises(ValueError, match=r"tells 5 classes apart and the data has 3 \(neutral"):
+    with pytest.raises(ValueError, match=r"num_classes is 5, but the data has 3 classes \(neutral"):
         trainer().fit(build(PCNN, num_classes=5), datamodule=FaceFakes())
 
 

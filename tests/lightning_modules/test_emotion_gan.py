@@ -171,6 +171,9 @@ def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
         "neutral": image,
         "warped": image,
         "apex": image,
+        "registered_flow": flow,
+        "is_neutral_apex": (3,),
+        "subject": (3,),
     }
     assert all(not tensor.requires_grad for tensor in outputs.values())
 

@@ -10,8 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lightning_modules import emotion_gan
-from lightning_modules import optim as players
+from lightning_modules import emotion_gan, optim
 from lightning_modules.emotion_gan import EMotionGAN
 from tests.lightning_modules.fakes import FakeDataModule, SeededSteps, fake_batch
 
@@ -37,7 +36,7 @@ def notes(monkeypatch) -> list[tuple[set[str], set[str]]]:
     def descend(module, optimizer, loss) -> None:
         module.zero_grad()
         before = snapshot(module)
-        players.descend(module, optimizer, loss)
+        optim.descend(module, optimizer, loss)
         touched = {
             name
             for name in before
@@ -64,6 +63,29 @@ def test_without_the_adversarial_loss_the_patch_discriminator_rests(model, train
         module, datamodule=FakeDataModule()
     )
     assert [note[0] for note in notes] == 2 * [{"g_w"}, {"g_f"}, {"d_e"}]
+
+
+def test_the_image_generator_rests_where_no_pair_shows_it_a_face(model, trainer):
+    class Mixed(FakeDataModule):
+        """Every second batch has no neutral-apex pair."""
+
+        def on_after_batch_transfer(self, batch, dataloader_idx):
+            if self.trainer.training:
+                batch["is_neutral_apex"] &= batch["sample_id"] < 2
+            return batch
+
+    states = []
+
+    class Note(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+            states.append(snapshot(pl_module))
+
+    module = model()
+    trainer(limit_val_batches=0, callbacks=[Note()]).fit(module, datamodule=Mixed())
+    first, second = states
+    assert moved(first, second) == {"g_f", "d_p", "d_e"}
+    steps = {int(state["step"]) for state in module.optimizers()[1].optimizer.state.values()}
+    assert steps == {1}
 
 
 def test_global_step_counts_the_flow_generator_only(model, trainer, datamodule):
@@ -193,6 +215,13 @@ def test_a_checkpoint_is_tested_and_lends_its_e_fer(model, trainer, tmp_path):
     trainer(limit_train_batches=1).fit(borrower, datamodule=datamodule)
     assert datamodule.asked_for_faces == 0
     assert torch.equal(borrower.e_fer.classifier[-1].weight, trained.e_fer.classifier[-1].weight)
+
+
+def test_an_e_fer_that_was_never_fitted_is_not_lent(model, trainer, datamodule, tmp_path):
+    state = {f"e_fer.{name}": tensor for name, tensor in model().e_fer.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "random.ckpt")
+    with pytest.raises(ValueError, match=r"e_FER in .*random.ckpt was never fitted"):
+        trainer().fit(model(e_fer_checkpoint=str(tmp_path / "random.ckpt")), datamodule=datamodule)
 
 
 @pytest.mark.parametrize("entry", ["test", "validate"])

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 from lightning.pytorch import LightningModule
 
-from lightning_modules.optim import advance, descend
+from lightning_modules.optim import WarmupCosineLR, advance, descend
 from tests.lightning_modules.occluded_fakes import OccludedDataModule
 
 
@@ -42,3 +45,25 @@ def test_descending_takes_one_step_down_this_loss_alone(trainer):
     loader = OccludedDataModule().train_dataloader()
     trainer(limit_train_batches=1).fit(module, loader)
     assert module.weight.item() == 3.0 - 0.25 * 6.0
+
+
+def test_a_warmup_rises_and_falls_and_goes_on_from_a_checkpoint(tmp_path):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.4)
+    scheduler = WarmupCosineLR(optimizer, epochs=7, warmup=3)
+    rates = []
+    for _ in range(7):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    cosine = [0.2 * (1 + math.cos(math.pi * k / 4)) for k in range(4)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, *cosine])
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
+    torch.save(scheduler.state_dict(), tmp_path / "state.pt")
+    fresh = WarmupCosineLR(torch.optim.SGD([torch.zeros(1)], lr=0.4), epochs=7, warmup=3)
+    fresh.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert fresh.last_epoch == 7
+
+
+def test_a_warmup_that_leaves_nothing_is_named():
+    with pytest.raises(ValueError, match="warm-up of 5 epochs does not fit a training of 5"):
+        WarmupCosineLR(torch.optim.SGD([torch.zeros(1)], lr=1.0), epochs=5)

@@ -228,7 +228,8 @@ def test_test_returns_and_logs_every_condition(model, trainer):
             logits = module.flow_cnn(module.codec.encode(flows))
         else:
             restored, logits = module(flows)
-            error = torch.linalg.vector_norm(restored - batch["flow"], dim=1).mean()
+            # In pixels of a 128x128 grid.
+            error = 128 / SIZE * torch.linalg.vector_norm(restored - batch["flow"], dim=1).mean()
             assert logged[f"test/epe_px_{condition}"] == pytest.approx(error.item(), rel=1e-4)
         name = "logits" if condition == "clean" else f"logits_{condition}"
         torch.testing.assert_close(whole[name], logits, rtol=1e-4, atol=1e-5)

@@ -48,6 +48,21 @@ def test_one_line_a_sample_with_names_and_probabilities(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
 
 
+def test_scores_are_no_probabilities(tmp_path: Path) -> None:
+    class Scoring(FakeModule):
+        """Answers in scores, as a support vector machine does, and is sure of nothing."""
+
+        def test_step(self, batch: Any, batch_idx: int) -> Any:
+            outputs = outputs_of(batch)
+            scores = outputs.pop("logits")
+            return {**outputs, "scores": scores, "probabilities": torch.full_like(scores, 1 / 3)}
+
+    trainer(tmp_path, Predictions()).test(Scoring(), datamodule=FakeData(), verbose=False)
+    row = read(tmp_path)[4]
+    assert row["predicted"] == "surprise"
+    assert {row[name] for name in NAMES} == {"0.333333"}
+
+
 def test_prediction_names_sequence_and_frame(tmp_path: Path) -> None:
     (tmp_path / "predictions.csv").write_text("of a test")
     trainer(tmp_path, Predictions()).predict(
@@ -182,7 +197,7 @@ def test_units_are_named_and_what_has_no_machine_is_empty(runner: Any) -> None:
     assert (other["sample_id"], other["predicted"], other["shown"]) == ("7", "", "")
 
 
-def test_scores_are_no_probabilities(runner: Any) -> None:
+def test_a_machine_answers_by_its_scores_whatever_its_probabilities(runner: Any) -> None:
     # One-vs-rest scores of machines: their softmax would be no share of anything.
     scores = torch.tensor([[-0.2, 0.3], [1.5, -4.0]])
     for row, name in zip(written(runner, scores=scores), ("happiness", "neutral"), strict=True):

@@ -99,3 +99,22 @@ def test_a_resumed_training_goes_on_with_both(tmp_path: Path) -> None:
 def test_a_decay_that_is_none_is_named(decay: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1, got"):
         WeightAverage(decay)
+
+
+def test_no_tensor_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that is asked for as Python's own stops the queue of an accelerator."""
+    module = Falling()
+    module.further = nn.ParameterList(torch.zeros(2) for _ in range(50))
+    asked: list[int] = []
+    read = Tensor.__int__
+    monkeypatch.setattr(Tensor, "__int__", lambda tensor: asked.append(1) or read(tensor))
+    trainer(3, WeightAverage(0.9)).fit(module, points(), points())
+    assert len(asked) < 50
+
+
+def test_counters_are_averaged_as_whole_numbers() -> None:
+    average, now = torch.tensor([10]), torch.tensor([20])
+    callback = WeightAverage(0.5)
+    callback._steps = 100
+    callback._average([average], [now], torch.tensor(0))
+    assert average.tolist() == [15]

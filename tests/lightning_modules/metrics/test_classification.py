@@ -7,13 +7,19 @@ from skimage.metrics import structural_similarity
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
-    confusion_matrix,
     f1_score,
     recall_score,
+    roc_auc_score,
 )
 
-from lightning_modules.metrics.classification import classification_metrics
-from lightning_modules.metrics.frontalization import FrontalizationQuality, QualityTable
+from lightning_modules.metrics.classification import (
+    ExpressionScores,
+    UnitScores,
+    area_under_roc,
+    classification_metrics,
+)
+from lightning_modules.metrics.frontalization import FrontalizationQuality
+from lightning_modules.metrics.means import take
 
 
 @pytest.mark.parametrize("present", [[0, 1, 2, 3], [0, 2]])
@@ -22,7 +28,7 @@ def test_classification_metrics_agree_with_scikit_learn(present):
     labels = torch.tensor(present)[torch.randint(len(present), (40,), generator=generator)]
     logits = torch.randn(40, 4, generator=generator)
     logits[range(40), labels] += 1
-    metrics = classification_metrics(4, prefix="test/")
+    metrics = classification_metrics(4)
     for half in (slice(0, 25), slice(25, 40)):
         metrics.update(logits[half], labels[half])
     got = metrics.compute()
@@ -34,11 +40,9 @@ def test_classification_metrics_agree_with_scikit_learn(present):
             "balanced_accuracy": recall_score(truth, guess, labels=present, average="macro"),
         }
     for name, value in expected.items():
-        assert got[f"test/{name}"].item() == pytest.approx(value, abs=1e-6)
+        assert got[name].item() == pytest.approx(value, abs=1e-6)
     recall = recall_score(truth, guess, labels=range(4), average=None, zero_division=0)
-    np.testing.assert_allclose(got["test/recall"], recall, atol=1e-6)
-    matrix = confusion_matrix(truth, guess, labels=range(4))
-    np.testing.assert_array_equal(got["test/confusion_matrix"], matrix)
+    np.testing.assert_allclose(got["recall"], recall, atol=1e-6)
 
 
 def test_balanced_accuracy_is_that_of_scikit_learn_and_not_the_accuracy():
@@ -65,10 +69,10 @@ def batch(size: int) -> tuple[torch.Tensor, ...]:
 def test_quality_agrees_with_numpy_and_scikit_image():
     flow, true, logits, label, face, noise = batch(5)
     apex = 0.7 * face + 0.3 * noise
-    quality = FrontalizationQuality()
+    quality = FrontalizationQuality(["row"])
     for part in (slice(0, 2), slice(2, 5)):  # parts of unequal size: a mean of means would show
-        quality.update(*(tensor[part] for tensor in (flow, true, logits, label, face, apex)))
-    got = quality.compute()
+        quality.count("row", *(tensor[part] for tensor in (flow, true, logits, label, face, apex)))
+    got = {name.removeprefix("row_"): value for name, value in quality.compute().items()}
     assert got["epe_px"].item() == pytest.approx(
         # In pixels of a 128x128 grid, of which these flows of 32x32 have a quarter.
         4 * float(np.linalg.norm((flow - true).numpy(), axis=1).mean()),
@@ -100,10 +104,10 @@ def test_quality_agrees_with_numpy_and_scikit_image():
 
 def test_a_perfect_flow_and_face():
     flow, _, _, label, face, _ = batch(3)
-    quality = FrontalizationQuality()
+    quality = FrontalizationQuality(["row"])
     logits = torch.nn.functional.one_hot(label, 3).float()
-    quality.update(flow, flow, logits, label, face, face)
-    got = quality.compute()
+    quality.count("row", flow, flow, logits, label, face, face)
+    got = {name.removeprefix("row_"): value for name, value in quality.compute().items()}
     assert got["epe_px"] == 0
     assert got["accuracy"] == 1
     assert got["rmse"] == 0
@@ -112,14 +116,55 @@ def test_a_perfect_flow_and_face():
 
 def test_rows_without_samples_are_left_out_and_rows_start_anew():
     flow, true, logits, label, face, apex = batch(2)
-    table = QualityTable(("posed", "registration"))
-    table["posed"].update(flow, true, logits, label)
-    assert set(table.summarize()) == {"posed_epe_px", "posed_accuracy"}
-    assert table.summarize() == {}
-    table["posed"].update(true, true, logits, label, face, apex)
-    assert set(table.summarize()) == {
+    table = FrontalizationQuality(("posed", "registration"))
+    table.count("posed", flow, true, logits, label)
+    assert set(take(table)) == {"posed_epe_px", "posed_accuracy"}
+    assert take(table) == {}
+    table.count("posed", true, true, logits, label, face, apex)
+    assert set(take(table)) == {
         "posed_epe_px",
         "posed_accuracy",
         "posed_ssim",
         "posed_rmse",
     }
+
+
+def test_scores_of_units():
+    random = np.random.default_rng(1)
+    shown = (random.random((40, 3)) < 0.3).astype(np.int64)
+    shown[:, 1] = 0
+    margins = random.normal(size=(40, 3))
+    margins[:, 2] = np.nan
+    scores = UnitScores((4, 12, 25))
+    for part in (slice(0, 15), slice(15, 40)):
+        scores.update(torch.from_numpy(margins[part]).float(), torch.from_numpy(shown[part]))
+    found = {name: float(value) for name, value in scores.summarize().items()}
+    area = roc_auc_score(shown[:, 0], margins[:, 0])
+    assert found["auc_au4"] == found["auc"] == pytest.approx(area)
+    assert found["f1_au4"] == pytest.approx(f1_score(shown[:, 0], margins[:, 0] > 0))
+    assert found["support_au25"] == shown[:, 2].sum()
+    assert found["base_rate_au12"] == 0
+    assert found["units"] == 1
+    assert not {"auc_au12", "f1_au12", "auc_au25"} & set(found)
+
+
+def test_scores_of_expressions_leave_out_what_is_not_defined():
+    label = torch.tensor([0, 0, 1, 1, 1, 0])
+    answers = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    subsets = torch.tensor([[True, False]] * 2 + [[False, False]] * 4)
+    scores = ExpressionScores(3, ("turned", "hidden"))
+    scores.update(answers, label, subsets)
+    found = scores.summarize(("a", "b", "c"))
+    right = (answers.argmax(dim=1) == label).float()
+    assert found["turned_accuracy"] == right[:2].mean()
+    assert "hidden_accuracy" not in found
+    assert "auc_c" not in found
+    assert found["auc_b"].item() == pytest.approx(roc_auc_score(label == 1, answers[:, 1]))
+    assert found["auc"].item() == pytest.approx((found["auc_a"] + found["auc_b"]).item() / 2)
+    assert found["accuracy"] == right.mean()
+    scores.update(answers, torch.zeros(6, dtype=torch.int64))
+    assert torch.isnan(scores.summarize()["auc"])
+
+
+def test_no_area_where_a_score_is_not_a_number():
+    assert area_under_roc(torch.tensor([0.0, torch.nan]), torch.tensor([True, False])) is None

@@ -31,7 +31,7 @@ def test_conditions_are_shown_first_and_reconstructed_then():
 def test_every_condition_agrees_with_scikit_learn():
     torch.manual_seed(3)
     whole = samples(23)
-    quality = OcclusionQuality(REGIONS, 3)
+    quality = OcclusionQuality(REGIONS, 3, 4)
     for part in (slice(0, 4), slice(4, 23)):  # parts of unequal size: a mean of means would show
         quality.update(*(tensor[part] for tensor in whole))
     got = {name: value.item() for name, value in quality.summarize().items()}
@@ -45,13 +45,14 @@ def test_every_condition_agrees_with_scikit_learn():
         expected = f1_score(truth, guess, average="macro")
         assert got[f"f1_macro_{name}"] == pytest.approx(expected)
         if index:
-            expected = endpoint_error(flows[:, index], flows[:, 0]).item()
+            # In pixels of a 128x128 grid, of which these flows of 8x8 have a sixteenth.
+            expected = 16 * endpoint_error(flows[:, index], flows[:, 0]).item()
             assert got[f"epe_px_{name}"] == pytest.approx(expected, rel=1e-5)
     assert "epe_px_clean" not in got
 
 
 def test_means_are_over_the_regions_and_leave_the_clean_faces_out():
-    quality = OcclusionQuality(REGIONS, 2)
+    quality = OcclusionQuality(REGIONS, 2, 3)
     label = torch.zeros(4, dtype=torch.long)
     # The class is read right with these probabilities, in the order of the conditions.
     shares = torch.tensor([0.9, 0.8, 0.3, 0.1, 0.6, 0.7])
@@ -64,7 +65,7 @@ def test_means_are_over_the_regions_and_leave_the_clean_faces_out():
 
 
 def test_a_dimension_that_tells_only_the_region_is_not_active():
-    quality = OcclusionQuality(REGIONS, 3)
+    quality = OcclusionQuality(REGIONS, 3, 4)
     logits, flows, label, _ = samples(12)
     means = torch.zeros(12, 2, 4)
     means[..., 0] = torch.tensor([-3.0, 3.0])
@@ -75,18 +76,18 @@ def test_a_dimension_that_tells_only_the_region_is_not_active():
 
 
 def test_each_summary_starts_anew():
-    quality = OcclusionQuality(REGIONS, 3)
+    quality = OcclusionQuality(REGIONS, 3, 4)
     quality.update(*samples(5))
     quality.summarize()
     later = samples(7)
     quality.update(*later)
-    again = OcclusionQuality(REGIONS, 3)
+    again = OcclusionQuality(REGIONS, 3, 4)
     again.update(*later)
     assert quality.summarize() == again.summarize()
 
 
 def test_a_flow_that_is_not_finite_shows():
-    quality = OcclusionQuality(REGIONS, 3)
+    quality = OcclusionQuality(REGIONS, 3, 4)
     logits, flows, label, means = samples(5)
     flows[2, 4] = float("nan")
     quality.update(logits, flows, label, means)

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from lightning_modules.networks.image_classifier import (
-    ImageClassifier,
-    fit_image_classifier,
-    load_image_classifier,
-)
+from lightning_modules.networks.image_classifier import ImageClassifier, fit_image_classifier
 
 
 def faces(epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -80,38 +75,3 @@ def test_no_face_at_all_is_refused():
 def test_images_too_small_are_refused():
     with pytest.raises(ValueError, match="got 8x8"):
         ImageClassifier(3, 8)
-
-
-def save(model: ImageClassifier, path: Path) -> str:
-    state = {f"e_fer.{name}": tensor for name, tensor in model.state_dict().items()}
-    torch.save({"state_dict": {**state, "g_f.weight": torch.zeros(1)}}, path)
-    return str(path)
-
-
-def test_it_is_loaded_from_a_checkpoint(tmp_path):
-    model = ImageClassifier(3, 32)
-    fit_image_classifier(model, faces, epochs=1)
-    other = ImageClassifier(3, 32)
-    load_image_classifier(other, save(model, tmp_path / "fitted.ckpt"))
-    assert other.fitted
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, other.state_dict()[name])
-
-
-def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
-    random = save(ImageClassifier(3, 32), tmp_path / "random.ckpt")
-    with pytest.raises(ValueError, match="never fitted"):
-        load_image_classifier(ImageClassifier(3, 32), random)
-    with pytest.raises(ValueError, match=r"another architecture.*expected \(7,\), got \(3,\)"):
-        load_image_classifier(ImageClassifier(7, 32), random)
-    torch.save({"state_dict": {"g_f.weight": torch.zeros(1)}}, tmp_path / "none.ckpt")
-    with pytest.raises(ValueError, match="another architecture"):
-        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "none.ckpt"))
-    with pytest.raises(ValueError, match="does not exist"):
-        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "absent.ckpt"))
-    (tmp_path / "torn.ckpt").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(ValueError, match="is damaged"):
-        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "torn.ckpt"))
-    torch.save({"state_dict": {"e_fer.x": Path("pickled")}}, tmp_path / "pickle.ckpt")
-    with pytest.raises(ValueError, match=r"holds a pathlib"):
-        load_image_classifier(ImageClassifier(3, 32), str(tmp_path / "pickle.ckpt"))

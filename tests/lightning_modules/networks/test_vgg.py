@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from lightning_modules.networks import vgg
 from lightning_modules.networks.vgg import VGG16_ADDRESS, VGGFeatures
 
 
@@ -28,7 +28,8 @@ def test_features_agree_with_the_layers_applied_one_by_one(weights, tmp_path):
     report = model.load_weights(str(tmp_path / "vgg16.pth"))
     assert model.loaded
     assert len(report.matched) == 20
-    assert set(report.unused) == set(weights) - set(report.matched)
+    assert set(report.unexpected) == set(weights) - set(report.matched)
+    assert report.missing == ()
 
     image = torch.rand(1, 3, 32, 32)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
@@ -52,32 +53,28 @@ def test_features_agree_with_the_layers_applied_one_by_one(weights, tmp_path):
         torch.testing.assert_close(got, want)
 
 
-def test_the_usual_address_is_checked_by_its_hash(weights, monkeypatch):
-    asked: dict[str, Any] = {}
+def test_the_usual_address_is_checked_by_its_hash(tmp_path, monkeypatch):
+    asked: list[Any] = []
 
-    def fetch(url: str, **options: Any) -> dict[str, Tensor]:
-        asked.update(options, url=url)
-        return weights
+    def fetch(*arguments: Any, **_: Any) -> None:
+        asked.extend(arguments)
+        raise OSError("no route")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fetch)
-    VGGFeatures().load_weights(VGG16_ADDRESS)
-    assert asked["url"] == VGG16_ADDRESS
-    assert asked["check_hash"] is True
-    assert asked["weights_only"] is True
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    with pytest.raises(ValueError, match=r"could not be fetched \(no route\); download it"):
+        VGGFeatures().load_weights()
+    address, path, sha256 = asked
+    assert address == VGG16_ADDRESS
+    assert Path(path).parent == tmp_path / "checkpoints"
+    # Its first digits are in the name that torchvision gave the file.
+    assert len(sha256) == 64
+    assert sha256.startswith(Path(VGG16_ADDRESS).stem.rpartition("-")[2])
 
 
 def test_an_address_without_hash_is_refused():
     with pytest.raises(ValueError, match="SHA-256"):
         VGGFeatures().load_weights("https://example.org/vgg16.pth")
-
-
-def test_a_failed_download_says_what_to_do(monkeypatch):
-    def fetch(url: str, **options: Any) -> dict[str, Tensor]:
-        raise OSError("no route")
-
-    monkeypatch.setattr(vgg.torch.hub, "load_state_dict_from_url", fetch)
-    with pytest.raises(ValueError, match=r"could not be fetched \(no route\); download it"):
-        VGGFeatures().load_weights(VGG16_ADDRESS)
 
 
 @pytest.mark.parametrize(

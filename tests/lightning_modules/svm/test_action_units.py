@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.svm import LinearSVC
 
 from datamodules.labels import ACTION_UNITS
 from lightning_modules.svm.action_units import LinearSearch
 from lightning_modules.svm.data import unit_table
-from lightning_modules.svm.machine import LinearMachines
-from lightning_modules.svm.scores import ExpressionScores, UnitScores, area_under_roc
+from lightning_modules.svm.modules import LinearMachines
 
 
 def samples(width: int, count: int = 60) -> tuple[torch.Tensor, np.ndarray]:
@@ -50,7 +48,7 @@ def test_a_unit_that_all_or_none_show_has_no_machine():
     assert trials[3] == []
     assert torch.isnan(machines(points)[:, 3]).all()
     assert torch.isfinite(machines(points)[:, :3]).all()
-    assert all(torch.isfinite(array).all() for array in machines.arrays().values())
+    assert all(torch.isfinite(buffer).all() for buffer in machines.buffers())
 
 
 def test_a_unit_without_a_fold_to_judge_by_takes_the_default():
@@ -79,44 +77,3 @@ def test_the_table_of_the_paper():
     table = unit_table(("neutral", "happiness", "contempt"))
     shown = [{ACTION_UNITS[i] for i in np.flatnonzero(row)} for row in table]
     assert shown == [set(), {6, 12, 25}, {12}]
-
-
-def test_scores_of_units():
-    random = np.random.default_rng(1)
-    shown = (random.random((40, 3)) < 0.3).astype(np.int64)
-    shown[:, 1] = 0
-    margins = random.normal(size=(40, 3))
-    margins[:, 2] = np.nan
-    scores = UnitScores((4, 12, 25))
-    for part in (slice(0, 15), slice(15, 40)):
-        scores.update(torch.from_numpy(margins[part]).float(), torch.from_numpy(shown[part]))
-    found = {name: float(value) for name, value in scores.summarize().items()}
-    area = roc_auc_score(shown[:, 0], margins[:, 0])
-    assert found["auc_au4"] == found["auc"] == pytest.approx(area)
-    assert found["f1_au4"] == pytest.approx(f1_score(shown[:, 0], margins[:, 0] > 0))
-    assert found["support_au25"] == shown[:, 2].sum()
-    assert found["base_rate_au12"] == 0
-    assert found["units"] == 1
-    assert not {"auc_au12", "f1_au12", "auc_au25"} & set(found)
-
-
-def test_scores_of_expressions_leave_out_what_is_not_defined():
-    label = torch.tensor([0, 0, 1, 1, 1, 0])
-    answers = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
-    subsets = torch.tensor([[True, False]] * 2 + [[False, False]] * 4)
-    scores = ExpressionScores(3)
-    scores.update(answers, label, subsets)
-    found = scores.summarize(("a", "b", "c"), ("turned", "hidden"))
-    right = (answers.argmax(dim=1) == label).float()
-    assert found["turned_accuracy"] == right[:2].mean()
-    assert "hidden_accuracy" not in found
-    assert "auc_c" not in found
-    assert found["auc_b"].item() == pytest.approx(roc_auc_score(label == 1, answers[:, 1]))
-    assert found["auc"].item() == pytest.approx((found["auc_a"] + found["auc_b"]).item() / 2)
-    assert found["accuracy"] == right.mean()
-    scores.update(answers, torch.zeros(6, dtype=torch.int64))
-    assert torch.isnan(scores.summarize()["auc"])
-
-
-def test_no_area_where_a_score_is_not_a_number():
-    assert area_under_roc(torch.tensor([0.0, torch.nan]), torch.tensor([True, False])) is None

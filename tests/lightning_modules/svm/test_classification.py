@@ -6,11 +6,12 @@ import torch
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.model_selection import cross_val_predict
 from sklearn.svm import SVC
+from torch.nn import functional
 
 from lightning_modules.svm import gram
-from lightning_modules.svm.classification import KernelSearch
+from lightning_modules.svm.classification import KernelSearch, fit_temperature
 from lightning_modules.svm.gram import mean_variance, rbf_kernel_, squared_distances
-from lightning_modules.svm.machine import SupportVectorClassifier, arrays_of
+from lightning_modules.svm.modules import SupportVectorClassifier, TemperatureScaling, arrays_of
 from lightning_modules.svm.search import Trial, best, grouped_folds
 
 
@@ -186,3 +187,58 @@ def test_a_fitted_machine_lives_in_a_state_dict(tmp_path):
     other.clear()
     assert not other.fitted
     other.load_state_dict(SupportVectorClassifier(3).state_dict())
+
+
+# ---- calibration
+
+
+def test_the_temperature_is_that_of_the_lowest_cross_entropy():
+    generator = torch.Generator().manual_seed(0)
+    sharp = 3 * torch.randn(4000, 4, generator=generator)
+    labels = torch.multinomial((sharp / 2.5).softmax(dim=1), 1, generator=generator).flatten()
+    found = fit_temperature(sharp, labels).item()
+    assert found == pytest.approx(2.5, rel=0.05)
+    tried = np.linspace(1, 5, 401)
+    losses = [functional.cross_entropy(sharp / float(value), labels).item() for value in tried]
+    assert found == pytest.approx(tried[int(np.argmin(losses))], abs=0.02)
+
+
+def test_scores_without_an_error_make_certain_of_nothing():
+    scores, scaling = 3 * torch.eye(3).repeat(10, 1), TemperatureScaling()
+    scaling.fill({"temperature": fit_temperature(scores, torch.arange(3).repeat(10))})
+    probabilities = scaling(scores)
+    assert torch.equal(probabilities.argmax(dim=1), scores.argmax(dim=1))
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(30))
+    assert 0.9 < probabilities.max() < 0.99
+
+
+def test_probabilities_are_calibrated_on_people_that_the_machine_has_not_seen():
+    points, labels = clouds(3, 90)
+    people = np.arange(90) // 9
+    task = KernelSearch(points, labels, people, folds=3, seed=2)
+    trials = task.search(2)
+    temperature = task.calibrate(trials).item()
+    cost, gamma = task.cost_and_gamma(best(trials).parameters)
+    answers = cross_val_predict(
+        SVC(C=cost, gamma=gamma, break_ties=True),
+        points.double().numpy(),
+        labels,
+        cv=task.folds,
+        method="decision_function",
+    )
+    expected = fit_temperature(torch.from_numpy(answers), torch.from_numpy(labels)).item()
+    assert temperature == pytest.approx(expected, rel=1e-3)
+    # On the samples it was fitted on it would be surer than it may be.
+    own = SupportVectorClassifier(3)
+    own.fill(task.fit(trials))
+    assert fit_temperature(own(points), torch.from_numpy(labels)).item() < temperature
+
+
+def test_a_fold_of_one_class_says_nothing_of_the_others():
+    points, labels = clouds(2, 20)
+    people = np.where(labels == 0, 0, 1)  # whoever is held out takes a class along
+    task = KernelSearch(points, labels, people, folds=2, seed=0)
+    scaling = TemperatureScaling()
+    scaling.fill({"temperature": task.calibrate(task.search(1))})
+    probabilities = scaling(torch.tensor([[0.0, -1.0]]))
+    torch.testing.assert_close(probabilities, torch.full((1, 2), 0.5), atol=0.01, rtol=0)

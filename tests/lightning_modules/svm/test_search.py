@@ -3,24 +3,24 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_modules.svm.stages import Stages, fingerprint
+from lightning_modules.svm.search import StepResults, fingerprint
 
 
 def test_results_are_taken_under_their_key_alone(tmp_path):
-    stages = Stages(tmp_path / "stages", "one")
-    assert stages.load("features") is None
-    stages.save("features", {"rows": torch.ones(3)})
-    stages.save("trials", [[{"cost": 1.0}, 0.5]])
-    assert Stages(tmp_path / "stages", "one").load("features")["rows"].tolist() == [1, 1, 1]
-    assert stages.load("trials") == [[{"cost": 1.0}, 0.5]]
-    assert Stages(tmp_path / "stages", "other").load("features") is None
-    stages.remove()
+    results = StepResults(tmp_path / "results", "one")
+    assert results.load("features") is None
+    results.save("features", {"rows": torch.ones(3)})
+    results.save("trials", [[{"cost": 1.0}, 0.5]])
+    assert StepResults(tmp_path / "results", "one").load("features")["rows"].tolist() == [1, 1, 1]
+    assert results.load("trials") == [[{"cost": 1.0}, 0.5]]
+    assert StepResults(tmp_path / "results", "other").load("features") is None
+    results.remove()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_kill_or_a_bad_disk_left_is_not_taken(tmp_path, monkeypatch):
-    stages = Stages(tmp_path, "one")
-    stages.save("features", 1)
+    results = StepResults(tmp_path, "one")
+    results.save("features", 1)
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -28,10 +28,10 @@ def test_what_a_kill_or_a_bad_disk_left_is_not_taken(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(torch, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            stages.save("features", 2)
-    assert stages.load("features") == 1
+            results.save("features", 2)
+    assert results.load("features") == 1
     (tmp_path / "features.pt").write_bytes((tmp_path / "features.pt").read_bytes()[:50])
-    assert stages.load("features") is None
+    assert results.load("features") is None
 
 
 def test_a_fingerprint_sees_every_bit():

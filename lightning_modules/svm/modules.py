@@ -42,10 +42,6 @@ class FittedArrays(nn.Module):
             setattr(self, name, arrays[name].detach().clone().to(self.fitted.device))
         self.fitted.fill_(True)
 
-    def arrays(self) -> dict[str, Tensor]:
-        """Return copies of the fitted arrays on the CPU, as :meth:`fill` takes them."""
-        return {name: getattr(self, name).detach().cpu().clone() for name in self._empty}
-
     def clear(self) -> None:
         """Forget the fit."""
         self.fill(self._empty)
@@ -185,6 +181,27 @@ def arrays_of(machine: SVC, features: Tensor, gamma: float) -> dict[str, Tensor]
         "gamma": torch.tensor(gamma, dtype=torch.float64),
         "cost": torch.tensor(float(machine.C), dtype=torch.float64),
     }
+
+
+class TemperatureScaling(FittedArrays):
+    """From one-vs-rest scores to probabilities that are right as often as they say.
+
+    Reference:
+        Guo et al., On calibration of modern neural networks (ICML 2017), 4.2.
+
+    Deviation:
+        The paper gives no probabilities. One number that divides all scores leaves the answer of
+        the machine as it is, which Platt's two for each class would not.
+    """
+
+    temperature: Tensor
+
+    def __init__(self) -> None:
+        super().__init__(temperature=torch.ones((), dtype=torch.float64))
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Return probabilities float32 [B, K] of scores [B, K]; the largest stays the largest."""
+        return (scores / self.temperature.float()).softmax(dim=1)
 
 
 class LinearMachines(FittedArrays):
