@@ -97,6 +97,7 @@ def test_picture_lands_in_the_run_folder_and_in_wandb(
     monkeypatch.setattr(WandbLogger, "finalize", lambda self, status: None)
     monkeypatch.setattr(WandbLogger, "log_metrics", lambda self, metrics, step: None)
     monkeypatch.setattr(WandbLogger, "save", lambda self: None)
+    monkeypatch.setattr(WandbLogger, "experiment", None)  # starts no run that others would meet
     logger = WandbLogger(save_dir=tmp_path, offline=True)
     monkeypatch.setattr(WandbLogger, "log_hyperparams", lambda self, *a, **k: None)
     monkeypatch.setattr(WandbLogger, "log_graph", lambda self, *a, **k: None)

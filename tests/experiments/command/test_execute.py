@@ -29,7 +29,7 @@ def test_only_an_error_of_what_the_user_gave_is_a_sentence() -> None:
     assert explain(caught(lambda: int("x"))) is None
     # A mistake inside the project, even one with a message.
     expressions = np.zeros(1, np.int8)
-    without_images = caught(lambda: Index(["a"], None, pixels=None, expressions=expressions))
+    without_images = caught(lambda: Index(["a"], expressions))
     assert isinstance(without_images, ValueError)
     assert explain(without_images) is None
     assert explain(ZeroDivisionError("division by zero")) is None
