@@ -2,7 +2,8 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,35 @@ def test_there_is_something_to_check() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_imports_point_down(path: Path) -> None:
     assert forbidden(path, ROOT) == []
+
+
+def circle(paths: Iterable[Path], root: Path) -> list[str]:
+    """Modules that import each other in a circle, empty where there is none."""
+    modules = {
+        ".".join(path.relative_to(root).with_suffix("").parts): path
+        for path in paths
+        if path.name != "__init__.py"
+    }
+    graph = {name: {*imported(path, root)} & {*modules} for name, path in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circle(FILES, ROOT) == []
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    files = {"a": "from losses.b import f", "b": "import losses.c", "c": "from losses import a"}
+    paths = [tmp_path / "losses" / f"{name}.py" for name in files]
+    paths[0].parent.mkdir()
+    for path in paths:
+        path.write_text(files[path.stem])
+    assert set(circle(paths, tmp_path)) == {"losses.a", "losses.b", "losses.c"}
+    assert circle(paths[:2], tmp_path) == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "losses").glob("*.py")), ids=lambda path: path.stem)
