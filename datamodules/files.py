@@ -14,6 +14,9 @@ from datamodules.errors import DatasetError
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv"})
 
+MARKER = "SYNTHETIC.json"
+"""File in the root of every tree of drawn faces; a tree without it is of real people."""
+
 
 class MatchingFile(NamedTuple):
     """A file whose name is of the data set.
@@ -43,6 +46,11 @@ def is_image(path: Path) -> bool:
 def is_video(path: Path) -> bool:
     """Tell by its name whether a file is a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_synthetic(folder: Path) -> bool:
+    """Tell whether a folder is a tree of drawn faces, or lies in one."""
+    return any((place / MARKER).exists() for place in (folder, *folder.absolute().parents))
 
 
 def walk(root: Path, depth: int | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:

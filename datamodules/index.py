@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.files import natural_key
+from datamodules.files import is_synthetic, natural_key
 from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
 from datamodules.recordings import Recording
-from datamodules.store.marker import is_synthetic
 
 PARTS = ("train", "val", "test")
 

@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
-from datamodules.folds import Assignment, stratified_order
+from datamodules.folds import (
+    Assignment,
+    ProtocolRow,
+    folds_hash,
+    stratified_order,
+    write_protocol,
+)
 from datamodules.index import Index
 from datamodules.labels import class_names
 from datamodules.loaders import CacheDataset
-from datamodules.protocols import Protocol, folds_hash, write_protocol
 from datamodules.store.cache import Cache
 
 _LISTED = 5  # problems written out; the error that they are by default names all
@@ -84,10 +89,20 @@ class Parts:
         }
         self.folds_hash = folds_hash(self.protocol())
 
-    def protocol(self) -> Protocol:
-        """Write the assignment to parts or folds down in the form of the protocol files."""
-        labels = np.array([*self.class_names, "none"])[self.classes]  # -1 picks the last
-        return self.assignment.protocol(self.index, labels.tolist())
+    def protocol(self) -> list[ProtocolRow]:
+        """List the assignment to parts or folds as the rows of a protocol file."""
+        index, fold_of = self.index, self.assignment.fold_of
+        people = index.subjects or [""] * len(index)
+        labels = [*self.class_names, "none"]  # -1 picks the last
+        return [
+            ProtocolRow(
+                people[i],
+                index.names[i].removeprefix(f"{people[i]}/"),
+                labels[self.classes[i]],
+                int(fold_of[i]),
+            )
+            for i in np.flatnonzero(fold_of >= 0).tolist()
+        ]
 
     def samples(self, part: str) -> NDArray[np.int64]:
         """List the usable labelled samples of a part, train, val or test.

@@ -108,7 +108,7 @@ def is_coloured(index: Index) -> bool:
     _, first = np.unique(index.person_of, return_index=True)
     for row in np.sort(first).tolist():
         try:
-            frame = (index.recordings or [])[row][0].reader(colour=True).read(0)
+            frame = (index.recordings or [])[row][0].reader(colour=True)(0)
         except BadSample:
             continue  # the cache will name it
         if (frame[..., :1] != frame[..., 1:]).any():

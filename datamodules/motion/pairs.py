@@ -30,7 +30,7 @@ from datamodules.index import Index
 from datamodules.motion.flow import estimate_flow, resize_flow
 from datamodules.motion.posing import PoseRange, draw_poses
 from datamodules.motion.registration import register
-from datamodules.recordings import FrameReader, Recording
+from datamodules.recordings import Recording
 from datamodules.store.rows import ArraySpec
 
 Frame = NDArray[np.uint8]
@@ -177,10 +177,10 @@ class CropReader:
         landmarks: Landmarks | None = None,
     ) -> None:
         self.recording = recording
-        self._reader: FrameReader = recording.reader(colour=extraction.colour)
+        self._read = recording.reader(colour=extraction.colour)
         self._faces: dict[int, Frame] = {}
         self._extraction = extraction
-        self.neutral = self._reader.read(0)
+        self.neutral = self._read(0)
         self.box = box or extraction.box(self.neutral, recording.frame_name(0), landmarks)
         self._faces[0] = crop(self.neutral, self.box)
 
@@ -197,7 +197,7 @@ class CropReader:
     def _face(self, index: int) -> Frame:
         if index not in self._faces:
             name = self.recording.frame_name(index)
-            frame = self._reader.read(index)
+            frame = self._read(index)
             self._faces[index] = self._extraction.cut(frame, self.neutral, self.box, name)
         return self._faces[index]
 

@@ -30,9 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
-from datamodules.store.json_file import read_json, write_json
 from datamodules.store.lock import Lock, lock
-from datamodules.store.replacing import replacing
+from datamodules.store.replacing import read_json, replacing, write_json
 from datamodules.store.rows import ArraySpec, RowStore
 from datamodules.store.threads import cores, for_each
 
