@@ -120,13 +120,10 @@ class FERDataModule(LightningDataModule):
     # ---- what a subclass gives
 
     def write_embedded(self, folder: Path) -> Path:
-        """Draw the embedded faces in the layout of the data set, once.
+        """Draw the embedded faces in the layout of the data set, once, and return their root.
 
         Args:
             folder: Where embedded faces live.
-
-        Returns:
-            The root of the tree.
 
         Raises:
             DatasetError: If the data set has no embedded faces, so that it needs a root.
@@ -138,13 +135,7 @@ class FERDataModule(LightningDataModule):
         )
 
     def read_index(self, root: Path) -> Index:
-        """Find the samples below a root.
-
-        Args:
-            root: Folder of the data set, or some levels above it.
-
-        Returns:
-            What was found.
+        """Find the samples of the data set at a root, or some levels below it.
 
         Raises:
             DatasetError: If the data set is not there.
@@ -258,8 +249,8 @@ class FERDataModule(LightningDataModule):
 
         Returns:
             Tensors and plain values: `trained_on` (see `leak_guard`), `manifest_hash`, `source`,
-            `class_names`, `colour` (whether faces were coloured), and `epoch` and `batch`, the
-            place of the batch that comes next.
+            `class_names`, `colour` (whether faces were coloured), and the `epoch` and `batch` that
+            come next.
         """
         epoch, batch = next_batch(self.trainer)
         return {
@@ -273,10 +264,7 @@ class FERDataModule(LightningDataModule):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the place of a resumed run, and refuse people that were trained on.
-
-        Args:
-            state_dict: As `state_dict` made it.
+        """Continue where the run of the checkpoint stopped, and refuse people that were trained on.
 
         Raises:
             DatasetError: If the checkpoint was trained on people or samples held out here.

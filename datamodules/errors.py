@@ -65,29 +65,20 @@ class BadSamples(DatasetError):  # noqa: N818
 
 
 class Released(Protocol):
-    """A data set that somebody has released, as its DataModule class describes it.
-
-    Attributes:
-        name: Its name, e.g. `SNaP-2DFe`.
-        tree: The expected folder tree, one entry a line.
-        origin: Where the data set can be had.
-    """
+    """A data set that somebody has released, as its DataModule class describes it."""
 
     name: str
-    tree: str
-    origin: str
+    tree: str  # the expected folders and files, one entry a line
+    origin: str  # where the data set can be had
 
 
 def missing_root(data: Released, root: str | Path, *, tree: str | None = None) -> DatasetError:
-    """Make the error for a root at which a data set was not found.
+    """Make the error for a root at which a data set was not found, to be raised by its reader.
 
     Args:
         data: Class of the data set's DataModule.
         root: The folder that was given.
-        tree: Another tree.
-
-    Returns:
-        The error, to be raised by the reader.
+        tree: Another tree than that of the class.
     """
     tree = tree or data.tree
     folder = Path(root)

@@ -103,15 +103,12 @@ def _equalised(image: NDArray[np.uint8], side: int) -> tuple[MatLike, float]:
 
 
 def search_faces(picture: MatLike, smallest: int, neighbours: int) -> list[Box]:
-    """Run the cascade over a picture as it is.
+    """Run the cascade over a grey picture as it is, and return a box for each face, in no order.
 
     Args:
         picture: uint8 [H, W] grey.
         smallest: Shortest side in pixels of a face that is looked for.
         neighbours: Hits that make a face.
-
-    Returns:
-        A box for each face, in no order.
     """
     found = _cascade().detectMultiScale(
         picture, scaleFactor=1.1, minNeighbors=neighbours, minSize=(smallest, smallest)
@@ -181,11 +178,7 @@ def loose_box(face: Box, margin: float, image_shape: tuple[int, ...]) -> Box:
 
 
 def crop(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """Cut a box out of a picture.
-
-    Args:
-        image: [H, W] or [H, W, C].
-        box: What to cut out.
+    """Cut a box out of a picture [H, W] or [H, W, C].
 
     Returns:
         [box.height, box.width] or with C: a view where the box lies within the picture, else a

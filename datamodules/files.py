@@ -19,12 +19,7 @@ MARKER = "SYNTHETIC.json"
 
 
 class MatchingFile(NamedTuple):
-    """A file whose name is of the data set.
-
-    Attributes:
-        path: The file.
-        fields: What the pattern found in the name.
-    """
+    """A file whose name is of the data set, and what the pattern found in it."""
 
     path: Path
     fields: re.Match[str]
@@ -63,8 +58,8 @@ def walk(root: Path, depth: int | None = None) -> Iterator[tuple[Path, list[str]
         depth: Levels of folders below the root that are visited; None visits all.
 
     Yields:
-        Each folder, the names of its folders in natural order, from which the caller may delete
-        those not to be visited, and the names of its files in natural order.
+        Each folder, the names of its folders, from which the caller may delete those not to be
+        visited, and the names of its files, both in natural order.
     """
     for folder, below, files in os.walk(root, followlinks=True):
         path = Path(folder)
@@ -89,7 +84,7 @@ def folders(folder: Path) -> list[Path]:
 
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
-    """Find a folder by its name at a root or some levels below it.
+    """Find the folder of a name nearest to a root; None for none.
 
     Archives are often unpacked into a folder of their own name, so a root may be one or two
     levels above the data.
@@ -98,9 +93,6 @@ def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None
         root: Where to begin.
         names: Accepted names; case does not matter, an earlier name wins.
         depth: Levels below the root at which the folder may still lie.
-
-    Returns:
-        The folder nearest to the root, or None.
     """
     for level in islice(_levels(root), 1, depth + 2):
         for name in names:
@@ -111,15 +103,12 @@ def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None
 
 
 def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
-    """Find a file by its name at a root or some levels below it.
+    """Find the file of a name nearest to a root; None for none.
 
     Args:
         root: Where to begin.
         names: Accepted names; case does not matter, an earlier name wins.
         depth: Levels of folders below the root that are searched.
-
-    Returns:
-        The file nearest to the root, or None.
     """
     for level in islice(_levels(root), depth + 1):
         inside = [{path.name.lower(): path for path in folder.iterdir()} for folder in level]
@@ -133,12 +122,7 @@ def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
 def nested(folder: Path, name: str) -> Path:
     """Enter the folder that an archive has made in the folder of its own name, if there is one.
 
-    Args:
-        folder: The outer folder.
-        name: Name of the inner one; case does not matter.
-
-    Returns:
-        The inner folder, or the outer one where it holds none of that name.
+    Case does not matter. Returns the outer folder where it holds none of that name.
     """
     return find_folder(folder, (name,), depth=0) or folder
 
@@ -166,13 +150,7 @@ def matching_files(
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Read the lines of a list that are not empty.
-
-    Args:
-        path: The file, in UTF-8 with or without a byte order mark.
-
-    Returns:
-        The number of each line, from 1, and its text without the space around it.
+    """Read the lines of a UTF-8 list that are not empty, with their numbers from 1.
 
     Raises:
         DatasetError: If the file cannot be read.

@@ -29,17 +29,10 @@ _MOST_FOLDS = 10  # unless more are asked for
 
 
 class ProtocolRow(NamedTuple):
-    """A row of a protocol: the fold in which a sample is tested.
-
-    Attributes:
-        subject: Person of the sample.
-        sequence: Name of the sample, unique to its subject.
-        label: Label of the sample, as its data set writes it.
-        fold: Fold from 0.
-    """
+    """A row of a protocol: label of a sample, and the fold from 0 in which it is tested."""
 
     subject: str
-    sequence: str
+    sequence: str  # its name, unique to the subject
     label: str
     fold: int
 
@@ -57,7 +50,7 @@ class Assignment:
     """Which samples of a data set train, validate and test.
 
     Attributes:
-        parts: int64 rows of the labelled samples of each part; parts may be empty.
+        parts: Rows of the labelled samples of each part; parts may be empty.
         unlabelled: int64 rows of samples without a label that may be trained on: official training
             samples, or all where there are no official parts, but of nobody who is held out.
         fold_of: int64 [N], the fold that tests each sample, -1 for those in no part; with official
@@ -83,7 +76,7 @@ def assign(
     seed: int,
     val_share: float = 0.1,
 ) -> Assignment:
-    """Assign the samples of a data set to its parts.
+    """Assign the samples of a data set to parts such that nobody is in two of them.
 
     Args:
         index: The data set.
@@ -95,9 +88,6 @@ def assign(
             class by class.
         seed: Seed of folds and validation part.
         val_share: Part of the training samples that validates where no official part does.
-
-    Returns:
-        The parts; nobody is in two of them.
 
     Raises:
         DatasetError: If a person is in two official parts or in two folds of the protocol.
@@ -139,10 +129,6 @@ def assign(
 
 def check_folds(fold: int, folds: int | None) -> None:
     """Refuse at once what no data could be split into.
-
-    Args:
-        fold: The fold to test.
-        folds: Number of folds; None where the data decide.
 
     Raises:
         UserError: If there are too few folds, or no such fold.
@@ -229,9 +215,6 @@ def split(fold_of: Indices, fold: int) -> Split:
         fold_of: int64 [N], fold of each sample from 0.
         fold: The fold to test.
 
-    Returns:
-        The indices of each part.
-
     Raises:
         UserError: If there is no such fold, or nothing is left to train on.
     """
@@ -249,10 +232,6 @@ def split(fold_of: Indices, fold: int) -> Split:
 
 def assert_disjoint(subjects: Sequence[str | int], parts: Split) -> None:
     """Make sure that nobody is on two sides of a split.
-
-    Args:
-        subjects: Person of each sample.
-        parts: The split of the samples.
 
     Raises:
         DatasetError: If a person is, naming whom and where.
@@ -273,14 +252,7 @@ def stratified_order(classes: Indices, seed: int) -> Indices:
     """Order samples such that each beginning has about the classes of the whole.
 
     A beginning that is at least as long as there are classes has a sample of each, and the last
-    samples leave one of each.
-
-    Args:
-        classes: int64 [N].
-        seed: Seed of the order within a class.
-
-    Returns:
-        int64 [N], a permutation; a pure function of classes and seed.
+    samples leave one of each. The order is a pure function of classes [N] and seed.
     """
     by_class = _by_class(classes, seed)
     _, starts, counts = np.unique(classes[by_class], return_index=True, return_counts=True)
@@ -357,12 +329,6 @@ def read_protocol(path: Path) -> list[ProtocolRow]:
     in that fold and anything else that it is tested. A header, a `;` at the end of each line, a
     byte order mark and a missing last newline are all accepted, and zeros that a spreadsheet has
     stripped from a sequence's number are put back.
-
-    Args:
-        path: The CSV file.
-
-    Returns:
-        Its rows.
 
     Raises:
         DatasetError: If the file cannot be read, or does not test each sequence exactly once.

@@ -75,15 +75,7 @@ def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def resize(image: NDArray[Any], size: int) -> NDArray[Any]:
-    """Resize an image to a square, whatever its proportions.
-
-    Args:
-        image: [H, W] or [H, W, C], of any type.
-        size: Side of the square.
-
-    Returns:
-        [size, size] or [size, size, C] of the same type.
-    """
+    """Resize an image [H, W] or [H, W, C] of any type to a square, whatever its proportions."""
     shrinks = size <= min(image.shape[:2])
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), image.dtype)

@@ -47,12 +47,9 @@ class Parts:
 
     Attributes:
         classes: int64 [N], class of each sample, -1 for none.
-        class_names: Names of the classes.
-        sample_of: int64 [R], as above.
-        rows: int64 arrays by the names train, val and test: rows of the cache; may be empty.
+        rows: int64 rows of the cache by the names train, val and test; may be empty.
         usable_for_training: Labelled rows that could be trained on, whatever the limit.
         subjects: Names of the people of each part; nobody where they are not known.
-        folds_hash: Fingerprint of the assignment to parts or folds.
     """
 
     def __init__(
@@ -105,11 +102,7 @@ class Parts:
         ]
 
     def samples(self, part: str) -> NDArray[np.int64]:
-        """List the usable labelled samples of a part, train, val or test.
-
-        Returns:
-            int64, rows of the cache and of the index alike.
-        """
+        """List the usable labelled samples of a part: int64, rows of cache and index alike."""
         chosen: NDArray[np.int64] = getattr(self.assignment.parts, part)
         return chosen[self.cache.valid[chosen]]
 
@@ -118,13 +111,10 @@ class Parts:
         return bool((self.assignment.fold_of >= 0).any())
 
     def check(self, stage: str | None) -> None:
-        """Make sure that a stage has what it needs.
-
-        Args:
-            stage: fit, validate or test; None needs nothing.
+        """Make sure that no part is empty that a stage, fit, validate or test, needs.
 
         Raises:
-            DatasetError: If a part is empty.
+            DatasetError: If one is.
         """
         needed = _NEEDED.get(stage or "", ())
         if not self.has_labels() and stage == "fit":
@@ -174,13 +164,7 @@ class Parts:
     def dataset(
         self, part: str, columns: Mapping[str, NDArray[Any]], registered: Cache | None = None
     ) -> CacheDataset:
-        """Make the data set of one part.
-
-        Args:
-            part: train, val or test.
-            columns: What batches hold besides the arrays of the cache and ``label``: a value for
-                each row of the cache.
-            registered: Cache of registered flows, with a row for each of the part's.
+        """Make the data set of one part; see `CacheDataset`, which gets a column ``label`` here.
 
         Raises:
             DatasetError: If the part is empty.
@@ -197,10 +181,7 @@ class Parts:
 
         Args:
             title: Name of the data set and its source.
-            remarks: What else is to be said, line by line.
-
-        Returns:
-            Several lines of text.
+            remarks: Further lines.
         """
         index, valid = self.index, self.cache.valid
         people = f" of {len(index.people)} people" if index.people else ""

@@ -31,15 +31,9 @@ _log = logging.getLogger(__name__)
 
 
 class Clip(NamedTuple):
-    """A recording in which a face was found.
+    """A recording in which a face was found, and what to cut out of each frame."""
 
-    Attributes:
-        name: Its name below the input.
-        recording: The recording.
-        box: What to cut out of each frame.
-    """
-
-    name: str
+    name: str  # below the input
     recording: Recording
     box: Box
 
@@ -51,9 +45,6 @@ def find_clips(path: Path, extraction: Extraction, on_bad_sample: OnBadSample) -
         path: The input.
         extraction: How faces are cut out.
         on_bad_sample: raise: name all unusable recordings in one error; skip: leave them out.
-
-    Returns:
-        The recordings, in natural order of their names.
 
     Raises:
         DatasetError: If there is no such input, or it holds neither frames nor videos.

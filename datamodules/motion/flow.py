@@ -127,7 +127,7 @@ def resize_flow(flow: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         size: Side of the new grid.
 
     Returns:
-        [size, size, 2] in pixels of the new grid.
+        [size, size, 2].
     """
     height, width = flow.shape[:2]
     return np.asarray(resize(flow, size) * (size / width, size / height), np.float32)
@@ -136,7 +136,7 @@ def resize_flow(flow: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 def magnitude_statistics(
     flows: Iterable[NDArray[np.floating[Any]]], clip: float = 10.0
 ) -> FlowStatistics:
-    """Measure how long the vectors are, so that a clip can be chosen.
+    """Measure how long the vectors of all flows are, so that a clip can be chosen.
 
     The flows are read one after the other; their number does not matter for the memory.
 
@@ -144,11 +144,8 @@ def magnitude_statistics(
         flows: Flows [2, H, W] in pixels, as a cache holds them.
         clip: Magnitude in pixels at which the method cuts.
 
-    Returns:
-        The statistics over all vectors of all flows.
-
     Raises:
-        UserError: If there is no flow.
+        ValueError: If there is no flow.
 
     Reference:
         eMotion-GAN, section III.A: the clip is read off the distribution, e.g. its Q3.

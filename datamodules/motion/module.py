@@ -1,4 +1,4 @@
-"""What data sets of optical flow share beyond all data sets: pairs of frames, their caches."""
+"""Optical flow between pairs of frames, as a DataModule."""
 
 from __future__ import annotations
 
@@ -107,15 +107,7 @@ class FlowDataModule(FERDataModule):
             self.open_registered()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the caches and split them by persons.
-
-        Args:
-            stage: fit, validate, test or predict; all but the last where None.
-
-        Raises:
-            DatasetError: If the data set or the input is missing or damaged, or a part that the
-                stage needs is empty.
-        """
+        """Open the caches and split them by persons; see `FERDataModule`."""
         super().setup(stage)
         if stage in (None, "test") and self.split_sizes["test"]:
             self._registered = self.open_registered()

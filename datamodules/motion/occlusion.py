@@ -121,14 +121,9 @@ def occlusion_boxes(
 
 
 def occlude(frame: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """Draw a black box.
+    """Draw a black box on a copy of a frame [H, W] or [H, W, C].
 
-    Args:
-        frame: [H, W] or [H, W, C]; left as it is.
-        box: Where; what sticks out of the frame is cut off.
-
-    Returns:
-        A copy of the frame with the box on it.
+    What sticks out of the frame is cut off.
     """
     occluded = np.array(frame)
     rows = slice(max(box.top, 0), max(box.top + box.height, 0))
@@ -175,13 +170,7 @@ class OccludedPairReader(PairReader):
         self._root = root
 
     def row(self, row: int) -> Mapping[str, NDArray[Any]]:
-        """Compute the flows of a pair.
-
-        Args:
-            row: Its number.
-
-        Returns:
-            The arrays of `specs`.
+        """Compute the flows of a pair: the arrays of `specs`.
 
         Raises:
             BadSample: If a frame or its landmarks cannot be used.
@@ -242,13 +231,7 @@ class OccludedPairReader(PairReader):
 
 
 def read_landmarks(path: Path) -> Landmarks:
-    """Read a file of landmarks as CK+ has them, one point `x y` a line.
-
-    Args:
-        path: The file.
-
-    Returns:
-        [68, 2] in pixels of the frame.
+    """Read a file of landmarks as CK+ has them, one point `x y` a line: [68, 2] in pixels.
 
     Raises:
         BadSample: If it does not hold 68 finite points.

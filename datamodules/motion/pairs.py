@@ -235,13 +235,7 @@ class PairReader:
         }
 
     def row(self, row: int) -> Mapping[str, NDArray[Any]]:
-        """Compute flows and faces of a pair.
-
-        Args:
-            row: Its number.
-
-        Returns:
-            The arrays of `specs`.
+        """Compute flows and faces of a pair: the arrays of `specs`.
 
         Raises:
             BadSample: If a frame cannot be used.
@@ -275,14 +269,7 @@ class PairReader:
         return None
 
     def registered(self, row: int) -> dict[str, NDArray[Any]]:
-        """Estimate the posed flow after a classical registration of the posed frames.
-
-        Args:
-            row: Number of a pair with a second camera.
-
-        Returns:
-            The arrays of `registered_specs`.
-        """
+        """Estimate the posed flow after a registration: the arrays of `registered_specs`."""
         first, second = (grey(face) for face in self._faces(row, camera=1))
         return self._register(row, 1, first, second)
 
@@ -343,15 +330,12 @@ class PairReader:
 
 
 def turn(image: Frame, motion: NDArray[np.float32], size: int) -> Frame:
-    """Apply an in-plane motion to an image.
+    """Apply an in-plane motion to an image, its border repeated where the image was left.
 
     Args:
         image: [H, W] grey.
         motion: [2, 3] about the centre, in pixels of a grid that spans the image.
         size: Side of that grid.
-
-    Returns:
-        [H, W], its border repeated where the image was left.
     """
     height, width = image.shape
     scale = np.array([width / size, height / size])

@@ -22,7 +22,7 @@ def register(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.
 
     Returns:
         [H, W], the second frame in place of the first. Where the search does not converge it is
-        the very array `second`, so that `is second` tells and the caller can count.
+        the very array `second`, so that `is second` tells.
 
     Reference:
         Evangelidis and Psarakis, Parametric image alignment using enhanced correlation

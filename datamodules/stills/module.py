@@ -1,4 +1,4 @@
-"""What data sets of still images share beyond all data sets: labels to choose, augmentation."""
+"""Still images of faces, as a DataModule."""
 
 from __future__ import annotations
 
@@ -107,14 +107,10 @@ class FaceDataModule(FERDataModule):
             self._open_duplicates()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the cache and split it.
-
-        Args:
-            stage: fit, validate, test or predict; all but the last where None.
+        """Open the cache and split it; see `FERDataModule`.
 
         Raises:
-            DatasetError: If the data set or the input is missing or damaged, a part that the
-                stage needs is empty, or a class has no training image.
+            DatasetError: As there, or if a class has no training image.
         """
         super().setup(stage)
         if stage != "predict":
@@ -244,13 +240,8 @@ class FaceDataModule(FERDataModule):
             )
         return lines
 
-    # ---- for those who take all images at once
-
     def faces(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the images of a part for those who take them all at once.
-
-        Args:
-            part: train, val or test.
+        """Return the images of a part, train, val or test, all at once.
 
         Returns:
             Memory map of all cached images, uint8 [N, H, W] grey or [N, H, W, 3] RGB, and the
@@ -261,9 +252,6 @@ class FaceDataModule(FERDataModule):
 
     def annotations(self, part: str) -> dict[str, NDArray[np.int64]]:
         """Return what is known of the images of a part, in the order of `faces`.
-
-        Args:
-            part: train, val or test.
 
         Returns:
             ``label`` [N], class index or -1; where the data set has them ``action_units`` [N, A]

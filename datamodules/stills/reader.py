@@ -55,13 +55,7 @@ class FaceReader:
         return {"image": ArraySpec((*shape, 3) if self._colour else shape, "uint8")}
 
     def row(self, row: int) -> Mapping[str, NDArray[Any]]:
-        """Read an image.
-
-        Args:
-            row: Its number in the index.
-
-        Returns:
-            The array of `specs`.
+        """Read an image: the array of `specs`.
 
         Raises:
             BadSample: If the file is unusable, or no face is found in it.
@@ -98,23 +92,10 @@ def open_face_cache(
     crop: FaceCrop,
     on_bad_sample: OnBadSample,
 ) -> Cache:
-    """Open the cache of a data set with a row for each of its images; build what is missing.
+    """Open the cache `image` with a row for each image of a data set; build what is missing.
 
     It depends neither on labels nor on parts, so that all label rules, class sets and folds of a
-    data set share one.
-
-    Args:
-        index: The data set.
-        root: Folder from which files are named.
-        folder: Where caches live.
-        name: Name of the data set.
-        size: Side of the cached images.
-        colour: Whether they are RGB rather than grey.
-        crop: See `FaceReader`.
-        on_bad_sample: Whether bad samples are an error.
-
-    Returns:
-        The cache; its array is `image`.
+    data set share one. See `FaceReader` for its arguments.
 
     Raises:
         BadSamples: All that is wrong with index and images, where it may not be skipped.

@@ -47,13 +47,10 @@ _checked: set[tuple[object, ...]] = set()
 
 
 class Cache:
-    """A finished cache.
+    """A finished cache in a folder.
 
     It pickles as its path, so that workers of a loader map the files instead of copying them;
     data sets should hold the cache rather than its arrays.
-
-    Args:
-        path: Folder of the cache.
 
     Attributes:
         path: Folder of the cache.
@@ -81,19 +78,16 @@ class Cache:
         """Return where a file about the cache is kept.
 
         Not in it: a file that appears there would have its checksums compared again.
-
-        Args:
-            name: Name of the file.
         """
         return self.path.with_name(f"{self.path.name}.report") / name
 
     def kept(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Read an array about the cache, or compute it once and keep it.
+        """Read an array about the cache, or compute it where it is missing or damaged, and keep it.
 
         Args:
             name: Name of its file, ending in `.npy`; names what the array depends on beside the
                 cache.
-            compute: Computes the array where it is missing or damaged.
+            compute: Computes the array.
         """
         file = self.beside(name)
         try:

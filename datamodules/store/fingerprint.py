@@ -11,7 +11,7 @@ import cv2
 
 
 def files_digest(paths: Iterable[Path], root: Path) -> str:
-    """Fingerprint files by their names below a root, their sizes and times of change.
+    """Fingerprint files by their names below a root, their sizes and times of change; SHA-256.
 
     Contents are not read: a data set of hundred thousand images would take minutes. A file that
     cannot be looked at counts as missing, for its reader to name.
@@ -19,9 +19,6 @@ def files_digest(paths: Iterable[Path], root: Path) -> str:
     Args:
         paths: The files, in any order.
         root: The folder from which they are named, so that the whole may be moved.
-
-    Returns:
-        SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256()
     for path in sorted(paths):
@@ -35,15 +32,9 @@ def files_digest(paths: Iterable[Path], root: Path) -> str:
 
 
 def code_digest(*modules: ModuleType) -> str:
-    """Fingerprint modules by their sources, together with the version of OpenCV.
+    """Fingerprint modules by their sources, together with the version of OpenCV; SHA-256.
 
     No version number has to be remembered: whoever changes how a row is computed gets new rows.
-
-    Args:
-        modules: Those that take part in computing a row.
-
-    Returns:
-        SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256(cv2.__version__.encode())
     for module in modules:

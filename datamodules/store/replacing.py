@@ -14,12 +14,9 @@ from typing import Any
 def replacing(path: Path) -> Iterator[Path]:
     """Let the caller write a file aside and put it in place once it is whole.
 
-    Args:
-        path: Where the file goes; its folder is made if need be.
-
     Yields:
-        A hidden path beside it, with the same suffix, to be written. After an error it is removed
-        and whatever ``path`` held before is still there.
+        A hidden path beside it, with the same suffix, to be written; the folder is made if need
+        be. After an error it is removed and whatever ``path`` held before is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -34,9 +31,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read an object from a JSON file.
-
-    Args:
-        path: The file.
 
     Returns:
         Its values; None where there is no such file, or it holds anything but a whole object.
@@ -53,10 +47,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write an object to a JSON file, which is then there as a whole or as it was before.
-
-    Args:
-        path: The file; its folder is made if need be.
-        values: Of JSON types, in the order in which they are written.
 
     Raises:
         ValueError: If a number is not finite; JSON has no such number.
