@@ -11,8 +11,9 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
 
-from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError
+from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError, expected
 from datamodules.folds import FoldMode, assign, check_folds
 from datamodules.index import Index
 from datamodules.labels import class_names
@@ -128,10 +129,8 @@ class FERDataModule(LightningDataModule):
         Raises:
             DatasetError: If the data set has no embedded faces, so that it needs a root.
         """
-        indented = "\n".join(f"  {line}" for line in self.tree.strip("\n").splitlines())
         raise DatasetError(
-            f"{self.name} has no embedded faces: give its folder as --data.root. Expected there:\n"
-            f"{indented}\n{self.name} comes from {self.origin}."
+            f"{self.name} has no embedded faces: give its folder as --data.root. {expected(self)}"
         )
 
     def read_index(self, root: Path) -> Index:
@@ -174,8 +173,8 @@ class FERDataModule(LightningDataModule):
         """Name a sample of the input."""
         raise NotImplementedError
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Batches of the input, streamed."""
+    def input_stream(self, rank: int, world: int) -> IterableDataset[Batch]:
+        """Make the stream of the batches of the input, of those that this process takes."""
         raise NotImplementedError
 
     # ---- from files to batches
@@ -223,6 +222,10 @@ class FERDataModule(LightningDataModule):
     def test_dataloader(self) -> BatchLoader:
         """Samples of the test part, each once."""
         return self._evaluation_loader("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Batches of the input, streamed."""
+        return BatchLoader(self.input_stream(*self._rank()), batch_size=None)
 
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test."""

@@ -72,6 +72,12 @@ class Released(Protocol):
     origin: str  # where the data set can be had
 
 
+def expected(data: Released, tree: str | None = None) -> str:
+    """Tell which folders a data set has, those of another tree if given, and where it is from."""
+    indented = "\n".join(f"  {line}" for line in (tree or data.tree).strip("\n").splitlines())
+    return f"Expected there:\n{indented}\n{data.name} comes from {data.origin}."
+
+
 def missing_root(data: Released, root: str | Path, *, tree: str | None = None) -> DatasetError:
     """Make the error for a root at which a data set was not found, to be raised by its reader.
 
@@ -80,7 +86,6 @@ def missing_root(data: Released, root: str | Path, *, tree: str | None = None) -
         root: The folder that was given.
         tree: Another tree than that of the class.
     """
-    tree = tree or data.tree
     folder = Path(root)
     if not folder.exists():
         found = "does not exist"
@@ -90,8 +95,4 @@ def missing_root(data: Released, root: str | Path, *, tree: str | None = None) -
         held = sorted(entry.name for entry in folder.iterdir())
         shown = ", ".join(held[:5]) + (", ..." if len(held) > 5 else "")
         found = f"holds only {shown}" if held else "is empty"
-    indented = "\n".join(f"  {line}" for line in tree.strip("\n").splitlines())
-    return DatasetError(
-        f"{data.name} was not found: {folder} {found}. Expected there:\n{indented}\n"
-        f"{data.name} comes from {data.origin}."
-    )
+    return DatasetError(f"{data.name} was not found: {folder} {found}. {expected(data, tree)}")

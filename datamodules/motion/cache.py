@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from datamodules.motion.flow import magnitude_statistics
 from datamodules.motion.pairs import PairReader
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.fingerprint import code_digest, files_digest
-from datamodules.store.replacing import replacing
+from datamodules.store.replacing import read_json, write_json
 
 Flows = Iterable[NDArray[np.floating[Any]]]
 
 _MEASURED = 250  # flows: so many give quartiles to a tenth of a pixel and are read in a second
 
 
+@dataclass(frozen=True)
 class PairCaches:
     """Opens the caches of a data set of recordings, and builds them where they are missing.
 
@@ -39,24 +41,17 @@ class PairCaches:
         on_bad_sample: Whether bad samples are an error.
     """
 
-    def __init__(
-        self,
-        index: Index,
-        root: Path,
-        reader: PairReader,
-        folder: Path,
-        label: str,
-        on_bad_sample: OnBadSample,
-    ) -> None:
-        self._problems = index.problems
-        self._folder = folder
-        self._label = label
-        self._on_bad_sample = on_bad_sample
-        self._fingerprint = {
-            "files": files_digest(index.all_files(), root),
-            **reader.fingerprint(),
-        }
-        self.reader = reader
+    index: Index
+    root: Path
+    reader: PairReader
+    folder: Path
+    label: str
+    on_bad_sample: OnBadSample
+
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
+        files = files_digest(self.index.all_files(), self.root)
+        return {"files": files, **self.reader.fingerprint()}
 
     def open_pairs(self) -> Cache:
         """Open the cache with a row for each pair.
@@ -66,14 +61,14 @@ class PairCaches:
         """
         code = code_digest(faces, flow, images, pairs, recordings, *self.reader.modules)
         return build_cache(
-            self._folder,
+            self.folder,
             {**self._fingerprint, "code": code, **self.reader.parameters()},
             len(self.reader),
             self.reader.specs(),
             self.reader.row,
-            self._on_bad_sample,
-            label=self._label,
-            problems=self._problems,
+            self.on_bad_sample,
+            label=self.label,
+            problems=self.index.problems,
         )
 
     def open_registered(
@@ -93,13 +88,13 @@ class PairCaches:
         """
         code = code_digest(faces, flow, images, pairs, posing, registration, recordings)
         return build_cache(
-            self._folder,
+            self.folder,
             {**self._fingerprint, "code": code, "rows": rows.tolist(), **parameters},
             len(rows),
             self.reader.registered_specs(),
             lambda row: compute(int(rows[row])),
-            self._on_bad_sample,
-            label=f"{self._label}-registered",
+            self.on_bad_sample,
+            label=f"{self.label}-registered",
         )
 
 
@@ -142,20 +137,15 @@ def report_magnitudes(
 
     Returns:
         A line for each set of flows.
-
-    Reference:
-        eMotion-GAN, IV.C: the clip is chosen by the distribution of the magnitudes.
     """
     made_of = [rows.tolist(), list(flows), clip, dict(parameters), code_digest(flow, posing)]
     key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
     file = cache.beside(f"flow_magnitude_{key[:12]}.json")
-    try:
-        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):  # not there, or damaged
+    found = read_json(file)
+    if found is None:
         found = {"unit": "pixels of the grid", "clip": clip}
-        found |= {name: asdict(magnitude_statistics(some, clip)) for name, some in flows.items()}
-        with replacing(file) as aside:
-            aside.write_text(json.dumps(found, indent=1, default=np.ndarray.tolist), "utf-8")
+        found |= {name: magnitude_statistics(some, clip) for name, some in flows.items()}
+        write_json(file, found)
     return [_sentence(name, found[name], clip) for name in flows]
 
 

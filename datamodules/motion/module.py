@@ -14,7 +14,7 @@ from torch import Tensor
 from datamodules.base import FERDataModule
 from datamodules.errors import UserError
 from datamodules.index import Index
-from datamodules.loaders import BatchLoader, CacheDataset, to_float
+from datamodules.loaders import CacheDataset, to_float
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import Clip, ClipStream, clip_sample_name, find_clips
 from datamodules.motion.flow import ALGORITHMS
@@ -143,10 +143,9 @@ class FlowDataModule(FERDataModule):
         registered = self._registered if part == "test" else None
         return self._open().dataset(part, self.columns(part), registered)
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Pairs (first frame, frame t) of the input's recordings, streamed."""
-        rank, world = self._rank()
-        stream = ClipStream(
+    def input_stream(self, rank: int, world: int) -> ClipStream:
+        """Make the stream of pairs (first frame, frame t) of the input's recordings."""
+        return ClipStream(
             self._clips,
             self._extraction(),
             self.batch_size,
@@ -154,7 +153,6 @@ class FlowDataModule(FERDataModule):
             rank=rank,
             world=world,
         )
-        return BatchLoader(stream, batch_size=None)
 
     def open_registered(self) -> Cache | None:
         """Open the cache of the registered flows of the test pairs; None for no such flows."""

@@ -178,10 +178,9 @@ class FaceDataModule(FERDataModule):
         warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
         return []
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Faces of the input's pictures and videos, streamed."""
-        rank, world = self._rank()
-        stream = FaceStream(
+    def input_stream(self, rank: int, world: int) -> FaceStream:
+        """Make the stream of faces of the input's pictures and videos."""
+        return FaceStream(
             self._inputs,
             root=self._input_root(),
             size=self.size,
@@ -192,7 +191,6 @@ class FaceDataModule(FERDataModule):
             rank=rank,
             world=world,
         )
-        return BatchLoader(stream, batch_size=None)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn bytes into float32 and, in training, augment the images; on the device."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ what the aligned images of the public data sets show.
 _LOOKED_AT = 128  # images, evenly over the data set, that tell whether it is coloured
 
 
+@dataclass(frozen=True)
 class FaceReader:
     """Computes the rows of the cache; many threads may call it at once.
 
@@ -43,16 +45,15 @@ class FaceReader:
             index, where it has some, come before both.
     """
 
-    def __init__(self, index: Index, size: int, colour: bool, crop: FaceCrop) -> None:
-        self._index = index
-        self._size = size
-        self._colour = colour
-        self._crop = crop
+    index: Index
+    size: int
+    colour: bool
+    crop: FaceCrop
 
     def specs(self) -> dict[str, ArraySpec]:
         """Describe the array: `image`, uint8 [size, size] grey or [size, size, 3] RGB."""
-        shape = (self._size, self._size)
-        return {"image": ArraySpec((*shape, 3) if self._colour else shape, "uint8")}
+        shape = (self.size, self.size)
+        return {"image": ArraySpec((*shape, 3) if self.colour else shape, "uint8")}
 
     def row(self, row: int) -> Mapping[str, NDArray[Any]]:
         """Read an image: the array of `specs`.
@@ -60,20 +61,20 @@ class FaceReader:
         Raises:
             BadSample: If the file is unusable, or no face is found in it.
         """
-        image = _read(self._index, row, colour=self._colour)
+        image = _read(self.index, row, colour=self.colour)
         box = self._box(row, image)
-        return {"image": resize(image if box is None else crop(image, box), self._size)}
+        return {"image": resize(image if box is None else crop(image, box), self.size)}
 
     def _box(self, row: int, image: NDArray[np.uint8]) -> Box | None:
-        name = self._index.names[row] if self._index.files is None else self._index.files[row]
-        if self._index.boxes is not None:
-            box = Box(*self._index.boxes[row].tolist())
+        name = self.index.names[row] if self.index.files is None else self.index.files[row]
+        if self.index.boxes is not None:
+            box = Box(*self.index.boxes[row].tolist())
             if min(box.width, box.height) < 1:
                 raise BadSample(name, f"its face box {tuple(box)} is empty")
             if not _meets(box, image.shape):
                 raise BadSample(name, f"its face box {tuple(box)} lies outside of the image")
             return box
-        if self._crop == "none":
+        if self.crop == "none":
             return None
         found = detect_face(grey(image))
         if found is None:
