@@ -31,8 +31,6 @@ class FERDataModule(LightningDataModule):
     gives `write_embedded`, `read_index` and what is particular to its kind of samples.
 
     Args:
-        size: Side of what is cached, in pixels.
-        batch_size: Samples a batch, on each device.
         root: Folder of the data set, or one or two levels above it; null draws embedded synthetic
             faces.
         cache_dir: Folder for what is computed once, and for the embedded faces.

@@ -17,8 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from datamodules.images import grey
-from datamodules.store.cache import Cache
-from datamodules.store.fingerprint import code_digest
+from datamodules.store.cache import Cache, code_digest
 from datamodules.store.threads import for_each
 
 HASH_DISTANCE = 6
@@ -48,14 +47,11 @@ class Duplicates:
     near: NDArray[np.int64]
 
     def twins(self, rows: NDArray[np.int64], *, near: bool = True) -> NDArray[np.bool_]:
-        """Tell which images have a twin among some rows.
+        """Tell which images have a twin among some rows, which are their own twins: bool [N].
 
         Args:
-            rows: int64, the rows, e.g. those trained on; they are their own twins.
+            rows: int64, the rows, e.g. those trained on.
             near: Whether nearly equal images are twins too.
-
-        Returns:
-            bool [N].
         """
         group_of = self.near if near else self.exact
         seen = np.zeros(int(group_of.max()) + 1, np.bool_)
@@ -75,13 +71,12 @@ def find_duplicates(
 ) -> Duplicates:
     """Group equal and nearly equal images.
 
+    Near duplicates have hashes that differ in at most `HASH_DISTANCE` bits and thumbnails that
+    correlate by at least `CORRELATION`; twins of twins are twins.
+
     Args:
         images: uint8 [N, H, W] grey or [N, H, W, 3] RGB; may be a memory map.
         valid: bool [N], false for rows that hold no image and are nobody's twin; None for all.
-
-    Returns:
-        The groups. Near duplicates have hashes that differ in at most `HASH_DISTANCE` bits and
-        thumbnails that correlate by at least `CORRELATION`; twins of twins are twins.
 
     Reference:
         The hash is dHash (Krawetz, 2013): whether each cell of 8x9 is darker than its right

@@ -51,10 +51,7 @@ def _cascade() -> Any:
 
 
 def detect_face(image: NDArray[np.uint8]) -> Box | None:
-    """Find the largest face.
-
-    Args:
-        image: [H, W] grey image.
+    """Find the largest face of a grey image [H, W].
 
     Returns:
         A box around brows, cheeks and chin, or None where no face is found.
@@ -75,16 +72,10 @@ def detect_face(image: NDArray[np.uint8]) -> Box | None:
 
 
 def detect_faces(image: NDArray[np.uint8]) -> list[Box]:
-    """Find every face of a picture; the largest as `detect_face` does, to the pixel.
+    """Find every face of a grey image [H, W], from left to right.
 
     A network is shown a face to predict on as it was shown those that it learned from: where
-    `detect_face` finds one, its box is here in place of the finer search's own.
-
-    Args:
-        image: [H, W] grey image.
-
-    Returns:
-        Boxes around brows, cheeks and chins, from left to right.
+    `detect_face` finds one, its box is here, to the pixel, in place of the finer search's own.
     """
     picture, scale = _equalised(image, _DETECTION_SIDE_OF_ALL)
     smallest = round(_SMALLEST_OF_ALL * min(picture.shape))

@@ -86,13 +86,8 @@ def folders(folder: Path) -> list[Path]:
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
     """Find the folder of a name nearest to a root; None for none.
 
-    Archives are often unpacked into a folder of their own name, so a root may be one or two
-    levels above the data.
-
-    Args:
-        root: Where to begin.
-        names: Accepted names; case does not matter, an earlier name wins.
-        depth: Levels below the root at which the folder may still lie.
+    Archives are often unpacked into a folder of their own name, so a root may be `depth` levels
+    above the data. Of several names, whose case does not matter, an earlier one wins.
     """
     for level in islice(_levels(root), 1, depth + 2):
         for name in names:
@@ -103,13 +98,7 @@ def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None
 
 
 def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
-    """Find the file of a name nearest to a root; None for none.
-
-    Args:
-        root: Where to begin.
-        names: Accepted names; case does not matter, an earlier name wins.
-        depth: Levels of folders below the root that are searched.
-    """
+    """Find the file of a name nearest to a root, as `find_folder` does; None for none."""
     for level in islice(_levels(root), depth + 1):
         inside = [{path.name.lower(): path for path in folder.iterdir()} for folder in level]
         for name in names:
@@ -130,16 +119,15 @@ def nested(folder: Path, name: str) -> Path:
 def matching_files(
     root: Path, pattern: re.Pattern[str], depth: int | None = 2
 ) -> list[MatchingFile]:
-    """List the files whose whole name matches, and leave out second copies.
+    """List the files whose whole name matches, in natural order, without second copies.
+
+    Of files of one name the first is taken: an archive unpacked twice must not put one picture
+    into training and test.
 
     Args:
         root: Folder of the data set, or some levels above it.
         pattern: What the whole name of a file must match.
         depth: Levels of folders below the root that are searched; None searches all.
-
-    Returns:
-        The files in natural order of their names. Of files of one name the first is taken: an
-        archive unpacked twice must not put one picture into training and test.
     """
     found: dict[str, MatchingFile] = {}
     for folder, _, names in walk(root, depth):

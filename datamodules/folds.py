@@ -209,11 +209,7 @@ def _stratified(people: NDArray[Any], labels: Indices, folds: int, seed: int) ->
 
 
 def split(fold_of: Indices, fold: int) -> Split:
-    """Split samples by their folds: test is `fold`, validation the one after it.
-
-    Args:
-        fold_of: int64 [N], fold of each sample from 0.
-        fold: The fold to test.
+    """Split samples by their folds [N]: test is `fold`, validation the one after it.
 
     Raises:
         UserError: If there is no such fold, or nothing is left to train on.

@@ -35,10 +35,6 @@ class LeakGuard:
     one, and people of the same name are the same as well. A held-out sample of which a copy is in
     the training part of this very split says nothing about another split: such duplicates are
     counted in the report of the data set.
-
-    Args:
-        parts: The parts of the data set.
-        source: Its name.
     """
 
     def __init__(self, parts: Parts, source: str) -> None:
@@ -53,8 +49,8 @@ class LeakGuard:
         What it was trained on belongs to `trained_on` afterwards.
 
         Args:
-            checkpoint: The whole content of a checkpoint, whichever data modules wrote into it;
-                one of another project holds no records and passes.
+            checkpoint: Its whole content, whichever data modules wrote into it; one of another
+                project holds no records and passes.
             tested: Names of the parts that are held out.
             what: What the checkpoint is, as the beginning of a sentence.
 

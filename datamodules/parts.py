@@ -33,9 +33,6 @@ class Parts:
     there are any, show other moments of the same samples; they are only trained on.
 
     Args:
-        index: The data set.
-        assignment: Which of its samples train, validate and test.
-        cache: Its cache.
         expressions: Name of the set of classes.
         sample_of: int64 [R], the sample that each row of the cache shows; None where each shows
             the one of its number.

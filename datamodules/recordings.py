@@ -93,12 +93,8 @@ Recording = FrameFolder | Video
 def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFolder:
     """Make a recording from a folder of frames, sorted by the numbers in their names.
 
-    Args:
-        path: The folder.
-        pattern: What the whole name of a frame must match; without it each image is a frame.
-
-    Returns:
-        The recording; it may be empty.
+    A frame is each file whose whole name matches the pattern, without one each image. The
+    recording may be empty.
     """
     files = visible(path)
     kept = (f.name for f in files if (pattern.fullmatch(f.name) if pattern else is_image(f)))

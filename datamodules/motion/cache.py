@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import faces, images, recordings
-from datamodules.errors import BadSample, OnBadSample
+from datamodules.errors import OnBadSample
+from datamodules.images import any_coloured
 from datamodules.index import Index
 from datamodules.motion import flow, pairs, posing, registration
 from datamodules.motion.flow import magnitude_statistics
 from datamodules.motion.pairs import PairReader
-from datamodules.store.cache import Cache, build_cache
-from datamodules.store.fingerprint import code_digest, files_digest
+from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
 from datamodules.store.replacing import read_json, write_json
 
 Flows = Iterable[NDArray[np.floating[Any]]]
@@ -30,22 +30,13 @@ _MEASURED = 250  # flows: so many give quartiles to a tenth of a pixel and are r
 
 @dataclass(frozen=True)
 class PairCaches:
-    """Opens the caches of a data set of recordings, and builds them where they are missing.
-
-    Args:
-        index: The data set.
-        root: Folder below which its files lie.
-        reader: Computes the rows.
-        folder: Where caches live.
-        label: Beginning of their names.
-        on_bad_sample: Whether bad samples are an error.
-    """
+    """Opens the caches of a data set of recordings, and builds them where they are missing."""
 
     index: Index
-    root: Path
+    root: Path  # below which the files lie
     reader: PairReader
-    folder: Path
-    label: str
+    folder: Path  # where caches live
+    label: str  # beginning of their names
     on_bad_sample: OnBadSample
 
     @cached_property
@@ -77,14 +68,10 @@ class PairCaches:
         compute: Callable[[int], Mapping[str, NDArray[Any]]],
         parameters: Mapping[str, Any],
     ) -> Cache:
-        """Open the cache of flows after registration.
+        """Open the cache of flows after registration; row i belongs to the pair `rows[i]`.
 
-        Only test pairs are registered, because it takes longer than all the rest.
-
-        Args:
-            rows: The pairs; row i of the cache belongs to `rows[i]`.
-            compute: Computes the arrays of a pair.
-            parameters: What else they depend on.
+        Only test pairs are registered, because it takes longer than all the rest. `parameters` are
+        what the flows depend on beside the files and the reader.
         """
         code = code_digest(faces, flow, images, pairs, posing, registration, recordings)
         return build_cache(
@@ -101,14 +88,8 @@ class PairCaches:
 def is_coloured(index: Index) -> bool:
     """Look at one frame of each person: cameras and scans differ between people, not within."""
     _, first = np.unique(index.person_of, return_index=True)
-    for row in np.sort(first).tolist():
-        try:
-            frame = (index.recordings or [])[row][0].reader(colour=True)(0)
-        except BadSample:
-            continue  # the cache will name it
-        if (frame[..., :1] != frame[..., 1:]).any():
-            return True
-    return False
+    films = index.recordings or []
+    return any_coloured(lambda row: films[row][0].reader(colour=True)(0), np.sort(first).tolist())
 
 
 def some_of(rows: NDArray[np.int64], most: int = _MEASURED) -> NDArray[np.int64]:
@@ -123,7 +104,7 @@ def report_magnitudes(
     clip: float,
     parameters: Mapping[str, Any],
 ) -> list[str]:
-    """Measure flows, or read what was found before.
+    """Measure flows, or read what was found before, and return a line for each set of flows.
 
     What was found is `flow_magnitude_<key>.json` beside the cache, where the key is of all that it
     depends on, so that folds and clips do not write over each other.
@@ -134,9 +115,6 @@ def report_magnitudes(
         flows: Their flows [2, H, W] in pixels, by their names; not read where they were measured.
         clip: Magnitude in pixels at which the method cuts.
         parameters: What else the flows depend on, of JSON types.
-
-    Returns:
-        A line for each set of flows.
     """
     made_of = [rows.tolist(), list(flows), clip, dict(parameters), code_digest(flow, posing)]
     key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()

@@ -193,10 +193,7 @@ class FlowDataModule(FERDataModule):
     def frontal_faces(
         self, epoch: int = 0, batch_size: int = 64
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the frontal faces of the training fold, to fit an image classifier.
-
-        Apex frames with the classes of their sequences, and neutral first frames where neutral is
-        a class, see `choose_faces`.
+        """Yield the faces of the training fold, see `choose_faces`, to fit an image classifier.
 
         Args:
             epoch: The order is a pure function of this and the seed.

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from datamodules.errors import BadSample, UserError
 from datamodules.faces import Box
 from datamodules.index import Index
-from datamodules.motion.pairs import CropReader, Extraction, Landmarks, PairReader, Pairs
-from datamodules.store.fingerprint import files_digest
+from datamodules.motion.pairs import Extraction, Landmarks, PairReader, Pairs
+from datamodules.store.cache import files_digest
 from datamodules.store.rows import ArraySpec
 
 _Edges = tuple[float, float, float, float]
@@ -139,9 +139,6 @@ class OccludedPairReader(PairReader):
     Those of ``random`` and ``moving`` are a pure function of sequence and region.
 
     Args:
-        index: The sequences.
-        pairs: The table of pairs.
-        extraction: How a pair becomes arrays.
         regions: R names from `REGIONS`.
         share: Of the area of the face that ``random`` and ``moving`` cover, in (0, 1].
         landmarks: File of 68 landmarks of the first frame of each sequence, where there is one.
@@ -204,7 +201,11 @@ class OccludedPairReader(PairReader):
         """Place the box of each region on both frames, in pixels of the cut-out face."""
         sequence = int(self._pairs.sequence[row])
         crops = self._crops(row, camera=0)
-        placed_from = self._place(sequence, crops)
+        landmarks = self.landmarks(sequence)
+        placed_from: dict[str, Any] = {"landmarks": landmarks}
+        if landmarks is None:
+            name = crops.recording.frame_name(0)
+            placed_from = {"face": self._extraction.face(crops.neutral, name)}
         first, second = int(self._pairs.first[row]), int(self._pairs.second[row])
         found = []
         for region in self._regions:
@@ -222,12 +223,6 @@ class OccludedPairReader(PairReader):
         """Read the landmarks of the first frame of a sequence, where there are any."""
         path = self._landmarks[sequence]
         return None if path is None else read_landmarks(path)
-
-    def _place(self, sequence: int, crops: CropReader) -> dict[str, Any]:
-        landmarks = self.landmarks(sequence)
-        if landmarks is not None:
-            return {"landmarks": landmarks}
-        return {"face": self._extraction.face(crops.neutral, crops.recording.frame_name(0))}
 
 
 def read_landmarks(path: Path) -> Landmarks:

@@ -159,14 +159,8 @@ class CropReader:
     """Reads the faces of one recording, each frame once as long as pairs come in order.
 
     Args:
-        recording: The recording.
-        extraction: How faces are cut out.
         box: What to cut out; found in the first frame where None.
         landmarks: [68, 2] of the first frame, for where no face is detected there.
-
-    Attributes:
-        neutral: The first frame, whole.
-        box: What is cut out.
     """
 
     def __init__(
@@ -205,13 +199,7 @@ class CropReader:
 class PairReader:
     """Computes the rows of a cache; many threads may call it at once.
 
-    Args:
-        index: The sequences.
-        pairs: The table of pairs.
-        extraction: How a pair becomes arrays.
-
-    Attributes:
-        modules: What a subclass computes its rows with, beyond what all readers use.
+    A subclass names in `modules` what else it computes its rows with than all readers do.
     """
 
     modules: tuple[ModuleType, ...] = ()
@@ -278,13 +266,7 @@ class PairReader:
     ) -> dict[str, NDArray[Any]]:
         """Estimate the flow after the registration of frames of which the second was turned.
 
-        Args:
-            row: Number of a pair; the turn is the one that `draw_poses` gives its sample.
-            seed: Seed of the turn.
-            limits: The largest turns.
-
-        Returns:
-            The arrays of `registered_specs`.
+        The turn is the one that `draw_poses` gives the sample of this number.
         """
         first, second = (grey(face) for face in self._faces(row, camera=0))
         motion = draw_poses(torch.tensor([row]), seed=seed, epoch=0, limits=limits)[0].numpy()

@@ -69,11 +69,11 @@ def input_name(files: list[Path], root: Path, sample_id: int) -> str:
 
 
 class FaceStream(IterableDataset[dict[str, Any]]):
-    """Faces of pictures and videos, a batch at a time.
+    """Faces of pictures and videos, a batch at a time; see `batch.FaceInputBatch`.
 
     Pictures are decoded as they are needed and forgotten with their batch, so an input of any
     length takes the memory of one batch. At the end the log says in how many pictures and frames
-    no face was found.
+    no face was found. Of `world` processes each takes every `world`-th file from its `rank` on.
 
     Args:
         files: Images and videos.
@@ -82,9 +82,7 @@ class FaceStream(IterableDataset[dict[str, Any]]):
         colour: Whether they are RGB rather than grey.
         crop: detect: every face of a picture; none: each picture is a face.
         batch_size: Faces a batch.
-        on_bad_sample: raise at a file that cannot be read, or skip and count it.
-        rank: Number of this process, which takes every `world`-th file.
-        world: Number of processes.
+        on_bad_sample: raise at a file that cannot be read, or skip it.
     """
 
     def __init__(

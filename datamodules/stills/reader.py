@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from datamodules import faces, images
 from datamodules.errors import BadSample, OnBadSample
 from datamodules.faces import Box, crop, detect_face, loose_box
-from datamodules.images import grey, read_image, resize
+from datamodules.images import any_coloured, grey, read_image, resize
 from datamodules.index import Index
-from datamodules.store.cache import Cache, build_cache
-from datamodules.store.fingerprint import code_digest, files_digest
+from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
 from datamodules.store.rows import ArraySpec
 
 FaceCrop = Literal["none", "detect"]
@@ -127,14 +126,7 @@ def is_coloured(index: Index) -> bool:
     if index.files is None:
         return False
     rows = np.linspace(0, len(index), min(len(index), _LOOKED_AT), endpoint=False)
-    for row in rows:
-        try:
-            image = _read(index, int(row), colour=True)
-        except BadSample:
-            continue  # the cache will name it
-        if (image[..., :1] != image[..., 1:]).any():
-            return True
-    return False
+    return any_coloured(lambda row: _read(index, row, colour=True), rows.astype(int).tolist())
 
 
 def _read(index: Index, row: int, *, colour: bool) -> NDArray[np.uint8]:

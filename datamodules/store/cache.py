@@ -22,10 +22,12 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -122,15 +124,10 @@ def build_cache(
             keep what is good.
         workers: Threads; all cores where None.
         label: Beginning of the cache's name, and name of the progress bar.
-        problems: (path, reason) of what was found to be wrong before; they count as bad samples
-            that may be skipped.
-
-    Returns:
-        The cache.
+        problems: (path, reason) of what was wrong before; they count as bad samples.
 
     Raises:
-        BadSamples: If there are bad samples and they may not be skipped, or nothing is good; it
-            names the problems, too.
+        BadSamples: If there are bad samples and they may not be skipped, or nothing is good.
         DatasetError: If the folder cannot be written or the disk is full.
         ValueError: If there are no rows.
     """
@@ -177,6 +174,34 @@ def build_cache(
             "; ..." if len(cache.bad) > 5 else "",
         )
     return cache
+
+
+def files_digest(paths: Iterable[Path], root: Path) -> str:
+    """Fingerprint files by their names below a root, their sizes and times of change; SHA-256.
+
+    Contents are not read: a data set of hundred thousand images would take minutes. A file that
+    cannot be looked at counts as missing, for its reader to name.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        try:
+            state = path.stat()
+            looks = f"{state.st_size} {state.st_mtime_ns}"
+        except OSError:
+            looks = "missing"
+        digest.update(f"{path.relative_to(root)}\0{looks}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """Fingerprint modules by their sources, together with the version of OpenCV; SHA-256.
+
+    No version number has to be remembered: whoever changes how a row is computed gets new rows.
+    """
+    digest = hashlib.sha256(cv2.__version__.encode())
+    for module in modules:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
 
 
 class _Builder:
