@@ -114,7 +114,7 @@ class FERDataModule(LightningDataModule):
         self._guard: LeakGuard | None = None
         self._position = (0, 0)
         self._predicts = False
-        self._said = False
+        self._described = False
 
     # ---- what a subclass gives
 
@@ -204,8 +204,8 @@ class FERDataModule(LightningDataModule):
         self.num_folds = parts.assignment.num_folds
         self.folds_hash = parts.folds_hash
         self.content_sketch = self._open_guard().sketch()
-        if self._rank()[0] == 0 and not self._said:
-            self._said = True
+        if self._rank()[0] == 0 and not self._described:
+            self._described = True
             rank_zero_info(parts.describe(f"{self.name}, source {self.source}", self.remarks()))
 
     def train_dataloader(self) -> BatchLoader:
@@ -231,7 +231,7 @@ class FERDataModule(LightningDataModule):
 
     def train_sampler(self, length: int) -> TrainSampler:
         """Make the sampler of so many training samples."""
-        return TrainSampler(length, self.batch_size, **self._placed())
+        return TrainSampler(length, self.batch_size, **self._sampler_arguments())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn stored types into float32, on the device."""
@@ -357,7 +357,7 @@ class FERDataModule(LightningDataModule):
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
-    def _placed(self) -> dict[str, Any]:
+    def _sampler_arguments(self) -> dict[str, Any]:
         """Arguments of the training sampler: this process, and where a resumed run stopped."""
         (epoch, start), self._position = self._position, (0, 0)
         rank, world = self._rank()

@@ -126,7 +126,7 @@ def open_duplicates(cache: Cache) -> Duplicates:
         return np.stack([found.exact, found.near])
 
     name = f"duplicates_{code_digest(sys.modules[__name__])[:12]}.npy"
-    return Duplicates(*cache.kept(name, find))
+    return Duplicates(*cache.read_or_compute(name, find))
 
 
 def _near_pairs(

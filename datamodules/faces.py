@@ -125,10 +125,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def face_of_landmarks(landmarks: NDArray[np.floating[Any]]) -> Box:
-    """Estimate the box that `detect_face` would give from the landmarks of a face.
-
-    Args:
-        landmarks: [68, 2] in pixels, x and y in the order of 300-W.
+    """Estimate the box that `detect_face` would give from landmarks [68, 2] in the order of 300-W.
 
     Returns:
         A square, possibly beyond the picture. On the drawn faces and on photographs it has the

@@ -51,11 +51,8 @@ def is_synthetic(folder: Path) -> bool:
 def walk(root: Path, depth: int | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Visit folders from the top down, without hidden ones and the leavings of archives.
 
-    Links to folders are followed, but not those that lead back up.
-
-    Args:
-        root: Where to begin; nothing is visited where it is no folder.
-        depth: Levels of folders below the root that are visited; None visits all.
+    Links to folders are followed, but not those that lead back up. Nothing is visited where the
+    root is no folder, and only `depth` levels below it where that is given.
 
     Yields:
         Each folder, the names of its folders, from which the caller may delete those not to be

@@ -115,10 +115,8 @@ def open_contents(index: Index, cache: Cache) -> Contents:
     """Hash the content of each sample, or read what was found before, beside the cache.
 
     The content of a sequence is that of its apex frame, or of its film: whichever other frames a
-    data set takes of it, as stills or as pairs, that one is among them.
-
-    Returns:
-        int64 [N]; equal files have equal values, under whatever names and in whatever folders.
+    data set takes of it, as stills or as pairs, that one is among them. Equal files have equal
+    values int64 [N], under whatever names and in whatever folders.
     """
 
     def read_all() -> Contents:
@@ -131,7 +129,7 @@ def open_contents(index: Index, cache: Cache) -> Contents:
         for_each(range(len(index)), read, "fingerprints of files", delay=2.0)
         return contents
 
-    return cache.kept(f"contents_{index.names_hash()[:12]}.npy", read_all)
+    return cache.read_or_compute(f"contents_{index.names_hash()[:12]}.npy", read_all)
 
 
 def _content(index: Index, row: int) -> bytes:

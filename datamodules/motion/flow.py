@@ -1,4 +1,4 @@
-"""Optical flow: estimate, resize together with its vectors, and look at its magnitudes."""
+"""Optical flow: estimate it, resize it with its vectors, and measure their lengths."""
 
 from __future__ import annotations
 

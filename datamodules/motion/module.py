@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.base import FERDataModule
+from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
 from datamodules.index import Index
 from datamodules.loaders import CacheDataset, to_float
@@ -187,7 +188,7 @@ class FlowDataModule(FERDataModule):
         posed = self.posed_flows(cache.arrays, rows)
         flows: dict[str, Any] = {"flow": (cache.arrays["flow"][row] for row in rows)}
         flows |= {} if posed is None else {"posed_flow": posed}
-        clip = self.clip * self.size / 128
+        clip = self.clip * self.size / REFERENCE_SIDE
         return report_magnitudes(cache, rows, flows, clip, self.posing_parameters())
 
     def frontal_faces(

@@ -167,7 +167,7 @@ class FaceDataModule(FERDataModule):
         """Make the sampler of so many training images, balanced where that is asked for."""
         if self.class_balance == "sampler":
             weights = self._open().balancing_weights()
-            return WeightedTrainSampler(weights, self.batch_size, **self._placed())
+            return WeightedTrainSampler(weights, self.batch_size, **self._sampler_arguments())
         return super().train_sampler(length)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
@@ -228,13 +228,13 @@ class FaceDataModule(FERDataModule):
             found = self._open_duplicates()
             exact = found.twins(parts.rows["train"], near=False)
             near = found.twins(parts.rows["train"]) & ~exact
-            told = ", ".join(
+            twins = ", ".join(
                 f"{int(exact[rows].sum())} of {name} exactly and {int(near[rows].sum())} nearly"
                 for name, rows in held_out.items()
             )
             lines.append(
                 f"{len(found.groups(near=False))} groups of equal images; of held-out images these "
-                f"have a twin in train: {told}; test scores are given without them too"
+                f"have a twin in train: {twins}; test scores are given without them too"
             )
         return lines
 

@@ -83,7 +83,7 @@ class Cache:
         """
         return self.path.with_name(f"{self.path.name}.report") / name
 
-    def kept(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    def read_or_compute(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """Read an array about the cache, or compute it where it is missing or damaged, and keep it.
 
         Args:

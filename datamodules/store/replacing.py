@@ -30,10 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Read an object from a JSON file.
-
-    Returns:
-        Its values; None where there is no such file, or it holds anything but a whole object.
+    """Read an object from a JSON file; None where it is missing or damaged, or no object.
 
     Raises:
         OSError: If the file is there and cannot be read.
