@@ -93,7 +93,7 @@ def is_coloured(index: Index) -> bool:
 
 
 def some_of(rows: NDArray[np.int64], most: int = _MEASURED) -> NDArray[np.int64]:
-    """Choose rows evenly."""
+    """Choose some rows, spread evenly."""
     return rows[np.linspace(0, len(rows), min(len(rows), most), endpoint=False).astype(np.int64)]
 
 

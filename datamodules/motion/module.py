@@ -249,10 +249,9 @@ def choose_faces(
         expressive = rows[classes != neutral]
         missing = len(expressive) // (num_classes - 1) - int((classes == neutral).sum())
         missing = min(max(missing, 0), len(expressive))
-    spread = np.linspace(0, len(expressive), missing, endpoint=False).astype(np.int64)
     added = np.full(missing, -1 if neutral is None else neutral, np.int64)
     return (
-        np.concatenate([rows, expressive[spread]]),
+        np.concatenate([rows, some_of(expressive, missing)]),
         np.arange(len(rows) + missing) < len(rows),
         np.concatenate([classes, added]),
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Mapping
-from collections.abc import Sequence as Items
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -56,7 +55,7 @@ class Pairs(NamedTuple):
     is_neutral_apex: NDArray[np.bool_]
 
 
-def make_pairs(lengths: Items[int], steps: Items[int]) -> Pairs:
+def make_pairs(lengths: Sequence[int], steps: Sequence[int]) -> Pairs:
     """List the pairs of all sequences.
 
     Args:
