@@ -11,8 +11,9 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
 
-from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError
+from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError, expected
 from datamodules.folds import FoldMode, assign, check_folds
 from datamodules.index import Index
 from datamodules.labels import class_names
@@ -30,8 +31,6 @@ class FERDataModule(LightningDataModule):
     gives `write_embedded`, `read_index` and what is particular to its kind of samples.
 
     Args:
-        size: Side of what is cached, in pixels.
-        batch_size: Samples a batch, on each device.
         root: Folder of the data set, or one or two levels above it; null draws embedded synthetic
             faces.
         cache_dir: Folder for what is computed once, and for the embedded faces.
@@ -115,36 +114,25 @@ class FERDataModule(LightningDataModule):
         self._guard: LeakGuard | None = None
         self._position = (0, 0)
         self._predicts = False
-        self._said = False
+        self._described = False
 
     # ---- what a subclass gives
 
     def write_embedded(self, folder: Path) -> Path:
-        """Draw the embedded faces in the layout of the data set, once.
+        """Draw the embedded faces in the layout of the data set, once, and return their root.
 
         Args:
             folder: Where embedded faces live.
 
-        Returns:
-            The root of the tree.
-
         Raises:
             DatasetError: If the data set has no embedded faces, so that it needs a root.
         """
-        indented = "\n".join(f"  {line}" for line in self.tree.strip("\n").splitlines())
         raise DatasetError(
-            f"{self.name} has no embedded faces: give its folder as --data.root. Expected there:\n"
-            f"{indented}\n{self.name} comes from {self.origin}."
+            f"{self.name} has no embedded faces: give its folder as --data.root. {expected(self)}"
         )
 
     def read_index(self, root: Path) -> Index:
-        """Find the samples below a root.
-
-        Args:
-            root: Folder of the data set, or some levels above it.
-
-        Returns:
-            What was found.
+        """Find the samples of the data set at a root, or some levels below it.
 
         Raises:
             DatasetError: If the data set is not there.
@@ -183,8 +171,8 @@ class FERDataModule(LightningDataModule):
         """Name a sample of the input."""
         raise NotImplementedError
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Batches of the input, streamed."""
+    def input_stream(self, rank: int, world: int) -> IterableDataset[Batch]:
+        """Make the stream of the batches of the input, of those that this process takes."""
         raise NotImplementedError
 
     # ---- from files to batches
@@ -216,8 +204,8 @@ class FERDataModule(LightningDataModule):
         self.num_folds = parts.assignment.num_folds
         self.folds_hash = parts.folds_hash
         self.content_sketch = self._open_guard().sketch()
-        if self._rank()[0] == 0 and not self._said:
-            self._said = True
+        if self._rank()[0] == 0 and not self._described:
+            self._described = True
             rank_zero_info(parts.describe(f"{self.name}, source {self.source}", self.remarks()))
 
     def train_dataloader(self) -> BatchLoader:
@@ -233,13 +221,17 @@ class FERDataModule(LightningDataModule):
         """Samples of the test part, each once."""
         return self._evaluation_loader("test")
 
+    def predict_dataloader(self) -> BatchLoader:
+        """Batches of the input, streamed."""
+        return BatchLoader(self.input_stream(*self._rank()), batch_size=None)
+
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test."""
         return self._open().dataset(part, self.columns(part))
 
     def train_sampler(self, length: int) -> TrainSampler:
         """Make the sampler of so many training samples."""
-        return TrainSampler(length, self.batch_size, **self._placed())
+        return TrainSampler(length, self.batch_size, **self._sampler_arguments())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn stored types into float32, on the device."""
@@ -258,8 +250,8 @@ class FERDataModule(LightningDataModule):
 
         Returns:
             Tensors and plain values: `trained_on` (see `leak_guard`), `manifest_hash`, `source`,
-            `class_names`, `colour` (whether faces were coloured), and `epoch` and `batch`, the
-            place of the batch that comes next.
+            `class_names`, `colour` (whether faces were coloured), and the `epoch` and `batch` that
+            come next.
         """
         epoch, batch = next_batch(self.trainer)
         return {
@@ -273,10 +265,7 @@ class FERDataModule(LightningDataModule):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the place of a resumed run, and refuse people that were trained on.
-
-        Args:
-            state_dict: As `state_dict` made it.
+        """Continue where the run of the checkpoint stopped, and refuse people that were trained on.
 
         Raises:
             DatasetError: If the checkpoint was trained on people or samples held out here.
@@ -368,7 +357,7 @@ class FERDataModule(LightningDataModule):
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
 
-    def _placed(self) -> dict[str, Any]:
+    def _sampler_arguments(self) -> dict[str, Any]:
         """Arguments of the training sampler: this process, and where a resumed run stopped."""
         (epoch, start), self._position = self._position, (0, 0)
         rank, world = self._rank()

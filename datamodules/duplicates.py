@@ -17,9 +17,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from datamodules.images import grey
-from datamodules.store.cache import Cache
-from datamodules.store.fingerprint import code_digest
-from datamodules.store.threads import cores, for_each
+from datamodules.store.cache import Cache, code_digest
+from datamodules.store.threads import for_each
 
 HASH_DISTANCE = 6
 """Bits of 64 in which the hashes of near duplicates may differ."""
@@ -48,14 +47,11 @@ class Duplicates:
     near: NDArray[np.int64]
 
     def twins(self, rows: NDArray[np.int64], *, near: bool = True) -> NDArray[np.bool_]:
-        """Tell which images have a twin among some rows.
+        """Tell which images have a twin among some rows, which are their own twins: bool [N].
 
         Args:
-            rows: int64, the rows, e.g. those trained on; they are their own twins.
+            rows: int64, the rows, e.g. those trained on.
             near: Whether nearly equal images are twins too.
-
-        Returns:
-            bool [N].
         """
         group_of = self.near if near else self.exact
         seen = np.zeros(int(group_of.max()) + 1, np.bool_)
@@ -63,11 +59,7 @@ class Duplicates:
         return seen[group_of]
 
     def groups(self, *, near: bool = True) -> list[NDArray[np.int64]]:
-        """List the rows of each group of at least two images.
-
-        Args:
-            near: Whether nearly equal images are of one group too.
-        """
+        """List the rows of each group of at least two images; see `twins` for ``near``."""
         group_of = self.near if near else self.exact
         order = np.argsort(group_of, kind="stable")
         ends = np.cumsum(np.bincount(group_of))[:-1]
@@ -79,13 +71,12 @@ def find_duplicates(
 ) -> Duplicates:
     """Group equal and nearly equal images.
 
+    Near duplicates have hashes that differ in at most `HASH_DISTANCE` bits and thumbnails that
+    correlate by at least `CORRELATION`; twins of twins are twins.
+
     Args:
         images: uint8 [N, H, W] grey or [N, H, W, 3] RGB; may be a memory map.
         valid: bool [N], false for rows that hold no image and are nobody's twin; None for all.
-
-    Returns:
-        The groups. Near duplicates have hashes that differ in at most `HASH_DISTANCE` bits and
-        thumbnails that correlate by at least `CORRELATION`; twins of twins are twins.
 
     Reference:
         The hash is dHash (Krawetz, 2013): whether each cell of 8x9 is darker than its right
@@ -106,8 +97,7 @@ def find_duplicates(
         thumbnails[row] = cv2.resize(light, side, interpolation=cv2.INTER_AREA)
 
     rows = np.arange(count) if valid is None else np.flatnonzero(valid)
-    title = "looking for duplicates"
-    for_each(rows.tolist(), describe, title, total=len(rows), workers=cores(), delay=2.0)
+    for_each(rows.tolist(), describe, "looking for duplicates", delay=2.0)
 
     _, first, exact_of = np.unique(digests[rows], axis=0, return_index=True, return_inverse=True)
     exact = np.arange(count) + len(first)  # an invalid row is a group of its own
@@ -122,35 +112,21 @@ def find_duplicates(
 
 
 def difference_hash(image: NDArray[np.uint8]) -> int:
-    """Hash a picture such that pictures that look the same have hashes of few different bits.
-
-    Args:
-        image: [H, W] grey.
-
-    Returns:
-        64 bits.
-    """
+    """Hash a grey picture [H, W] to 64 bits; pictures that look the same differ in few of them."""
     cells = cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA)
     darker = np.asarray(cells[:, :-1] < cells[:, 1:])
     return int.from_bytes(np.packbits(darker).tobytes(), "big")
 
 
 def open_duplicates(cache: Cache) -> Duplicates:
-    """Group the images of a cache, or read what was found before.
-
-    Args:
-        cache: Its array is `image`.
-
-    Returns:
-        The groups.
-    """
+    """Group the images of a cache, its array `image`, or read what was found before."""
 
     def find() -> NDArray[np.int64]:
         found = find_duplicates(cache.arrays["image"], cache.valid)
         return np.stack([found.exact, found.near])
 
     name = f"duplicates_{code_digest(sys.modules[__name__])[:12]}.npy"
-    return Duplicates(*cache.kept(name, find))
+    return Duplicates(*cache.read_or_compute(name, find))
 
 
 def _near_pairs(

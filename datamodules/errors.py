@@ -65,31 +65,27 @@ class BadSamples(DatasetError):  # noqa: N818
 
 
 class Released(Protocol):
-    """A data set that somebody has released, as its DataModule class describes it.
-
-    Attributes:
-        name: Its name, e.g. `SNaP-2DFe`.
-        tree: The expected folder tree, one entry a line.
-        origin: Where the data set can be had.
-    """
+    """A data set that somebody has released, as its DataModule class describes it."""
 
     name: str
-    tree: str
-    origin: str
+    tree: str  # the expected folders and files, one entry a line
+    origin: str  # where the data set can be had
+
+
+def expected(data: Released, tree: str | None = None) -> str:
+    """Tell which folders a data set has, those of another tree if given, and where it is from."""
+    indented = "\n".join(f"  {line}" for line in (tree or data.tree).strip("\n").splitlines())
+    return f"Expected there:\n{indented}\n{data.name} comes from {data.origin}."
 
 
 def missing_root(data: Released, root: str | Path, *, tree: str | None = None) -> DatasetError:
-    """Make the error for a root at which a data set was not found.
+    """Make the error for a root at which a data set was not found, to be raised by its reader.
 
     Args:
         data: Class of the data set's DataModule.
         root: The folder that was given.
-        tree: Another tree.
-
-    Returns:
-        The error, to be raised by the reader.
+        tree: Another tree than that of the class.
     """
-    tree = tree or data.tree
     folder = Path(root)
     if not folder.exists():
         found = "does not exist"
@@ -99,8 +95,4 @@ def missing_root(data: Released, root: str | Path, *, tree: str | None = None) -
         held = sorted(entry.name for entry in folder.iterdir())
         shown = ", ".join(held[:5]) + (", ..." if len(held) > 5 else "")
         found = f"holds only {shown}" if held else "is empty"
-    indented = "\n".join(f"  {line}" for line in tree.strip("\n").splitlines())
-    return DatasetError(
-        f"{data.name} was not found: {folder} {found}. Expected there:\n{indented}\n"
-        f"{data.name} comes from {data.origin}."
-    )
+    return DatasetError(f"{data.name} was not found: {folder} {found}. {expected(data, tree)}")

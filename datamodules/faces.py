@@ -51,10 +51,7 @@ def _cascade() -> Any:
 
 
 def detect_face(image: NDArray[np.uint8]) -> Box | None:
-    """Find the largest face.
-
-    Args:
-        image: [H, W] grey image.
+    """Find the largest face of a grey image [H, W].
 
     Returns:
         A box around brows, cheeks and chin, or None where no face is found.
@@ -75,16 +72,10 @@ def detect_face(image: NDArray[np.uint8]) -> Box | None:
 
 
 def detect_faces(image: NDArray[np.uint8]) -> list[Box]:
-    """Find every face of a picture; the largest as `detect_face` does, to the pixel.
+    """Find every face of a grey image [H, W], from left to right.
 
     A network is shown a face to predict on as it was shown those that it learned from: where
-    `detect_face` finds one, its box is here in place of the finer search's own.
-
-    Args:
-        image: [H, W] grey image.
-
-    Returns:
-        Boxes around brows, cheeks and chins, from left to right.
+    `detect_face` finds one, its box is here, to the pixel, in place of the finer search's own.
     """
     picture, scale = _equalised(image, _DETECTION_SIDE_OF_ALL)
     smallest = round(_SMALLEST_OF_ALL * min(picture.shape))
@@ -103,15 +94,12 @@ def _equalised(image: NDArray[np.uint8], side: int) -> tuple[MatLike, float]:
 
 
 def search_faces(picture: MatLike, smallest: int, neighbours: int) -> list[Box]:
-    """Run the cascade over a picture as it is.
+    """Run the cascade over a grey picture as it is, and return a box for each face, in no order.
 
     Args:
         picture: uint8 [H, W] grey.
         smallest: Shortest side in pixels of a face that is looked for.
         neighbours: Hits that make a face.
-
-    Returns:
-        A box for each face, in no order.
     """
     found = _cascade().detectMultiScale(
         picture, scaleFactor=1.1, minNeighbors=neighbours, minSize=(smallest, smallest)
@@ -137,10 +125,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def face_of_landmarks(landmarks: NDArray[np.floating[Any]]) -> Box:
-    """Estimate the box that `detect_face` would give from the landmarks of a face.
-
-    Args:
-        landmarks: [68, 2] in pixels, x and y in the order of 300-W.
+    """Estimate the box that `detect_face` would give from landmarks [68, 2] in the order of 300-W.
 
     Returns:
         A square, possibly beyond the picture. On the drawn faces and on photographs it has the
@@ -181,11 +166,7 @@ def loose_box(face: Box, margin: float, image_shape: tuple[int, ...]) -> Box:
 
 
 def crop(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """Cut a box out of a picture.
-
-    Args:
-        image: [H, W] or [H, W, C].
-        box: What to cut out.
+    """Cut a box out of a picture [H, W] or [H, W, C].
 
     Returns:
         [box.height, box.width] or with C: a view where the box lies within the picture, else a

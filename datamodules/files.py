@@ -14,14 +14,12 @@ from datamodules.errors import DatasetError
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv"})
 
+MARKER = "SYNTHETIC.json"
+"""File in the root of every tree of drawn faces; a tree without it is of real people."""
+
 
 class MatchingFile(NamedTuple):
-    """A file whose name is of the data set.
-
-    Attributes:
-        path: The file.
-        fields: What the pattern found in the name.
-    """
+    """A file whose name is of the data set, and what the pattern found in it."""
 
     path: Path
     fields: re.Match[str]
@@ -45,18 +43,20 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
+def is_synthetic(folder: Path) -> bool:
+    """Tell whether a folder is a tree of drawn faces, or lies in one."""
+    return any((place / MARKER).exists() for place in (folder, *folder.absolute().parents))
+
+
 def walk(root: Path, depth: int | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Visit folders from the top down, without hidden ones and the leavings of archives.
 
-    Links to folders are followed, but not those that lead back up.
-
-    Args:
-        root: Where to begin; nothing is visited where it is no folder.
-        depth: Levels of folders below the root that are visited; None visits all.
+    Links to folders are followed, but not those that lead back up. Nothing is visited where the
+    root is no folder, and only `depth` levels below it where that is given.
 
     Yields:
-        Each folder, the names of its folders in natural order, from which the caller may delete
-        those not to be visited, and the names of its files in natural order.
+        Each folder, the names of its folders, from which the caller may delete those not to be
+        visited, and the names of its files, both in natural order.
     """
     for folder, below, files in os.walk(root, followlinks=True):
         path = Path(folder)
@@ -81,18 +81,10 @@ def folders(folder: Path) -> list[Path]:
 
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
-    """Find a folder by its name at a root or some levels below it.
+    """Find the folder of a name nearest to a root; None for none.
 
-    Archives are often unpacked into a folder of their own name, so a root may be one or two
-    levels above the data.
-
-    Args:
-        root: Where to begin.
-        names: Accepted names; case does not matter, an earlier name wins.
-        depth: Levels below the root at which the folder may still lie.
-
-    Returns:
-        The folder nearest to the root, or None.
+    Archives are often unpacked into a folder of their own name, so a root may be `depth` levels
+    above the data. Of several names, whose case does not matter, an earlier one wins.
     """
     for level in islice(_levels(root), 1, depth + 2):
         for name in names:
@@ -103,16 +95,7 @@ def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None
 
 
 def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
-    """Find a file by its name at a root or some levels below it.
-
-    Args:
-        root: Where to begin.
-        names: Accepted names; case does not matter, an earlier name wins.
-        depth: Levels of folders below the root that are searched.
-
-    Returns:
-        The file nearest to the root, or None.
-    """
+    """Find the file of a name nearest to a root, as `find_folder` does; None for none."""
     for level in islice(_levels(root), depth + 1):
         inside = [{path.name.lower(): path for path in folder.iterdir()} for folder in level]
         for name in names:
@@ -125,12 +108,7 @@ def find_file(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
 def nested(folder: Path, name: str) -> Path:
     """Enter the folder that an archive has made in the folder of its own name, if there is one.
 
-    Args:
-        folder: The outer folder.
-        name: Name of the inner one; case does not matter.
-
-    Returns:
-        The inner folder, or the outer one where it holds none of that name.
+    Case does not matter. Returns the outer folder where it holds none of that name.
     """
     return find_folder(folder, (name,), depth=0) or folder
 
@@ -138,16 +116,15 @@ def nested(folder: Path, name: str) -> Path:
 def matching_files(
     root: Path, pattern: re.Pattern[str], depth: int | None = 2
 ) -> list[MatchingFile]:
-    """List the files whose whole name matches, and leave out second copies.
+    """List the files whose whole name matches, in natural order, without second copies.
+
+    Of files of one name the first is taken: an archive unpacked twice must not put one picture
+    into training and test.
 
     Args:
         root: Folder of the data set, or some levels above it.
         pattern: What the whole name of a file must match.
         depth: Levels of folders below the root that are searched; None searches all.
-
-    Returns:
-        The files in natural order of their names. Of files of one name the first is taken: an
-        archive unpacked twice must not put one picture into training and test.
     """
     found: dict[str, MatchingFile] = {}
     for folder, _, names in walk(root, depth):
@@ -158,13 +135,7 @@ def matching_files(
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Read the lines of a list that are not empty.
-
-    Args:
-        path: The file, in UTF-8 with or without a byte order mark.
-
-    Returns:
-        The number of each line, from 1, and its text without the space around it.
+    """Read the lines of a UTF-8 list that are not empty, with their numbers from 1.
 
     Raises:
         DatasetError: If the file cannot be read.

@@ -6,9 +6,11 @@ rest trains.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,13 +19,22 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from datamodules.errors import DatasetError, UserError
 from datamodules.index import PARTS, Index, in_natural_order
-from datamodules.protocols import Protocol
+from datamodules.store.replacing import replacing
 
 FoldMode = Literal["stratified", "stride", "loso"]
 
 Indices = NDArray[np.int64]
 
 _MOST_FOLDS = 10  # unless more are asked for
+
+
+class ProtocolRow(NamedTuple):
+    """A row of a protocol: label of a sample, and the fold from 0 in which it is tested."""
+
+    subject: str
+    sequence: str  # its name, unique to the subject
+    label: str
+    fold: int
 
 
 class Split(NamedTuple):
@@ -39,7 +50,7 @@ class Assignment:
     """Which samples of a data set train, validate and test.
 
     Attributes:
-        parts: int64 rows of the labelled samples of each part; parts may be empty.
+        parts: Rows of the labelled samples of each part; parts may be empty.
         unlabelled: int64 rows of samples without a label that may be trained on: official training
             samples, or all where there are no official parts, but of nobody who is held out.
         fold_of: int64 [N], the fold that tests each sample, -1 for those in no part; with official
@@ -54,22 +65,6 @@ class Assignment:
     num_folds: int
     notes: tuple[str, ...]
 
-    def protocol(self, index: Index, labels: Sequence[str]) -> Protocol:
-        """Write the assignment down in the form of the protocol files.
-
-        Args:
-            index: The data set.
-            labels: Label of each sample.
-        """
-        used = np.flatnonzero(self.fold_of >= 0).tolist()
-        people = index.subjects or [""] * len(index)
-        return Protocol(
-            subjects=tuple(people[i] for i in used),
-            sequences=tuple(index.names[i].removeprefix(f"{people[i]}/") for i in used),
-            labels=tuple(labels[i] for i in used),
-            fold_of=self.fold_of[used],
-        )
-
 
 def assign(
     index: Index,
@@ -81,7 +76,7 @@ def assign(
     seed: int,
     val_share: float = 0.1,
 ) -> Assignment:
-    """Assign the samples of a data set to its parts.
+    """Assign the samples of a data set to parts such that nobody is in two of them.
 
     Args:
         index: The data set.
@@ -93,9 +88,6 @@ def assign(
             class by class.
         seed: Seed of folds and validation part.
         val_share: Part of the training samples that validates where no official part does.
-
-    Returns:
-        The parts; nobody is in two of them.
 
     Raises:
         DatasetError: If a person is in two official parts or in two folds of the protocol.
@@ -137,10 +129,6 @@ def assign(
 
 def check_folds(fold: int, folds: int | None) -> None:
     """Refuse at once what no data could be split into.
-
-    Args:
-        fold: The fold to test.
-        folds: Number of folds; None where the data decide.
 
     Raises:
         UserError: If there are too few folds, or no such fold.
@@ -221,14 +209,7 @@ def _stratified(people: NDArray[Any], labels: Indices, folds: int, seed: int) ->
 
 
 def split(fold_of: Indices, fold: int) -> Split:
-    """Split samples by their folds: test is `fold`, validation the one after it.
-
-    Args:
-        fold_of: int64 [N], fold of each sample from 0.
-        fold: The fold to test.
-
-    Returns:
-        The indices of each part.
+    """Split samples by their folds [N]: test is `fold`, validation the one after it.
 
     Raises:
         UserError: If there is no such fold, or nothing is left to train on.
@@ -247,10 +228,6 @@ def split(fold_of: Indices, fold: int) -> Split:
 
 def assert_disjoint(subjects: Sequence[str | int], parts: Split) -> None:
     """Make sure that nobody is on two sides of a split.
-
-    Args:
-        subjects: Person of each sample.
-        parts: The split of the samples.
 
     Raises:
         DatasetError: If a person is, naming whom and where.
@@ -271,14 +248,7 @@ def stratified_order(classes: Indices, seed: int) -> Indices:
     """Order samples such that each beginning has about the classes of the whole.
 
     A beginning that is at least as long as there are classes has a sample of each, and the last
-    samples leave one of each.
-
-    Args:
-        classes: int64 [N].
-        seed: Seed of the order within a class.
-
-    Returns:
-        int64 [N], a permutation; a pure function of classes and seed.
+    samples leave one of each. The order is a pure function of classes [N] and seed.
     """
     by_class = _by_class(classes, seed)
     _, starts, counts = np.unique(classes[by_class], return_index=True, return_counts=True)
@@ -346,3 +316,65 @@ def _unlabelled(index: Index, classes: Indices, parts: Split) -> Indices:
         held_out = np.concatenate([parts.val, parts.test])
         free &= ~np.isin(index.person_of, index.person_of[held_out])
     return np.flatnonzero(free)
+
+
+def read_protocol(path: Path) -> list[ProtocolRow]:
+    """Read a protocol file.
+
+    A line reads `sub_id;seq_id;label;Fold 1;...;Fold N`, where 0 means that the sequence trains
+    in that fold and anything else that it is tested. A header, a `;` at the end of each line, a
+    byte order mark and a missing last newline are all accepted, and zeros that a spreadsheet has
+    stripped from a sequence's number are put back.
+
+    Raises:
+        DatasetError: If the file cannot be read, or does not test each sequence exactly once.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"The protocol {path} cannot be read: {error}.") from error
+    keys: dict[tuple[str, str], tuple[str, int]] = {}
+    width = 0
+    for number, line in enumerate(lines, start=1):
+        cells = [cell.strip() for cell in line.strip().removesuffix(";").split(";")]
+        if cells == [""] or cells[0].lower() in ("subject", "sub_id"):
+            continue
+        where = f"Line {number} of {path}"
+        width = width or len(cells)
+        if len(cells) != width or width < 4:
+            raise DatasetError(
+                f"{where} has {len(cells)} cells; expected a subject, a sequence, a label and a "
+                "cell for each fold, the same number on all lines."
+            )
+        subject, sequence, label, *marks = cells
+        tested = [fold for fold, mark in enumerate(marks) if mark != "0"]
+        if len(tested) != 1:
+            raise DatasetError(
+                f"{where} tests its sequence in {len(tested)} folds; expected exactly one cell "
+                "that is not 0."
+            )
+        key = (subject, sequence.zfill(3))
+        if key in keys:
+            raise DatasetError(f"{where} repeats the sequence {'/'.join(key)}.")
+        keys[key] = (label, tested[0])
+    if not keys:
+        raise DatasetError(f"The protocol {path} has no sequences.")
+    return [ProtocolRow(*key, *value) for key, value in keys.items()]
+
+
+def write_protocol(path: Path, rows: Sequence[ProtocolRow]) -> None:
+    """Write a protocol file that `read_protocol` and the published code read."""
+    folds = max(row.fold for row in rows) + 1
+    header = ["sub_id", "seq_id", "label", *(f"Fold {fold + 1}" for fold in range(folds))]
+    lines = [";".join(header)]
+    for subject, sequence, label, tested in rows:
+        marks = ("1" if fold == tested else "0" for fold in range(folds))
+        lines.append(";".join([subject, sequence, label, *marks]))
+    with replacing(path) as aside:
+        aside.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def folds_hash(rows: Sequence[ProtocolRow]) -> str:
+    """Fingerprint the assignment of samples to folds, whatever their order; SHA-256."""
+    lines = sorted(";".join(map(str, row)) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,10 @@ _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
 def read_image(path: Path, *, colour: bool) -> NDArray[np.uint8]:
-    """Read an image file.
-
-    Args:
-        path: The file, in any format that OpenCV reads.
-        colour: Whether to return RGB rather than grey; both are made from either.
+    """Read an image file of any format that OpenCV reads.
 
     Returns:
-        [H, W, 3] RGB or [H, W] grey, 0 to 255.
+        [H, W, 3] RGB if `colour`, else [H, W] grey, 0 to 255; both are made from either.
 
     Raises:
         BadSample: If the file is missing, truncated, damaged or no image.
@@ -74,16 +71,20 @@ def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
+def any_coloured(read: Callable[[int], NDArray[np.uint8]], rows: Iterable[int]) -> bool:
+    """Tell whether any of some images, read in RGB, has a colour; bad samples have none."""
+    for row in rows:
+        try:
+            image = read(row)
+        except BadSample:
+            continue  # the cache will name it
+        if (image[..., :1] != image[..., 1:]).any():
+            return True
+    return False
+
+
 def resize(image: NDArray[Any], size: int) -> NDArray[Any]:
-    """Resize an image to a square, whatever its proportions.
-
-    Args:
-        image: [H, W] or [H, W, C], of any type.
-        size: Side of the square.
-
-    Returns:
-        [size, size] or [size, size, C] of the same type.
-    """
+    """Resize an image [H, W] or [H, W, C] of any type to a square, whatever its proportions."""
     shrinks = size <= min(image.shape[:2])
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), image.dtype)

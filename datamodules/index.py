@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.files import natural_key
+from datamodules.files import is_synthetic, natural_key
 from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
 from datamodules.recordings import Recording
-from datamodules.store.marker import is_synthetic
 
 PARTS = ("train", "val", "test")
 
@@ -111,23 +110,13 @@ class Index:
         return "image" if self.recordings is None else "sequence"
 
     def classes(self, expressions: str) -> NDArray[np.int64]:
-        """Map expressions to class indices.
-
-        Args:
-            expressions: Name of the set of classes.
-
-        Returns:
-            int64 [N], -1 for samples without an expression of the set.
-        """
+        """Map expressions to class indices of a set: int64 [N], -1 for samples without one."""
         indices = [class_index(expression, expressions) for expression in Expression]
         table = np.array([*(-1 if i is None else i for i in indices), -1], np.int64)
         return table[self.expressions]  # -1 picks the last entry
 
     def class_votes(self, expressions: str) -> NDArray[np.float32] | None:
         """Share the votes out over the classes of a set.
-
-        Args:
-            expressions: Name of the set of classes.
 
         Returns:
             float32 [N, K]; rows sum to 1, or to 0 for samples without a label. Where nobody voted
@@ -187,11 +176,7 @@ class Index:
         return hashlib.sha256("\0".join(self.names).encode()).hexdigest()
 
     def is_synthetic(self, root: Path) -> bool:
-        """Tell whether the samples lie in a tree that was drawn by this project.
-
-        Args:
-            root: Folder of the data set.
-        """
+        """Tell whether the samples lie in a tree of drawn faces."""
         first = next(self.all_files(), root)
         return is_synthetic(root) or is_synthetic(first.parent)
 

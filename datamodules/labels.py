@@ -101,13 +101,10 @@ def _class_set(expressions: str) -> tuple[Expression, ...]:
 
 
 def class_names(expressions: str) -> tuple[str, ...]:
-    """Name the classes of a set.
+    """Name the classes of a set, lower case, in the order of their indices.
 
     Args:
         expressions: Name of the set: basic7, basic6, all8 or ck7.
-
-    Returns:
-        The names, lower case, in the order of the class indices.
 
     Raises:
         UserError: If there is no such set.
@@ -116,14 +113,7 @@ def class_names(expressions: str) -> tuple[str, ...]:
 
 
 def class_index(expression: Expression, expressions: str) -> int | None:
-    """Map an expression to its class index.
-
-    Args:
-        expression: The canonical expression.
-        expressions: Name of the set: basic7, basic6, all8 or ck7.
-
-    Returns:
-        The index from 0, or None where the set leaves the expression out.
+    """Map an expression to its class index from 0; None where the set leaves it out.
 
     Raises:
         UserError: If there is no such set.

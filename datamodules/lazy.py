@@ -12,14 +12,11 @@ from typing import Any
 
 
 def lazy(package: str, file: str) -> Callable[[str], Any]:
-    """Make the ``__getattr__`` of a package that imports only where types are checked.
+    """Make the ``__getattr__`` of a package, which imports a class when it is asked for.
 
     Args:
         package: Its name.
         file: Its ``__init__.py``, which holds ``if TYPE_CHECKING:`` with the imports.
-
-    Returns:
-        What imports a class by its name.
     """
 
     @cache

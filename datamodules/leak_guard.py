@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from datamodules.errors import DatasetError
 from datamodules.index import Index
 from datamodules.parts import Parts
 from datamodules.store.cache import Cache
-from datamodules.store.threads import cores, for_each
+from datamodules.store.threads import for_each
 
 Contents = NDArray[np.int64]
 Record = dict[str, Any]
@@ -36,10 +35,6 @@ class LeakGuard:
     one, and people of the same name are the same as well. A held-out sample of which a copy is in
     the training part of this very split says nothing about another split: such duplicates are
     counted in the report of the data set.
-
-    Args:
-        parts: The parts of the data set.
-        source: Its name.
     """
 
     def __init__(self, parts: Parts, source: str) -> None:
@@ -54,8 +49,8 @@ class LeakGuard:
         What it was trained on belongs to `trained_on` afterwards.
 
         Args:
-            checkpoint: The whole content of a checkpoint, whichever data modules wrote into it;
-                one of another project holds no records and passes.
+            checkpoint: Its whole content, whichever data modules wrote into it; one of another
+                project holds no records and passes.
             tested: Names of the parts that are held out.
             what: What the checkpoint is, as the beginning of a sentence.
 
@@ -117,17 +112,11 @@ class LeakGuard:
 
 
 def open_contents(index: Index, cache: Cache) -> Contents:
-    """Hash the content of each sample, or read what was found before.
+    """Hash the content of each sample, or read what was found before, beside the cache.
 
     The content of a sequence is that of its apex frame, or of its film: whichever other frames a
-    data set takes of it, as stills or as pairs, that one is among them.
-
-    Args:
-        index: The data set.
-        cache: Its cache; the hashes are kept beside it.
-
-    Returns:
-        int64 [N]; equal files have equal values, under whatever names and in whatever folders.
+    data set takes of it, as stills or as pairs, that one is among them. Equal files have equal
+    values int64 [N], under whatever names and in whatever folders.
     """
 
     def read_all() -> Contents:
@@ -137,27 +126,22 @@ def open_contents(index: Index, cache: Cache) -> Contents:
             digest = hashlib.blake2b(_content(index, row), digest_size=8).digest()
             contents[row] = int.from_bytes(digest, "little", signed=True)
 
-        title = "fingerprints of files"
-        for_each(range(len(index)), read, title, total=len(index), workers=cores(), delay=2.0)
+        for_each(range(len(index)), read, "fingerprints of files", delay=2.0)
         return contents
 
-    return cache.kept(f"contents_{index.names_hash()[:12]}.npy", read_all)
+    return cache.read_or_compute(f"contents_{index.names_hash()[:12]}.npy", read_all)
 
 
 def _content(index: Index, row: int) -> bytes:
     if index.pixels is not None:
         return np.ascontiguousarray(index.pixels[row]).tobytes()
-    path = _file(index, row)
+    path = index.files_of(row)[0]
+    if index.recordings is not None and index.lengths is not None:
+        path = index.recordings[row][0].files()[: int(index.lengths[row])][-1]
     try:
         return path.read_bytes()
     except OSError:
         return str(path).encode()  # a bad sample, which is in no part
-
-
-def _file(index: Index, row: int) -> Path:
-    if index.recordings is None or index.lengths is None:
-        return index.files_of(row)[0]
-    return index.recordings[row][0].files()[: int(index.lengths[row])][-1]
 
 
 def _distinct(records: Iterable[Record]) -> list[Record]:

@@ -52,14 +52,7 @@ class CacheDataset(Dataset[Batch]):
         return len(self.rows)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """Read a batch.
-
-        Args:
-            indices: Positions in this part.
-
-        Returns:
-            The arrays of the caches, the columns and `sample_id`, as tensors.
-        """
+        """Read a batch of positions in this part: arrays of the caches, columns and `sample_id`."""
         rows = self.rows[indices]
         batch = {name: _read(array, rows) for name, array in self._cache.arrays.items()}
         if self._registered is not None:
@@ -96,9 +89,6 @@ def batch_loader(
         workers: Processes that read; they live as long as the loader.
         pin_memory: Whether batches go to a GPU.
         **sampling: `batch_sampler`, or `sampler` and `batch_size`.
-
-    Returns:
-        The loader.
     """
     # Lightning advises more workers wherever there are fewer than two; these only copy from
     # memory maps, for which a second process is no help.
@@ -119,17 +109,11 @@ def _as_is(batch: Any) -> Any:
 
 
 def next_batch(trainer: Trainer | None) -> tuple[int, int]:
-    """Tell which batch comes next.
+    """Tell the epoch and the number of the batch that comes next, both from 0.
 
     Lightning's loaders do not know: they are asked for batches ahead of time. The loops do; of
     their counters, `ready` rises as an epoch starts and `processed` once a batch was trained on,
     before any callback writes a checkpoint.
-
-    Args:
-        trainer: The trainer, if there is one.
-
-    Returns:
-        Its epoch, and its number within that, both from 0.
     """
     if trainer is None:
         return 0, 0

@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
-from datamodules.folds import Assignment, stratified_order
+from datamodules.folds import (
+    Assignment,
+    ProtocolRow,
+    folds_hash,
+    stratified_order,
+    write_protocol,
+)
 from datamodules.index import Index
 from datamodules.labels import class_names
 from datamodules.loaders import CacheDataset
-from datamodules.protocols import Protocol, folds_hash, write_protocol
 from datamodules.store.cache import Cache
 
 _LISTED = 5  # problems written out; the error that they are by default names all
@@ -28,9 +33,6 @@ class Parts:
     there are any, show other moments of the same samples; they are only trained on.
 
     Args:
-        index: The data set.
-        assignment: Which of its samples train, validate and test.
-        cache: Its cache.
         expressions: Name of the set of classes.
         sample_of: int64 [R], the sample that each row of the cache shows; None where each shows
             the one of its number.
@@ -42,12 +44,9 @@ class Parts:
 
     Attributes:
         classes: int64 [N], class of each sample, -1 for none.
-        class_names: Names of the classes.
-        sample_of: int64 [R], as above.
-        rows: int64 arrays by the names train, val and test: rows of the cache; may be empty.
+        rows: int64 rows of the cache by the names train, val and test; may be empty.
         usable_for_training: Labelled rows that could be trained on, whatever the limit.
         subjects: Names of the people of each part; nobody where they are not known.
-        folds_hash: Fingerprint of the assignment to parts or folds.
     """
 
     def __init__(
@@ -84,17 +83,23 @@ class Parts:
         }
         self.folds_hash = folds_hash(self.protocol())
 
-    def protocol(self) -> Protocol:
-        """Write the assignment to parts or folds down in the form of the protocol files."""
-        labels = np.array([*self.class_names, "none"])[self.classes]  # -1 picks the last
-        return self.assignment.protocol(self.index, labels.tolist())
+    def protocol(self) -> list[ProtocolRow]:
+        """List the assignment to parts or folds as the rows of a protocol file."""
+        index, fold_of = self.index, self.assignment.fold_of
+        people = index.subjects or [""] * len(index)
+        labels = [*self.class_names, "none"]  # -1 picks the last
+        return [
+            ProtocolRow(
+                people[i],
+                index.names[i].removeprefix(f"{people[i]}/"),
+                labels[self.classes[i]],
+                int(fold_of[i]),
+            )
+            for i in np.flatnonzero(fold_of >= 0).tolist()
+        ]
 
     def samples(self, part: str) -> NDArray[np.int64]:
-        """List the usable labelled samples of a part, train, val or test.
-
-        Returns:
-            int64, rows of the cache and of the index alike.
-        """
+        """List the usable labelled samples of a part: int64, rows of cache and index alike."""
         chosen: NDArray[np.int64] = getattr(self.assignment.parts, part)
         return chosen[self.cache.valid[chosen]]
 
@@ -103,13 +108,10 @@ class Parts:
         return bool((self.assignment.fold_of >= 0).any())
 
     def check(self, stage: str | None) -> None:
-        """Make sure that a stage has what it needs.
-
-        Args:
-            stage: fit, validate or test; None needs nothing.
+        """Make sure that no part is empty that a stage, fit, validate or test, needs.
 
         Raises:
-            DatasetError: If a part is empty.
+            DatasetError: If one is.
         """
         needed = _NEEDED.get(stage or "", ())
         if not self.has_labels() and stage == "fit":
@@ -159,13 +161,7 @@ class Parts:
     def dataset(
         self, part: str, columns: Mapping[str, NDArray[Any]], registered: Cache | None = None
     ) -> CacheDataset:
-        """Make the data set of one part.
-
-        Args:
-            part: train, val or test.
-            columns: What batches hold besides the arrays of the cache and ``label``: a value for
-                each row of the cache.
-            registered: Cache of registered flows, with a row for each of the part's.
+        """Make the data set of one part; see `CacheDataset`, which gets a column ``label`` here.
 
         Raises:
             DatasetError: If the part is empty.
@@ -182,10 +178,7 @@ class Parts:
 
         Args:
             title: Name of the data set and its source.
-            remarks: What else is to be said, line by line.
-
-        Returns:
-            Several lines of text.
+            remarks: Further lines.
         """
         index, valid = self.index, self.cache.valid
         people = f" of {len(index.people)} people" if index.people else ""

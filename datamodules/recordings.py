@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,13 +16,8 @@ from datamodules.errors import BadSample
 from datamodules.files import is_image, visible
 from datamodules.images import read_image
 
-
-class FrameReader(Protocol):
-    """Random access to the frames of a recording."""
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Return the frame at an index from 0: [H, W] grey, or [H, W, 3] RGB."""
-        ...
+ReadFrame = Callable[[int], NDArray[np.uint8]]
+"""Returns the frame at an index from 0: [H, W] grey, or [H, W, 3] RGB."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +43,14 @@ class FrameFolder:
         """Name a frame for a message."""
         return str(self.path / self.names[index])
 
-    def reader(self, *, colour: bool) -> FrameReader:
+    def reader(self, *, colour: bool) -> ReadFrame:
         """Open the recording, in RGB or grey."""
-        return _FolderReader(self, colour)
+        return lambda index: read_image(self.path / self.names[index], colour=colour)
 
     def frames(self, *, colour: bool) -> Iterator[NDArray[np.uint8]]:
         """Yield all frames in order, in RGB or grey."""
         reader = self.reader(colour=colour)
-        return (reader.read(index) for index in range(len(self)))
+        return map(reader, range(len(self)))
 
 
 @dataclass(frozen=True)
@@ -81,9 +76,9 @@ class Video:
         """Name a frame for a message."""
         return f"{self.path} (frame {index + 1})"
 
-    def reader(self, *, colour: bool) -> FrameReader:
+    def reader(self, *, colour: bool) -> ReadFrame:
         """Open the recording, in RGB or grey."""
-        return _VideoReader(self, colour)
+        return _VideoReader(self, colour).read
 
     def frames(self, *, colour: bool) -> Iterator[NDArray[np.uint8]]:
         """Yield all frames in order, in RGB or grey, whatever number the header announces."""
@@ -96,14 +91,10 @@ Recording = FrameFolder | Video
 
 
 def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFolder:
-    """Make a recording from a folder of frames.
+    """Make a recording from a folder of frames, sorted by the numbers in their names.
 
-    Args:
-        path: The folder.
-        pattern: What the whole name of a frame must match; without it each image is a frame.
-
-    Returns:
-        The recording, its frames sorted by the numbers in their names; it may be empty.
+    A frame is each file whose whole name matches the pattern, without one each image. The
+    recording may be empty.
     """
     files = visible(path)
     kept = (f.name for f in files if (pattern.fullmatch(f.name) if pattern else is_image(f)))
@@ -112,12 +103,6 @@ def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFol
 
 def open_video(path: Path) -> Video:
     """Make a recording from a video file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The recording.
 
     Raises:
         BadSample: If the file cannot be read as a video.
@@ -128,16 +113,6 @@ def open_video(path: Path) -> Video:
     if not opened:
         raise BadSample(path, "the file cannot be read as a video")
     return Video(path, length)
-
-
-class _FolderReader:
-    def __init__(self, recording: FrameFolder, colour: bool) -> None:
-        self._recording = recording
-        self._colour = colour
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        recording = self._recording
-        return read_image(recording.path / recording.names[index], colour=self._colour)
 
 
 class _VideoReader:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datamodules.store.json_file import read_json
+from datamodules.store.replacing import read_json
 
 SPLIT_FILE = "split.json"
 """Who is tested in this fold; there as soon as the data are set up."""

@@ -21,7 +21,7 @@ from callbacks.records.fold_record import (
 from callbacks.records.predictions import Predictions
 from callbacks.records.run_record import git_state
 from datamodules.errors import UserError
-from datamodules.store.json_file import write_json
+from datamodules.store.replacing import write_json
 
 _SOURCE = Path(__file__).resolve().parents[2]
 _LIMITS = {

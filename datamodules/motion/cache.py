@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,50 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import faces, images, recordings
-from datamodules.errors import BadSample, OnBadSample
+from datamodules.errors import OnBadSample
+from datamodules.images import any_coloured
 from datamodules.index import Index
 from datamodules.motion import flow, pairs, posing, registration
 from datamodules.motion.flow import magnitude_statistics
 from datamodules.motion.pairs import PairReader
-from datamodules.store.cache import Cache, build_cache
-from datamodules.store.fingerprint import code_digest, files_digest
-from datamodules.store.replacing import replacing
+from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
+from datamodules.store.replacing import read_json, write_json
 
 Flows = Iterable[NDArray[np.floating[Any]]]
 
 _MEASURED = 250  # flows: so many give quartiles to a tenth of a pixel and are read in a second
 
 
+@dataclass(frozen=True)
 class PairCaches:
-    """Opens the caches of a data set of recordings, and builds them where they are missing.
+    """Opens the caches of a data set of recordings, and builds them where they are missing."""
 
-    Args:
-        index: The data set.
-        root: Folder below which its files lie.
-        reader: Computes the rows.
-        folder: Where caches live.
-        label: Beginning of their names.
-        on_bad_sample: Whether bad samples are an error.
-    """
+    index: Index
+    root: Path  # below which the files lie
+    reader: PairReader
+    folder: Path  # where caches live
+    label: str  # beginning of their names
+    on_bad_sample: OnBadSample
 
-    def __init__(
-        self,
-        index: Index,
-        root: Path,
-        reader: PairReader,
-        folder: Path,
-        label: str,
-        on_bad_sample: OnBadSample,
-    ) -> None:
-        self._problems = index.problems
-        self._folder = folder
-        self._label = label
-        self._on_bad_sample = on_bad_sample
-        self._fingerprint = {
-            "files": files_digest(index.all_files(), root),
-            **reader.fingerprint(),
-        }
-        self.reader = reader
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
+        files = files_digest(self.index.all_files(), self.root)
+        return {"files": files, **self.reader.fingerprint()}
 
     def open_pairs(self) -> Cache:
         """Open the cache with a row for each pair.
@@ -66,14 +52,14 @@ class PairCaches:
         """
         code = code_digest(faces, flow, images, pairs, recordings, *self.reader.modules)
         return build_cache(
-            self._folder,
+            self.folder,
             {**self._fingerprint, "code": code, **self.reader.parameters()},
             len(self.reader),
             self.reader.specs(),
             self.reader.row,
-            self._on_bad_sample,
-            label=self._label,
-            problems=self._problems,
+            self.on_bad_sample,
+            label=self.label,
+            problems=self.index.problems,
         )
 
     def open_registered(
@@ -82,42 +68,32 @@ class PairCaches:
         compute: Callable[[int], Mapping[str, NDArray[Any]]],
         parameters: Mapping[str, Any],
     ) -> Cache:
-        """Open the cache of flows after registration.
+        """Open the cache of flows after registration; row i belongs to the pair `rows[i]`.
 
-        Only test pairs are registered, because it takes longer than all the rest.
-
-        Args:
-            rows: The pairs; row i of the cache belongs to `rows[i]`.
-            compute: Computes the arrays of a pair.
-            parameters: What else they depend on.
+        Only test pairs are registered, because it takes longer than all the rest. `parameters` are
+        what the flows depend on beside the files and the reader.
         """
         code = code_digest(faces, flow, images, pairs, posing, registration, recordings)
         return build_cache(
-            self._folder,
+            self.folder,
             {**self._fingerprint, "code": code, "rows": rows.tolist(), **parameters},
             len(rows),
             self.reader.registered_specs(),
             lambda row: compute(int(rows[row])),
-            self._on_bad_sample,
-            label=f"{self._label}-registered",
+            self.on_bad_sample,
+            label=f"{self.label}-registered",
         )
 
 
 def is_coloured(index: Index) -> bool:
     """Look at one frame of each person: cameras and scans differ between people, not within."""
     _, first = np.unique(index.person_of, return_index=True)
-    for row in np.sort(first).tolist():
-        try:
-            frame = (index.recordings or [])[row][0].reader(colour=True).read(0)
-        except BadSample:
-            continue  # the cache will name it
-        if (frame[..., :1] != frame[..., 1:]).any():
-            return True
-    return False
+    films = index.recordings or []
+    return any_coloured(lambda row: films[row][0].reader(colour=True)(0), np.sort(first).tolist())
 
 
 def some_of(rows: NDArray[np.int64], most: int = _MEASURED) -> NDArray[np.int64]:
-    """Choose rows evenly."""
+    """Choose some rows, spread evenly."""
     return rows[np.linspace(0, len(rows), min(len(rows), most), endpoint=False).astype(np.int64)]
 
 
@@ -128,7 +104,7 @@ def report_magnitudes(
     clip: float,
     parameters: Mapping[str, Any],
 ) -> list[str]:
-    """Measure flows, or read what was found before.
+    """Measure flows, or read what was found before, and return a line for each set of flows.
 
     What was found is `flow_magnitude_<key>.json` beside the cache, where the key is of all that it
     depends on, so that folds and clips do not write over each other.
@@ -139,23 +115,15 @@ def report_magnitudes(
         flows: Their flows [2, H, W] in pixels, by their names; not read where they were measured.
         clip: Magnitude in pixels at which the method cuts.
         parameters: What else the flows depend on, of JSON types.
-
-    Returns:
-        A line for each set of flows.
-
-    Reference:
-        eMotion-GAN, IV.C: the clip is chosen by the distribution of the magnitudes.
     """
     made_of = [rows.tolist(), list(flows), clip, dict(parameters), code_digest(flow, posing)]
     key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
     file = cache.beside(f"flow_magnitude_{key[:12]}.json")
-    try:
-        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):  # not there, or damaged
+    found = read_json(file)
+    if found is None:
         found = {"unit": "pixels of the grid", "clip": clip}
-        found |= {name: asdict(magnitude_statistics(some, clip)) for name, some in flows.items()}
-        with replacing(file) as aside:
-            aside.write_text(json.dumps(found, indent=1, default=np.ndarray.tolist), "utf-8")
+        found |= {name: magnitude_statistics(some, clip) for name, some in flows.items()}
+        write_json(file, found)
     return [_sentence(name, found[name], clip) for name in flows]
 
 

@@ -31,15 +31,9 @@ _log = logging.getLogger(__name__)
 
 
 class Clip(NamedTuple):
-    """A recording in which a face was found.
+    """A recording in which a face was found, and what to cut out of each frame."""
 
-    Attributes:
-        name: Its name below the input.
-        recording: The recording.
-        box: What to cut out of each frame.
-    """
-
-    name: str
+    name: str  # below the input
     recording: Recording
     box: Box
 
@@ -47,13 +41,7 @@ class Clip(NamedTuple):
 def find_clips(path: Path, extraction: Extraction, on_bad_sample: OnBadSample) -> list[Clip]:
     """Find all recordings of an input, and the face in the first frame of each.
 
-    Args:
-        path: The input.
-        extraction: How faces are cut out.
-        on_bad_sample: raise: name all unusable recordings in one error; skip: leave them out.
-
-    Returns:
-        The recordings, in natural order of their names.
+    Unusable recordings are named in one error, or left out where `on_bad_sample` is skip.
 
     Raises:
         DatasetError: If there is no such input, or it holds neither frames nor videos.
@@ -99,18 +87,12 @@ def _find(path: Path) -> Iterator[Path]:
 
 
 class ClipStream(IterableDataset[dict[str, Any]]):
-    """Pairs (first frame, frame t) of recordings, a batch at a time.
+    """Pairs (first frame, frame t) of recordings, a batch at a time; see `batch.SequenceBatch`.
 
     Frames are decoded as they are needed and forgotten with their batch, so a film of any length
-    takes the memory of one batch.
-
-    Args:
-        clips: The recordings.
-        extraction: How a pair becomes arrays.
-        batch_size: Pairs a batch; a batch never mixes recordings.
-        on_bad_sample: raise at a frame that cannot be read, or skip the rest of its recording.
-        rank: Number of this process, which takes every `world`-th recording.
-        world: Number of processes.
+    takes the memory of one batch, which never mixes recordings. Of `world` processes each takes
+    every `world`-th recording from its `rank` on. A frame that cannot be read is an error, or ends
+    its recording where `on_bad_sample` is skip.
     """
 
     def __init__(

@@ -1,10 +1,9 @@
-"""Optical flow: estimate, resize together with its vectors, and look at its magnitudes."""
+"""Optical flow: estimate it, resize it with its vectors, and measure their lengths."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -27,30 +26,6 @@ _CREATE: dict[str, Callable[[], Any]] = {
 
 ALGORITHMS = ("farneback", *_CREATE)
 """The estimators by name; all of opencv-contrib."""
-
-
-@dataclass(frozen=True)
-class FlowStatistics:
-    """How long the vectors of a set of flows are, all in pixels.
-
-    Attributes:
-        q1: First quartile, to a 500th of the clip like the median and the third quartile.
-        median: Median.
-        q3: Third quartile, from which the paper chooses the clip.
-        max: The longest vector.
-        share_clipped: Share of the vectors longer than the clip, in [0, 1].
-        histogram: int64 [bins], number of vectors a bin. Vectors beyond the last edge, at twice
-            the clip, are in no bin.
-        edges: float64 [bins + 1], edges of the bins.
-    """
-
-    q1: float
-    median: float
-    q3: float
-    max: float
-    share_clipped: float
-    histogram: NDArray[np.int64]
-    edges: NDArray[np.float64]
 
 
 def estimate_flow(
@@ -120,23 +95,15 @@ def _calculate(first: NDArray[np.uint8], second: NDArray[np.uint8], algorithm: s
 
 
 def resize_flow(flow: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Resize a flow and scale its vectors with it, so that they are pixels of the new grid.
-
-    Args:
-        flow: [H, W, 2] in pixels of its own grid.
-        size: Side of the new grid.
-
-    Returns:
-        [size, size, 2] in pixels of the new grid.
-    """
+    """Resize a flow [H, W, 2] in pixels to a square, and its vectors to pixels of the new grid."""
     height, width = flow.shape[:2]
     return np.asarray(resize(flow, size) * (size / width, size / height), np.float32)
 
 
 def magnitude_statistics(
     flows: Iterable[NDArray[np.floating[Any]]], clip: float = 10.0
-) -> FlowStatistics:
-    """Measure how long the vectors are, so that a clip can be chosen.
+) -> dict[str, Any]:
+    """Measure how long the vectors of all flows are, so that a clip can be chosen.
 
     The flows are read one after the other; their number does not matter for the memory.
 
@@ -145,10 +112,12 @@ def magnitude_statistics(
         clip: Magnitude in pixels at which the method cuts.
 
     Returns:
-        The statistics over all vectors of all flows.
+        In pixels ``q1``, ``median`` and ``q3``, to a 500th of the clip, and ``max``;
+        ``share_clipped``, of the vectors longer than the clip, in [0, 1]; ``histogram``, vectors
+        in each bin between ``edges``, of which the last is at twice the clip.
 
     Raises:
-        UserError: If there is no flow.
+        ValueError: If there is no flow.
 
     Reference:
         eMotion-GAN, section III.A: the clip is read off the distribution, e.g. its Q3.
@@ -168,12 +137,12 @@ def magnitude_statistics(
     reached = np.searchsorted(np.cumsum(counts), np.array([0.25, 0.5, 0.75]) * total)
     q1, median, q3 = np.minimum(fine[reached + 1], longest).tolist()
     coarse = 20  # fine bins in one of the histogram's: 50 bins up to twice the clip
-    return FlowStatistics(
-        q1=q1,
-        median=median,
-        q3=q3,
-        max=longest,
-        share_clipped=clipped / total,
-        histogram=counts[:1000].reshape(-1, coarse).sum(axis=1),
-        edges=fine[: 1000 + 1 : coarse],
-    )
+    return {
+        "q1": q1,
+        "median": median,
+        "q3": q3,
+        "max": longest,
+        "share_clipped": clipped / total,
+        "histogram": counts[:1000].reshape(-1, coarse).sum(axis=1).tolist(),
+        "edges": fine[: 1000 + 1 : coarse].tolist(),
+    }

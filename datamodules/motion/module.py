@@ -1,4 +1,4 @@
-"""What data sets of optical flow share beyond all data sets: pairs of frames, their caches."""
+"""Optical flow between pairs of frames, as a DataModule."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.base import FERDataModule
+from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
 from datamodules.index import Index
-from datamodules.loaders import BatchLoader, CacheDataset, to_float
+from datamodules.loaders import CacheDataset, to_float
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import Clip, ClipStream, clip_sample_name, find_clips
 from datamodules.motion.flow import ALGORITHMS
@@ -107,15 +108,7 @@ class FlowDataModule(FERDataModule):
             self.open_registered()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the caches and split them by persons.
-
-        Args:
-            stage: fit, validate, test or predict; all but the last where None.
-
-        Raises:
-            DatasetError: If the data set or the input is missing or damaged, or a part that the
-                stage needs is empty.
-        """
+        """Open the caches and split them by persons; see `FERDataModule`."""
         super().setup(stage)
         if stage in (None, "test") and self.split_sizes["test"]:
             self._registered = self.open_registered()
@@ -151,10 +144,9 @@ class FlowDataModule(FERDataModule):
         registered = self._registered if part == "test" else None
         return self._open().dataset(part, self.columns(part), registered)
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Pairs (first frame, frame t) of the input's recordings, streamed."""
-        rank, world = self._rank()
-        stream = ClipStream(
+    def input_stream(self, rank: int, world: int) -> ClipStream:
+        """Make the stream of pairs (first frame, frame t) of the input's recordings."""
+        return ClipStream(
             self._clips,
             self._extraction(),
             self.batch_size,
@@ -162,7 +154,6 @@ class FlowDataModule(FERDataModule):
             rank=rank,
             world=world,
         )
-        return BatchLoader(stream, batch_size=None)
 
     def open_registered(self) -> Cache | None:
         """Open the cache of the registered flows of the test pairs; None for no such flows."""
@@ -197,16 +188,13 @@ class FlowDataModule(FERDataModule):
         posed = self.posed_flows(cache.arrays, rows)
         flows: dict[str, Any] = {"flow": (cache.arrays["flow"][row] for row in rows)}
         flows |= {} if posed is None else {"posed_flow": posed}
-        clip = self.clip * self.size / 128
+        clip = self.clip * self.size / REFERENCE_SIDE
         return report_magnitudes(cache, rows, flows, clip, self.posing_parameters())
 
     def frontal_faces(
         self, epoch: int = 0, batch_size: int = 64
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the frontal faces of the training fold, to fit an image classifier.
-
-        Apex frames with the classes of their sequences, and neutral first frames where neutral is
-        a class, see `choose_faces`.
+        """Yield the faces of the training fold, see `choose_faces`, to fit an image classifier.
 
         Args:
             epoch: The order is a pure function of this and the seed.
@@ -261,10 +249,9 @@ def choose_faces(
         expressive = rows[classes != neutral]
         missing = len(expressive) // (num_classes - 1) - int((classes == neutral).sum())
         missing = min(max(missing, 0), len(expressive))
-    spread = np.linspace(0, len(expressive), missing, endpoint=False).astype(np.int64)
     added = np.full(missing, -1 if neutral is None else neutral, np.int64)
     return (
-        np.concatenate([rows, expressive[spread]]),
+        np.concatenate([rows, some_of(expressive, missing)]),
         np.arange(len(rows) + missing) < len(rows),
         np.concatenate([classes, added]),
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Mapping
-from collections.abc import Sequence as Items
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -30,7 +29,7 @@ from datamodules.index import Index
 from datamodules.motion.flow import estimate_flow, resize_flow
 from datamodules.motion.posing import PoseRange, draw_poses
 from datamodules.motion.registration import register
-from datamodules.recordings import FrameReader, Recording
+from datamodules.recordings import Recording
 from datamodules.store.rows import ArraySpec
 
 Frame = NDArray[np.uint8]
@@ -56,7 +55,7 @@ class Pairs(NamedTuple):
     is_neutral_apex: NDArray[np.bool_]
 
 
-def make_pairs(lengths: Items[int], steps: Items[int]) -> Pairs:
+def make_pairs(lengths: Sequence[int], steps: Sequence[int]) -> Pairs:
     """List the pairs of all sequences.
 
     Args:
@@ -159,14 +158,8 @@ class CropReader:
     """Reads the faces of one recording, each frame once as long as pairs come in order.
 
     Args:
-        recording: The recording.
-        extraction: How faces are cut out.
         box: What to cut out; found in the first frame where None.
         landmarks: [68, 2] of the first frame, for where no face is detected there.
-
-    Attributes:
-        neutral: The first frame, whole.
-        box: What is cut out.
     """
 
     def __init__(
@@ -177,10 +170,10 @@ class CropReader:
         landmarks: Landmarks | None = None,
     ) -> None:
         self.recording = recording
-        self._reader: FrameReader = recording.reader(colour=extraction.colour)
+        self._read = recording.reader(colour=extraction.colour)
         self._faces: dict[int, Frame] = {}
         self._extraction = extraction
-        self.neutral = self._reader.read(0)
+        self.neutral = self._read(0)
         self.box = box or extraction.box(self.neutral, recording.frame_name(0), landmarks)
         self._faces[0] = crop(self.neutral, self.box)
 
@@ -197,7 +190,7 @@ class CropReader:
     def _face(self, index: int) -> Frame:
         if index not in self._faces:
             name = self.recording.frame_name(index)
-            frame = self._reader.read(index)
+            frame = self._read(index)
             self._faces[index] = self._extraction.cut(frame, self.neutral, self.box, name)
         return self._faces[index]
 
@@ -205,13 +198,7 @@ class CropReader:
 class PairReader:
     """Computes the rows of a cache; many threads may call it at once.
 
-    Args:
-        index: The sequences.
-        pairs: The table of pairs.
-        extraction: How a pair becomes arrays.
-
-    Attributes:
-        modules: What a subclass computes its rows with, beyond what all readers use.
+    A subclass names in `modules` what else it computes its rows with than all readers do.
     """
 
     modules: tuple[ModuleType, ...] = ()
@@ -235,13 +222,7 @@ class PairReader:
         }
 
     def row(self, row: int) -> Mapping[str, NDArray[Any]]:
-        """Compute flows and faces of a pair.
-
-        Args:
-            row: Its number.
-
-        Returns:
-            The arrays of `specs`.
+        """Compute flows and faces of a pair: the arrays of `specs`.
 
         Raises:
             BadSample: If a frame cannot be used.
@@ -275,14 +256,7 @@ class PairReader:
         return None
 
     def registered(self, row: int) -> dict[str, NDArray[Any]]:
-        """Estimate the posed flow after a classical registration of the posed frames.
-
-        Args:
-            row: Number of a pair with a second camera.
-
-        Returns:
-            The arrays of `registered_specs`.
-        """
+        """Estimate the posed flow after a registration: the arrays of `registered_specs`."""
         first, second = (grey(face) for face in self._faces(row, camera=1))
         return self._register(row, 1, first, second)
 
@@ -291,13 +265,7 @@ class PairReader:
     ) -> dict[str, NDArray[Any]]:
         """Estimate the flow after the registration of frames of which the second was turned.
 
-        Args:
-            row: Number of a pair; the turn is the one that `draw_poses` gives its sample.
-            seed: Seed of the turn.
-            limits: The largest turns.
-
-        Returns:
-            The arrays of `registered_specs`.
+        The turn is the one that `draw_poses` gives the sample of this number.
         """
         first, second = (grey(face) for face in self._faces(row, camera=0))
         motion = draw_poses(torch.tensor([row]), seed=seed, epoch=0, limits=limits)[0].numpy()
@@ -343,15 +311,12 @@ class PairReader:
 
 
 def turn(image: Frame, motion: NDArray[np.float32], size: int) -> Frame:
-    """Apply an in-plane motion to an image.
+    """Apply an in-plane motion to an image, its border repeated where the image was left.
 
     Args:
         image: [H, W] grey.
         motion: [2, 3] about the centre, in pixels of a grid that spans the image.
         size: Side of that grid.
-
-    Returns:
-        [H, W], its border repeated where the image was left.
     """
     height, width = image.shape
     scale = np.array([width / size, height / size])

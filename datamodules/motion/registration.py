@@ -11,18 +11,11 @@ _SMALLEST = 32
 
 
 def register(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Warp the second frame onto the first by the affine map that fits best.
+    """Warp the second frame onto the first, both [H, W] grey, by the affine map that fits best.
 
     The map maximises the enhanced correlation coefficient, from coarse to fine, because started
-    from identity at full size it does not find a head that moved by more than a few pixels.
-
-    Args:
-        first: [H, W] grey image.
-        second: [H, W] grey image.
-
-    Returns:
-        [H, W], the second frame in place of the first. Where the search does not converge it is
-        the very array `second`, so that `is second` tells and the caller can count.
+    from identity at full size it does not find a head that moved by more than a few pixels. Where
+    the search does not converge the result is the very array `second`, so that `is second` tells.
 
     Reference:
         Evangelidis and Psarakis, Parametric image alignment using enhanced correlation

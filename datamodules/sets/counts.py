@@ -8,7 +8,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_warn
 
 from datamodules.errors import DatasetError
-from datamodules.store.marker import is_synthetic
+from datamodules.files import is_synthetic
 
 
 def compare_counts(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, UserError, missing_root
 from datamodules.files import find_folder, folders, natural_key
+from datamodules.folds import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.motion.module import FlowDataModule
-from datamodules.protocols import read_protocol
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import Row, expression_codes, key, read_rows
 from datamodules.sets.snap2dfe_release import compile_pattern, read_raw
@@ -218,8 +218,7 @@ def _protocol_folds(path: Path, kept: list[_Key], notes: list[str]) -> NDArray[n
     """Find the fold of each sequence in the protocol; None without a protocol, -1 if left out."""
     if not path.is_file():
         return None
-    protocol = read_protocol(path)
-    fold_of = {key(who, what): fold for who, what, _, fold in protocol.rows()}
+    fold_of = {key(who, what): fold for who, what, _, fold in read_protocol(path)}
     folds = np.array([fold_of.get(k, -1) for k in kept], np.int64)
     listed = int((folds >= 0).sum())
     notes.append(f"{path} lists {listed} of {len(kept)} sequences")

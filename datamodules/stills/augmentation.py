@@ -77,13 +77,6 @@ class Augmentation(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Change each image of a batch.
-
-        Args:
-            image: float32 [B, C, H, W] in [0, 1].
-
-        Returns:
-            The same shape and range.
-        """
+        """Change each image of a batch, float32 [B, C, H, W] in [0, 1]."""
         changed: Tensor = self._changes(image)
         return changed

@@ -1,4 +1,4 @@
-"""What data sets of still images share beyond all data sets: labels to choose, augmentation."""
+"""Still images of faces, as a DataModule."""
 
 from __future__ import annotations
 
@@ -107,14 +107,10 @@ class FaceDataModule(FERDataModule):
             self._open_duplicates()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the cache and split it.
-
-        Args:
-            stage: fit, validate, test or predict; all but the last where None.
+        """Open the cache and split it; see `FERDataModule`.
 
         Raises:
-            DatasetError: If the data set or the input is missing or damaged, a part that the
-                stage needs is empty, or a class has no training image.
+            DatasetError: As there, or if a class has no training image.
         """
         super().setup(stage)
         if stage != "predict":
@@ -171,7 +167,7 @@ class FaceDataModule(FERDataModule):
         """Make the sampler of so many training images, balanced where that is asked for."""
         if self.class_balance == "sampler":
             weights = self._open().balancing_weights()
-            return WeightedTrainSampler(weights, self.batch_size, **self._placed())
+            return WeightedTrainSampler(weights, self.batch_size, **self._sampler_arguments())
         return super().train_sampler(length)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
@@ -182,10 +178,9 @@ class FaceDataModule(FERDataModule):
         warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
         return []
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Faces of the input's pictures and videos, streamed."""
-        rank, world = self._rank()
-        stream = FaceStream(
+    def input_stream(self, rank: int, world: int) -> FaceStream:
+        """Make the stream of faces of the input's pictures and videos."""
+        return FaceStream(
             self._inputs,
             root=self._input_root(),
             size=self.size,
@@ -196,7 +191,6 @@ class FaceDataModule(FERDataModule):
             rank=rank,
             world=world,
         )
-        return BatchLoader(stream, batch_size=None)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn bytes into float32 and, in training, augment the images; on the device."""
@@ -234,23 +228,18 @@ class FaceDataModule(FERDataModule):
             found = self._open_duplicates()
             exact = found.twins(parts.rows["train"], near=False)
             near = found.twins(parts.rows["train"]) & ~exact
-            told = ", ".join(
+            twins = ", ".join(
                 f"{int(exact[rows].sum())} of {name} exactly and {int(near[rows].sum())} nearly"
                 for name, rows in held_out.items()
             )
             lines.append(
                 f"{len(found.groups(near=False))} groups of equal images; of held-out images these "
-                f"have a twin in train: {told}; test scores are given without them too"
+                f"have a twin in train: {twins}; test scores are given without them too"
             )
         return lines
 
-    # ---- for those who take all images at once
-
     def faces(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the images of a part for those who take them all at once.
-
-        Args:
-            part: train, val or test.
+        """Return the images of a part, train, val or test, all at once.
 
         Returns:
             Memory map of all cached images, uint8 [N, H, W] grey or [N, H, W, 3] RGB, and the
@@ -261,9 +250,6 @@ class FaceDataModule(FERDataModule):
 
     def annotations(self, part: str) -> dict[str, NDArray[np.int64]]:
         """Return what is known of the images of a part, in the order of `faces`.
-
-        Args:
-            part: train, val or test.
 
         Returns:
             ``label`` [N], class index or -1; where the data set has them ``action_units`` [N, A]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,15 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Face(NamedTuple):
-    """A face in a picture.
-
-    Attributes:
-        image: uint8 [size, size] or [size, size, 3].
-        sample_id: Its number.
-        source: Name of its file below the input.
-        frame: Index of its frame from 0.
-        box: What was cut out.
-    """
+    """A face in a picture: uint8 [size, size] or [size, size, 3], and where it was cut out."""
 
     image: NDArray[np.uint8]
     sample_id: int
@@ -50,13 +43,7 @@ class Face(NamedTuple):
 
 
 def find_inputs(path: Path) -> list[Path]:
-    """List all images and videos of an input.
-
-    Args:
-        path: An image, a video, or a folder with such files at any depth.
-
-    Returns:
-        The files, those of a folder before those of its folders, in natural order.
+    """List all images and videos of an input, in natural order, at any depth of a folder.
 
     Raises:
         DatasetError: If there is no such input, or it holds neither images nor videos.
@@ -73,13 +60,7 @@ def find_inputs(path: Path) -> list[Path]:
 
 
 def input_name(files: list[Path], root: Path, sample_id: int) -> str:
-    """Name a face: its file, the frame of a video from 1, and which face from 1.
-
-    Args:
-        files: The files of the input.
-        root: Folder from which they are named.
-        sample_id: Number of the face.
-    """
+    """Name a face: its file below the root, the frame of a video from 1, and which face from 1."""
     frames, face = divmod(sample_id, FACES_PER_FRAME)
     number, frame = divmod(frames, FRAMES_PER_FILE)
     file = files[number]
@@ -88,11 +69,11 @@ def input_name(files: list[Path], root: Path, sample_id: int) -> str:
 
 
 class FaceStream(IterableDataset[dict[str, Any]]):
-    """Faces of pictures and videos, a batch at a time.
+    """Faces of pictures and videos, a batch at a time; see `batch.FaceInputBatch`.
 
     Pictures are decoded as they are needed and forgotten with their batch, so an input of any
     length takes the memory of one batch. At the end the log says in how many pictures and frames
-    no face was found.
+    no face was found. Of `world` processes each takes every `world`-th file from its `rank` on.
 
     Args:
         files: Images and videos.
@@ -101,13 +82,7 @@ class FaceStream(IterableDataset[dict[str, Any]]):
         colour: Whether they are RGB rather than grey.
         crop: detect: every face of a picture; none: each picture is a face.
         batch_size: Faces a batch.
-        on_bad_sample: raise at a file that cannot be read, or skip and count it.
-        rank: Number of this process, which takes every `world`-th file.
-        world: Number of processes.
-
-    Attributes:
-        pictures: Pictures and frames seen so far.
-        without_face: Those in which no face was found.
+        on_bad_sample: raise at a file that cannot be read, or skip it.
     """
 
     def __init__(
@@ -131,19 +106,12 @@ class FaceStream(IterableDataset[dict[str, Any]]):
         self._batch_size = batch_size
         self._on_bad_sample = on_bad_sample
         self._numbers = range(rank, len(files), world)
-        self.pictures = 0
-        self.without_face = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         self.pictures = self.without_face = 0
-        waiting: list[Face] = []
-        for face in self._faces():
-            waiting.append(face)
-            if len(waiting) == self._batch_size:
-                yield _batch(waiting)
-                waiting = []
-        if waiting:
-            yield _batch(waiting)
+        faces = self._faces()
+        while batch := list(islice(faces, self._batch_size)):
+            yield _batch(batch)
         if self.without_face:
             _log.warning(
                 "No face was found in %d of %d pictures and frames; where they are faces already, "

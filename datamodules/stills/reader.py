@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +15,9 @@ from numpy.typing import NDArray
 from datamodules import faces, images
 from datamodules.errors import BadSample, OnBadSample
 from datamodules.faces import Box, crop, detect_face, loose_box
-from datamodules.images import grey, read_image, resize
+from datamodules.images import any_coloured, grey, read_image, resize
 from datamodules.index import Index
-from datamodules.store.cache import Cache, build_cache
-from datamodules.store.fingerprint import code_digest, files_digest
+from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
 from datamodules.store.rows import ArraySpec
 
 FaceCrop = Literal["none", "detect"]
@@ -32,6 +32,7 @@ what the aligned images of the public data sets show.
 _LOOKED_AT = 128  # images, evenly over the data set, that tell whether it is coloured
 
 
+@dataclass(frozen=True)
 class FaceReader:
     """Computes the rows of the cache; many threads may call it at once.
 
@@ -43,43 +44,36 @@ class FaceReader:
             index, where it has some, come before both.
     """
 
-    def __init__(self, index: Index, size: int, colour: bool, crop: FaceCrop) -> None:
-        self._index = index
-        self._size = size
-        self._colour = colour
-        self._crop = crop
+    index: Index
+    size: int
+    colour: bool
+    crop: FaceCrop
 
     def specs(self) -> dict[str, ArraySpec]:
         """Describe the array: `image`, uint8 [size, size] grey or [size, size, 3] RGB."""
-        shape = (self._size, self._size)
-        return {"image": ArraySpec((*shape, 3) if self._colour else shape, "uint8")}
+        shape = (self.size, self.size)
+        return {"image": ArraySpec((*shape, 3) if self.colour else shape, "uint8")}
 
     def row(self, row: int) -> Mapping[str, NDArray[Any]]:
-        """Read an image.
-
-        Args:
-            row: Its number in the index.
-
-        Returns:
-            The array of `specs`.
+        """Read an image: the array of `specs`.
 
         Raises:
             BadSample: If the file is unusable, or no face is found in it.
         """
-        image = _read(self._index, row, colour=self._colour)
+        image = _read(self.index, row, colour=self.colour)
         box = self._box(row, image)
-        return {"image": resize(image if box is None else crop(image, box), self._size)}
+        return {"image": resize(image if box is None else crop(image, box), self.size)}
 
     def _box(self, row: int, image: NDArray[np.uint8]) -> Box | None:
-        name = self._index.names[row] if self._index.files is None else self._index.files[row]
-        if self._index.boxes is not None:
-            box = Box(*self._index.boxes[row].tolist())
+        name = self.index.names[row] if self.index.files is None else self.index.files[row]
+        if self.index.boxes is not None:
+            box = Box(*self.index.boxes[row].tolist())
             if min(box.width, box.height) < 1:
                 raise BadSample(name, f"its face box {tuple(box)} is empty")
             if not _meets(box, image.shape):
                 raise BadSample(name, f"its face box {tuple(box)} lies outside of the image")
             return box
-        if self._crop == "none":
+        if self.crop == "none":
             return None
         found = detect_face(grey(image))
         if found is None:
@@ -98,23 +92,10 @@ def open_face_cache(
     crop: FaceCrop,
     on_bad_sample: OnBadSample,
 ) -> Cache:
-    """Open the cache of a data set with a row for each of its images; build what is missing.
+    """Open the cache `image` with a row for each image of a data set; build what is missing.
 
     It depends neither on labels nor on parts, so that all label rules, class sets and folds of a
-    data set share one.
-
-    Args:
-        index: The data set.
-        root: Folder from which files are named.
-        folder: Where caches live.
-        name: Name of the data set.
-        size: Side of the cached images.
-        colour: Whether they are RGB rather than grey.
-        crop: See `FaceReader`.
-        on_bad_sample: Whether bad samples are an error.
-
-    Returns:
-        The cache; its array is `image`.
+    data set share one. See `FaceReader` for its arguments.
 
     Raises:
         BadSamples: All that is wrong with index and images, where it may not be skipped.
@@ -145,14 +126,7 @@ def is_coloured(index: Index) -> bool:
     if index.files is None:
         return False
     rows = np.linspace(0, len(index), min(len(index), _LOOKED_AT), endpoint=False)
-    for row in rows:
-        try:
-            image = _read(index, int(row), colour=True)
-        except BadSample:
-            continue  # the cache will name it
-        if (image[..., :1] != image[..., 1:]).any():
-            return True
-    return False
+    return any_coloured(lambda row: _read(index, row, colour=True), rows.astype(int).tolist())
 
 
 def _read(index: Index, row: int, *, colour: bool) -> NDArray[np.uint8]:

@@ -22,17 +22,18 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
-from datamodules.store.json_file import read_json, write_json
 from datamodules.store.lock import Lock, lock
-from datamodules.store.replacing import replacing
+from datamodules.store.replacing import read_json, replacing, write_json
 from datamodules.store.rows import ArraySpec, RowStore
 from datamodules.store.threads import cores, for_each
 
@@ -48,13 +49,10 @@ _checked: set[tuple[object, ...]] = set()
 
 
 class Cache:
-    """A finished cache.
+    """A finished cache in a folder.
 
     It pickles as its path, so that workers of a loader map the files instead of copying them;
     data sets should hold the cache rather than its arrays.
-
-    Args:
-        path: Folder of the cache.
 
     Attributes:
         path: Folder of the cache.
@@ -82,19 +80,16 @@ class Cache:
         """Return where a file about the cache is kept.
 
         Not in it: a file that appears there would have its checksums compared again.
-
-        Args:
-            name: Name of the file.
         """
         return self.path.with_name(f"{self.path.name}.report") / name
 
-    def kept(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Read an array about the cache, or compute it once and keep it.
+    def read_or_compute(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Read an array about the cache, or compute it where it is missing or damaged, and keep it.
 
         Args:
             name: Name of its file, ending in `.npy`; names what the array depends on beside the
                 cache.
-            compute: Computes the array where it is missing or damaged.
+            compute: Computes the array.
         """
         file = self.beside(name)
         try:
@@ -129,15 +124,10 @@ def build_cache(
             keep what is good.
         workers: Threads; all cores where None.
         label: Beginning of the cache's name, and name of the progress bar.
-        problems: (path, reason) of what was found to be wrong before; they count as bad samples
-            that may be skipped.
-
-    Returns:
-        The cache.
+        problems: (path, reason) of what was wrong before; they count as bad samples.
 
     Raises:
-        BadSamples: If there are bad samples and they may not be skipped, or nothing is good; it
-            names the problems, too.
+        BadSamples: If there are bad samples and they may not be skipped, or nothing is good.
         DatasetError: If the folder cannot be written or the disk is full.
         ValueError: If there are no rows.
     """
@@ -184,6 +174,34 @@ def build_cache(
             "; ..." if len(cache.bad) > 5 else "",
         )
     return cache
+
+
+def files_digest(paths: Iterable[Path], root: Path) -> str:
+    """Fingerprint files by their names below a root, their sizes and times of change; SHA-256.
+
+    Contents are not read: a data set of hundred thousand images would take minutes. A file that
+    cannot be looked at counts as missing, for its reader to name.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        try:
+            state = path.stat()
+            looks = f"{state.st_size} {state.st_mtime_ns}"
+        except OSError:
+            looks = "missing"
+        digest.update(f"{path.relative_to(root)}\0{looks}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """Fingerprint modules by their sources, together with the version of OpenCV; SHA-256.
+
+    No version number has to be remembered: whoever changes how a row is computed gets new rows.
+    """
+    digest = hashlib.sha256(cv2.__version__.encode())
+    for module in modules:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
 
 
 class _Builder:

@@ -89,19 +89,9 @@ def try_lock(path: Path, *, shared: bool = False) -> Lock | None:
 
 
 def lock(path: Path, *, shared: bool = False, on_wait: Callable[[], None]) -> Lock:
-    """Take a lock, after waiting for those who hold it.
+    """Take a lock, after waiting for those who hold it; see `try_lock`.
 
-    Args:
-        path: The lock file; it and its folder are made if need be.
-        shared: Whether others may hold it in the same way; else nobody else holds it.
-        on_wait: Called once before it waits, to tell the user.
-
-    Returns:
-        The lock.
-
-    Raises:
-        UserError: If the file system has no locks.
-        OSError: If the file cannot be made.
+    Before it waits, it calls `on_wait` once, to tell the user.
     """
     # The kernel's own waiting would call two threads that wait for two processes a deadlock.
     waited = False

@@ -124,10 +124,6 @@ class RowStore(AbstractContextManager["RowStore"]):
     def write(self, row: int, values: Mapping[str, NDArray[Any]]) -> None:
         """Write a row of each array, and only then its record.
 
-        Args:
-            row: Number of the row.
-            values: The row of each array, of the type and shape of its `ArraySpec`.
-
         Raises:
             ValueError: If an array is missing, unknown, or of another type or shape.
             OSError: If the disk cannot take it.

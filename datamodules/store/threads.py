@@ -48,8 +48,8 @@ def for_each(
     work: Callable[[int], None],
     title: str,
     *,
-    total: int,
-    workers: int,
+    total: int | None = None,
+    workers: int | None = None,
     delay: float = 0.0,
 ) -> None:
     """Do the work on each row.
@@ -61,15 +61,13 @@ def for_each(
         rows: The rows that are left.
         work: Works on one row. Threads call it; OpenCV is kept to one thread meanwhile.
         title: What the progress bar says.
-        total: Number of rows of the whole, with those done before.
-        workers: Number of threads.
+        total: Number of rows of the whole, with those done before; None where these are all.
+        workers: Number of threads; all cores where None.
         delay: Seconds that it must take before there is a bar.
-
-    Raises:
-        BaseException: The first that the work raised.
     """
     if not rows:
         return
+    total, workers = total or len(rows), workers or cores()
     _keep_freed_memory()
     pending = iter(rows)
     lock = threading.Lock()

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from datamodules.errors import DatasetError
-from datamodules.store.json_file import read_json, write_json
+from datamodules.files import MARKER
 from datamodules.store.lock import lock
-from datamodules.store.marker import MARKER
+from datamodules.store.replacing import read_json, write_json
 from datamodules.synthetic.painting import Bytes
 
 _log = logging.getLogger(__name__)

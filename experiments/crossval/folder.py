@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from callbacks.records.fold_record import SPLIT_FILE
-from datamodules.store.json_file import read_json, write_json
 from datamodules.store.lock import lock
+from datamodules.store.replacing import read_json, write_json
 from experiments.command.errors import CommandError
 from experiments.jobs.context import wandb_id
 from experiments.run.folder import RunFolder

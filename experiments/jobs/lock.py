@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.store.json_file import read_json, write_json
 from datamodules.store.lock import try_lock
+from datamodules.store.replacing import read_json, write_json
 from experiments.command.errors import CommandError
 
 _LOCK, _OWNER = ".steps.lock", ".owner.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from callbacks.records.fold_record import is_tested
-from datamodules.store.json_file import read_json, write_json
+from datamodules.store.replacing import read_json, write_json
 from experiments.jobs.context import StepContext
 from experiments.run.folder import RunFolder
 

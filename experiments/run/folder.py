@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from datamodules.store.json_file import read_json, write_json
 from datamodules.store.lock import Lock, try_lock
+from datamodules.store.replacing import read_json, write_json
 
 # What says how a command runs, and not what comes out.
 _COMMAND = ("ckpt_path", "config", "fresh", "runs_dir", "verbose", "wandb", "weights_only")

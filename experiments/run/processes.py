@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from datamodules.store.json_file import read_json, write_json
+from datamodules.store.replacing import read_json, write_json
 from experiments.command.errors import CommandError
 
 _VARIABLE = "FER_LIGHTNING_RUN"

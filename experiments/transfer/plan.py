@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from callbacks.records.fold_record import SPLIT_FILE
-from datamodules.store.json_file import read_json, write_json
+from datamodules.store.replacing import read_json, write_json
 from experiments.command.resolve import ResolvedExperiment
 from experiments.jobs.context import StepContext, wandb_id
 from experiments.jobs.step import Step, lightning_step, trained_weights

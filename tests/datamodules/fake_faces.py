@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.files import MARKER
 from datamodules.index import PARTS, Index
 from datamodules.labels import Expression
 from datamodules.stills.module import FaceDataModule
-from datamodules.store.marker import MARKER
 
 CODES = {e.name.lower(): e for e in Expression}
 

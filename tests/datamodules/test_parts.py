@@ -110,3 +110,14 @@ def test_the_report_says_who_is_where_and_writes_the_folds(tmp_path: Path) -> No
     file = found.cache.beside(f"protocol_{found.folds_hash[:12]}.csv")
     assert lines[-1] == f"3 folds, written to {file}"
     assert file.read_text().splitlines()[1] == "S1;0;neutral;1;0;0"
+
+
+def test_the_protocol_leaves_out_samples_in_no_part(tmp_path: Path) -> None:
+    split = Split(np.array([4, 5]), np.array([2]), np.array([0]))
+    found = parts(cache(tmp_path, 6), split)
+    assert found.protocol() == [
+        ("S1", "0", "neutral", 0),
+        ("S2", "2", "neutral", 1),
+        ("S3", "4", "neutral", 2),
+        ("S3", "5", "happiness", 2),
+    ]

@@ -23,8 +23,8 @@ def test_frames_are_sorted_by_number_and_strangers_left_out(tmp_path: Path) -> N
 def test_folder_reads_grey_and_colour(tmp_path: Path) -> None:
     write_frames(tmp_path, person=1, frames=3)
     recording = frame_folder(tmp_path)
-    np.testing.assert_array_equal(recording.reader(colour=False).read(2), picture(1, 1.0))
-    assert recording.reader(colour=True).read(0).shape == (32, 32, 3)
+    np.testing.assert_array_equal(recording.reader(colour=False)(2), picture(1, 1.0))
+    assert recording.reader(colour=True)(0).shape == (32, 32, 3)
     assert len(list(recording.frames(colour=False))) == len(recording) == 3
 
 
@@ -35,7 +35,7 @@ def test_video_gives_the_frame_asked_for_in_any_order(tmp_path: Path) -> None:
     reader = video.reader(colour=False)
     for index in (0, 4, 2, 3, 5, 5, 0):
         expected = picture(1, index / 5, 3.0 * index / 5)
-        np.testing.assert_allclose(reader.read(index), expected, atol=2)
+        np.testing.assert_allclose(reader(index), expected, atol=2)
     frames = list(video.frames(colour=False))
     assert len(frames) == 6
     np.testing.assert_allclose(frames[4], picture(1, 0.8, 2.4), atol=2)
@@ -47,7 +47,7 @@ def test_colour_of_a_video_is_rgb(tmp_path: Path) -> None:
     writer = cv2.VideoWriter(str(path), codec, 10, (32, 32))
     writer.write(np.full((32, 32, 3), (0, 0, 255), np.uint8))  # red in BGR
     writer.release()
-    red = open_video(path).reader(colour=True).read(0)
+    red = open_video(path).reader(colour=True)(0)
     assert red[..., 0].min() > 240
     assert red[..., 1:].max() < 15
 
@@ -55,7 +55,7 @@ def test_colour_of_a_video_is_rgb(tmp_path: Path) -> None:
 def test_video_shorter_than_its_header_says_so(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.avi", person=1, frames=3)
     with pytest.raises(BadSample, match=r"clip\.avi: the video ends after 3 frames.* 9$"):
-        Video(tmp_path / "clip.avi", 9).reader(colour=False).read(8)
+        Video(tmp_path / "clip.avi", 9).reader(colour=False)(8)
 
 
 def test_no_video(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DatasetError
+from datamodules.files import MARKER
 from datamodules.sets.counts import compare_counts
-from datamodules.store.marker import MARKER
 
 PUBLISHED = {"train": 3, "test": 2}
 

@@ -2,22 +2,25 @@ import errno
 import fcntl
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import tracemalloc
+import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, BadSamples, DatasetError
 from datamodules.store import cache as module
-from datamodules.store.cache import Cache, build_cache
+from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
 from datamodules.store.rows import ArraySpec, RowStore
 from tests.datamodules import cache_child
 from tests.datamodules.cache_child import ARRAYS, ROWS, row_of
@@ -341,3 +344,54 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_no_rows_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one row"):
         build_cache(tmp_path, FINGERPRINT, 0, ARRAYS, Computer())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    for name in ("S1/a.png", "S1/b.png", "S2/a.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def digest(root: Path) -> str:
+    return files_digest(root.rglob("*.png"), root)
+
+
+def test_order_and_place_of_the_whole_do_not_matter(root: Path, tmp_path: Path) -> None:
+    files = list(root.rglob("*.png"))
+    assert files_digest(files, root) == files_digest(files[::-1], root)
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))  # keeps the times
+    assert digest(copy) == digest(root)
+
+
+def test_whatever_changes_shows(root: Path) -> None:
+    seen = {digest(root)}
+    (root / "S1/a.png").write_text("longer than before")
+    seen.add(digest(root))
+    os.utime(root / "S1/b.png", (1, 1))
+    seen.add(digest(root))
+    (root / "S1/a.png").rename(root / "S1/c.png")
+    seen.add(digest(root))
+    (root / "S2/a.png").unlink()
+    seen.add(digest(root))
+    assert len(seen) == 5
+
+
+def test_a_link_to_nowhere_counts_as_missing(root: Path) -> None:
+    before = digest(root)
+    (root / "S3.png").symlink_to(root / "nowhere.png")
+    assert digest(root) != before
+
+
+def test_code_and_opencv_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("module")
+    module.__file__ = str(tmp_path / "module.py")
+    Path(module.__file__).write_text("a = 1")
+    first = code_digest(module)
+    assert code_digest(module) == first
+    Path(module.__file__).write_text("a = 2")
+    second = code_digest(module)
+    monkeypatch.setattr(cv2, "__version__", "0")
+    assert len({first, second, code_digest(module)}) == 3

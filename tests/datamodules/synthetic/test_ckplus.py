@@ -6,8 +6,8 @@ import cv2.data
 import numpy as np
 import pytest
 
+from datamodules.files import MARKER
 from datamodules.labels import CKPLUS_CODES, Expression
-from datamodules.store.marker import MARKER
 from datamodules.synthetic import write_ckplus
 
 KINDS = {"cohn-kanade-images", "Emotion", "FACS", "Landmarks"}

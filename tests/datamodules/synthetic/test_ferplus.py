@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from datamodules.files import MARKER
 from datamodules.sets.ferplus import read_ferplus
 from datamodules.sets.lists.vote_rules import RULES
-from datamodules.store.marker import MARKER
 from datamodules.synthetic import write_ferplus
 
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from datamodules.files import MARKER
 from datamodules.sets.rafdb import read_rafdb
-from datamodules.store.marker import MARKER
 from datamodules.synthetic import write_rafdb
 
 

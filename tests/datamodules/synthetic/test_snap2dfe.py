@@ -9,8 +9,8 @@ import cv2.data
 import numpy as np
 import pytest
 
+from datamodules.files import MARKER
 from datamodules.labels import LILLE_CODES, Expression
-from datamodules.store.marker import MARKER
 from datamodules.synthetic import POSES, Difficulty, write_snap2dfe
 
 CAMERAS = ("SNAPcam1", "SNAPcam2")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DatasetError
-from datamodules.store.marker import MARKER
+from datamodules.files import MARKER
 from datamodules.synthetic.tree import write_png, write_tree
 
 
