@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from experiments.command.errors import CommandError
 from experiments.command.precheck import check
+from experiments.command.usage import OWN_COMMANDS, TRACEBACK
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -20,12 +23,14 @@ def main(args: Sequence[str] | None = None) -> None:
             for a wrong command line, 130 after Ctrl-C, 143 after SIGTERM.
     """
     args = list(sys.argv[1:] if args is None else args)
+    code: int | None
     try:
         check(args)
+        code = _summarize(args) if _only_reads_results(args) else None
     except CommandError as error:
         print(f"lightning: {error}", file=sys.stderr, flush=True)
         code = error.exit_code
-    else:
+    if code is None:
         # Only now: torch and Lightning take seconds to import.
         from experiments.command.execute import execute
 
@@ -33,3 +38,29 @@ def main(args: Sequence[str] | None = None) -> None:
     # Outside the handler: the interpreter prints what SystemExit came from, were it chained.
     if code:
         raise SystemExit(code)
+
+
+def _only_reads_results(args: Sequence[str]) -> bool:
+    """Tell whether a command reads records of finished folds and needs no torch."""
+    if os.environ.get(TRACEBACK) == "1":
+        return False
+    names = {argument.partition("=")[0] for argument in args}
+    everything = "--summarize" in names and names.isdisjoint({"-c", "--config"})
+    return args[:1] == ["compare"] or (args[:1] == ["crossval"] and everything)
+
+
+def _summarize(args: Sequence[str]) -> int:
+    """Run a command without torch, which is imported only to tell of an unexpected error."""
+    try:
+        getattr(importlib.import_module(OWN_COMMANDS[args[0]]), args[0])(args[1:])
+    except (CommandError, SystemExit):
+        raise
+    except BaseException as error:
+        from experiments.command.execute import report
+        from experiments.run.session import Session
+
+        code = report(error, Session(), args)
+        if code is None:
+            raise
+        return code
+    return 0

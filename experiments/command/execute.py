@@ -22,18 +22,10 @@ from datamodules.errors import UserError
 from experiments.command.console import quiet, say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.experiment import ExperimentCLI
-from experiments.command.usage import TRACEBACK
+from experiments.command.usage import OWN_COMMANDS, TRACEBACK
 from experiments.jobs.context import die_with_parent
 from experiments.run.processes import is_first_process
 from experiments.run.session import Session
-
-# By name: these modules import this package.
-_OWN_COMMANDS = {
-    "crossval": "experiments.crossval.command",
-    "compare": "experiments.compare",
-    "transfer": "experiments.transfer.command",
-    "export": "experiments.export",
-}
 
 
 def execute(args: Sequence[str]) -> int:
@@ -44,12 +36,12 @@ def execute(args: Sequence[str]) -> int:
         die_with_parent(session.fold.parent if is_first_process() else None)
     with quiet():
         try:
-            if args[:1] and args[0] in _OWN_COMMANDS:
-                getattr(importlib.import_module(_OWN_COMMANDS[args[0]]), args[0])(args[1:])
+            if args[:1] and args[0] in OWN_COMMANDS:
+                getattr(importlib.import_module(OWN_COMMANDS[args[0]]), args[0])(args[1:])
             else:
                 ExperimentCLI(args, session)
         except BaseException as error:
-            code = _report(error, session, args)
+            code = report(error, session, args)
             session.close(failed=True)
             if code is None:
                 raise
@@ -89,7 +81,7 @@ def explain(error: BaseException) -> CommandError | None:
     return None
 
 
-def _report(error: BaseException, session: Session, args: Sequence[str]) -> int | None:
+def report(error: BaseException, session: Session, args: Sequence[str]) -> int | None:
     """Tell a person why the command ended; return the exit code, None to raise the error itself."""
     if isinstance(error, SIGTERMException):
         say(f"Ended by SIGTERM. {session.how_to_go_on()}")

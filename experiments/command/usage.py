@@ -25,6 +25,13 @@ COMMANDS = {
     "transfer": "Pretrain, train and test on every combination of some data sets.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
 }
+OWN_COMMANDS = {
+    "crossval": "experiments.crossval.command",
+    "compare": "experiments.compare",
+    "transfer": "experiments.transfer.command",
+    "export": "experiments.export",
+}
+"""Modules of the commands that are not Lightning's own."""
 
 
 def help_text() -> str:

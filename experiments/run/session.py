@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.usage import no_checkpoint, no_weights
-from experiments.jobs.context import StepContext
+from experiments.jobs.context import StepContext, wandb_id
 from experiments.run.folder import (
     RunFolder,
     config_hash,
@@ -60,8 +59,7 @@ class Session:
         """The id by which every start of the run is the same W&B run."""
         if self.fold is not None:
             return self.fold.wandb_id
-        key = "/".join(self.run.path.parts[-2:])
-        return hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()[:8]
+        return wandb_id(*self.run.path.parts[-2:])
 
     def open(
         self,

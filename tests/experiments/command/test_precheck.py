@@ -17,7 +17,9 @@ from experiments.command.experiment import ExperimentCLI
 from experiments.command.precheck import CommandLine, check
 from experiments.command.signatures import find_class
 from experiments.command.usage import COMMANDS, PACKAGE
+from experiments.crossval.folder import CrossvalFolder
 from experiments.run.session import Session
+from tests.experiments.crossval import made
 from tests.experiments.files import EXPERIMENTS, OVERLAYS, belongs
 
 GAN, PCNN = (f"--config={PACKAGE / name}.yaml" for name in ("emotion_gan", "pcnn"))
@@ -281,3 +283,22 @@ def test_an_answer_imports_neither_torch_nor_lightning(args: list[str], reposito
         [sys.executable, "-c", program], cwd=repository, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_compare_imports_neither_torch_nor_lightning(tmp_path: Path, repository: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        made.write_description(tmp_path / name)
+        for fold in range(10):
+            made.write_fold(CrossvalFolder(tmp_path / name).fold(fold).path, fold, folds=10)
+    program = (
+        "import sys\nfrom experiments.cli import main\n"
+        f"main(['compare', {str(tmp_path / 'a')!r}, {str(tmp_path / 'b')!r}])\n"
+        "heavy = {'torch', 'lightning', 'jsonargparse', 'wandb'} & {*sys.modules}\n"
+        "sys.exit(str(heavy) if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=repository, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mean ± std" in done.stdout
