@@ -24,8 +24,7 @@ from callbacks.figures.base import (
 )
 from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid, mean_epe
-from callbacks.outputs import require
-from callbacks.records.distributed import gather
+from callbacks.outputs import gather, require
 
 _COLUMNS = (
     "posed flow",

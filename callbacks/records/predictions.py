@@ -14,8 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from callbacks.figures.base import file_name
-from callbacks.outputs import read, require
-from callbacks.records.distributed import gather
+from callbacks.outputs import gather, read, require
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import replacing

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 from rich.console import Console
 from rich.table import Table
 
-from callbacks.records.distributed import gather
+from callbacks.outputs import gather
 from datamodules.store.replacing import replacing
 
 
