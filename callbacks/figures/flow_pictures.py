@@ -187,13 +187,7 @@ class SequencePictures:
         self._motion: dict[str, float] = {}
 
     def add(self, outputs: Mapping[str, Any]) -> None:
-        """Look at one batch of predictions.
-
-        Args:
-            outputs: ``sequence`` (B names), ``frame`` [B], ``probabilities`` [B, K],
-                ``posed_flow`` and ``frontalized_flow`` [B, 2, H, W] in pixels, ``neutral`` and
-                ``warped`` [B, 3, H, W] in [0, 1].
-        """
+        """Keep the frame with the most motion of each sequence of a batch."""
         flow = outputs["frontalized_flow"].float()
         motion = torch.linalg.vector_norm(flow, dim=1).mean(dim=(1, 2)).tolist()
         names = outputs["sequence"]

@@ -25,12 +25,7 @@ _TITLE, _LABEL, _LEGEND, _MARGIN = 0.45, 1.35, 1.35, 0.12  # inches
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of a grid.
-
-    Attributes:
-        image: RGB in 0..255, shape [H, W, 3].
-        caption: What stands below it; empty for nothing.
-    """
+    """One picture of a grid, RGB [H, W, 3] in 0..255, and what stands below it."""
 
     image: Picture
     caption: str = ""
@@ -38,12 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a grid.
-
-    Attributes:
-        label: What stands to its left, a few short lines.
-        cells: One picture for each column.
-    """
+    """One row of a grid, with a few short lines to its left."""
 
     label: str
     cells: list[Cell]
@@ -85,15 +75,12 @@ class GridPictures(pl.Callback, ABC):
 
     @abstractmethod
     def cells(self, sample: Mapping[str, Tensor], class_names: Sequence[str]) -> list[Cell]:
-        """Draw a sample.
+        """Draw a sample, a cell for each column.
 
         Args:
             sample: The outputs of `keys` without their batch axis; a ``..._flow`` is in pixels of
                 a 128x128 grid.
             class_names: Names of the K classes.
-
-        Returns:
-            A cell for each column.
         """
 
     def on_validation_batch_end(
@@ -193,9 +180,6 @@ def draw_grid(
         rows: The pictures.
         max_magnitude: Length in pixels of the full colour, said under the wheel; None for
             pictures of no flow, which have no wheel.
-
-    Returns:
-        The figure.
     """
     row_height = _CELL + _CAPTION + _GAP
     legend = _LEGEND if max_magnitude is not None else 0
@@ -226,7 +210,9 @@ def draw_grid(
         write(name, centre, first_row - 0.07, 9.5, ha="center", va="bottom")
     for number, row in enumerate(rows):
         top = first_row + number * row_height
-        write(_wrapped(row.label), _LABEL - 0.1, top + _CELL / 2, 8.5, ha="right", va="center")
+        # Long names of files are broken, so that they stay beside the pictures.
+        label = "\n".join(textwrap.fill(line, 20) for line in row.label.split("\n"))
+        write(label, _LABEL - 0.1, top + _CELL / 2, 8.5, ha="right", va="center")
         for column, cell in enumerate(row.cells):
             left = _LABEL + column * (_CELL + _GAP)
             put(cell.image, left, top, _CELL)
@@ -240,8 +226,3 @@ def draw_grid(
     said = f"full colour: {max_magnitude:g} px\ndarkened: longer"
     write(said, left + wheel / 2, first_row + wheel + 0.08, 8, ha="center", va="top")
     return figure
-
-
-def _wrapped(label: str) -> str:
-    """Break long lines, such as the names of files, so that they stay beside the pictures."""
-    return "\n".join(textwrap.fill(line, 20) for line in label.split("\n"))

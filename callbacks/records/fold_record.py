@@ -63,13 +63,7 @@ class FoldRecord:
 
 
 def read_record(folder: Path) -> FoldRecord | None:
-    """Read the record of a fold.
-
-    Args:
-        folder: Its run folder.
-
-    Returns:
-        The record, None where the fold has none yet.
+    """Read the record of a fold from its run folder, None where it has none yet.
 
     Raises:
         DamagedRecordError: If the record or the predictions it stands on are not whole.
@@ -100,14 +94,7 @@ def is_tested(folder: Path) -> bool:
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the checksum of a record to it.
-
-    Args:
-        record: Plain values.
-
-    Returns:
-        The same with ``checksum``.
-    """
+    """Add the ``checksum`` of a record of plain values to it."""
     content = {key: value for key, value in record.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     return {**content, "checksum": hashlib.sha256(text.encode()).hexdigest()}
@@ -119,14 +106,9 @@ def file_hash(path: Path) -> str:
 
 
 def trained_with(folder: Path) -> dict[str, Any] | None:
-    """Tell which state of the source a run was trained with.
+    """Read the `commit` and `dirty` that a run was trained with from its environment.json.
 
-    Args:
-        folder: Folder of the run.
-
-    Returns:
-        `commit` and `dirty`, as in its environment.json; None where that does not say, such as
-        for a checkpoint that was trained elsewhere.
+    None where that does not say, such as for a checkpoint that was trained elsewhere.
     """
     state: dict[str, Any] | None = (read_json(folder / "environment.json") or {}).get("git")
     return state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from callbacks.outputs import gather
-from datamodules.store.replacing import replacing
+from datamodules.store.json_file import write_json
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,7 @@ class TestTable(pl.Callback, ABC):
             "checkpoint": None if trainer.ckpt_path is None else str(trainer.ckpt_path),
         }
         folder = Path(trainer.default_root_dir)
-        with replacing(folder / "summary.json") as aside:
-            aside.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", "utf-8")
+        write_json(folder / "summary.json", summary)
         self.show(summary, folder, Console())
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
@@ -113,13 +111,7 @@ class TestTable(pl.Callback, ABC):
                     logger.log_table(f"test/{table.name}", list(table.columns), rows)
 
     def show(self, summary: dict[str, Any], folder: Path, console: Console) -> None:
-        """Print the summary, and where the run's files are, each path on one line to be copied.
-
-        Args:
-            summary: What ``summary.json`` holds.
-            folder: The run folder.
-            console: Where to print.
-        """
+        """Print the summary and where the run's files are, each path on one line to be copied."""
         people = summary["n_test_subjects"]
         lines = [
             f"\n{self.title}, data: {summary['data']}, fold {summary['fold']}, seed "

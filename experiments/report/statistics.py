@@ -52,7 +52,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a confusion matrix says.
+    """What a confusion matrix says, each from 0 to 1.
 
     Args:
         accuracy: Share of right answers.
@@ -70,16 +70,7 @@ class Scores:
 def confusion_matrix(
     labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Count answers.
-
-    Args:
-        labels: True class of each sample, at least one.
-        predicted: Class answered.
-        classes: Names of the K classes, in order.
-
-    Returns:
-        int64 [K, K], the true class in the row.
-    """
+    """Count the answers of each class, int64 [K, K], the true class in the row."""
     index = {name: number for number, name in enumerate(classes)}
     matrix = np.zeros((len(classes), len(classes)), np.int64)
     for label, answer in zip(labels, predicted, strict=True):
@@ -88,14 +79,7 @@ def confusion_matrix(
 
 
 def scores(matrix: NDArray[np.int64]) -> Scores:
-    """Score a confusion matrix.
-
-    Args:
-        matrix: int64 [K, K], the true class in the row, not all zero.
-
-    Returns:
-        The scores, each from 0 to 1.
-    """
+    """Score a confusion matrix [K, K], the true class in the row, not all zero."""
     right = matrix.diagonal()
     occurs, answered = matrix.sum(axis=1), matrix.sum(axis=0)
     recall = [int(r) / int(n) if n else None for r, n in zip(right, occurs, strict=True)]
