@@ -118,21 +118,6 @@ def _read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@dataclass(frozen=True)
-class PublishedExperiment:
-    """A column of Table II or IV.
-
-    Args:
-        table: Which of them.
-        name: Exp 1 to Exp 8.
-        areas: Area under the ROC curve by class (`anger`) or action unit (`AU1`), and `AVERAGE`.
-    """
-
-    table: str
-    name: str
-    areas: dict[str, float]
-
-
 def paper_name(data: Mapping[str, Any]) -> str | None:
     """Name a data set, by `class_path` and `init_args`, as the tables do; None if not there."""
     reader = str(data["class_path"]).rsplit(".", 1)[-1]
@@ -143,12 +128,17 @@ def paper_name(data: Mapping[str, Any]) -> str | None:
 
 def published_experiment(
     task: str, pretrain: str | None, train: str | None, test: str | None
-) -> PublishedExperiment | None:
-    """Find the column of the paper for a task and the data sets that `paper_name` names."""
+) -> dict[str, Any] | None:
+    """Find the column of Table II or IV for a task and the data sets that `paper_name` names.
+
+    Returns:
+        ``table``, ``experiment`` (Exp 1 to Exp 8) and ``areas``: the area under the ROC curve by
+        class (`anger`) or action unit (`AU1`), and `AVERAGE`. None where the paper has none.
+    """
     cell = (TABLES.get(task), pretrain, train, test)
     keys = ("table", "pretrain", "train", "test")
     rows = [row for row in _read("published_transfer") if tuple(row[k] for k in keys) == cell]
     if not rows:
         return None
     areas = {row["measure"]: float(row["auc"]) for row in rows}
-    return PublishedExperiment(rows[0]["table"], rows[0]["experiment"], areas)
+    return {"table": rows[0]["table"], "experiment": rows[0]["experiment"], "areas": areas}

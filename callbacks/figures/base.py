@@ -47,15 +47,11 @@ class ChosenSamples:
         """Keep of a batch ``label`` [B], ``sample_id`` [B] and what else [B, ...] it holds."""
         labels, ids = outputs["label"].tolist(), outputs["sample_id"].tolist()
         for i, (label, number) in enumerate(zip(labels, ids, strict=True)):
-            place = checksum(number)
+            rank = checksum(number)
             kept = self._kept.setdefault(label, [])
-            if len(kept) < self._per_class or place < kept[-1][0]:
-                kept.append(
-                    (
-                        place,
-                        {key: value[i].detach().cpu().clone() for key, value in outputs.items()},
-                    )
-                )
+            if len(kept) < self._per_class or rank < kept[-1][0]:
+                sample = {key: value[i].detach().cpu().clone() for key, value in outputs.items()}
+                kept.append((rank, sample))
                 kept.sort(key=lambda one: one[0])
                 del kept[self._per_class :]
 

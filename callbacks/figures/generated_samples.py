@@ -1,4 +1,4 @@
-"""What a generator draws from the same noise, epoch after epoch, and the losses of both players."""
+"""What a generator draws from the same noise, epoch after epoch, and the losses of its training."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class GeneratedSamples(pl.Callback):
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See where the steps have come."""
+        """Remember the step at which training begins."""
         self._step = trainer.global_step
 
     def on_train_batch_end(

@@ -79,6 +79,9 @@ class FoldReport(TestSamples):
         split = _split(trainer.datamodule)  # type: ignore[attr-defined]
         names = split["class_names"]
         absent = [name for number, name in enumerate(names) if number not in self._labels]
+        # Without the callback a file would be of an earlier test.
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        predicted = any(isinstance(callback, Predictions) for callback in callbacks)
         loader: Any = trainer.test_dataloaders
         seen = []
         if split["shared_subjects"]:
@@ -94,7 +97,7 @@ class FoldReport(TestSamples):
             "checkpoint": Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
             "departures": [*self._departures, *seen],
             "metrics": _metrics(trainer.callback_metrics, absent),
-            "predictions": _predictions(trainer, folder),
+            "predictions": file_hash(folder / PREDICTIONS_FILE) if predicted else None,
         }
         write_json(folder / RECORD_FILE, seal(record))
 
@@ -143,10 +146,3 @@ def _metrics(logged: Mapping[str, Any], absent: Sequence[str]) -> dict[str, floa
             number = float(value)
             metrics[key] = number if math.isfinite(number) and not unknown else None
     return metrics
-
-
-def _predictions(trainer: pl.Trainer, folder: Path) -> str | None:
-    # Without the callback a file would be of an earlier test.
-    if any(isinstance(callback, Predictions) for callback in trainer.callbacks):  # type: ignore[attr-defined]
-        return file_hash(folder / PREDICTIONS_FILE)
-    return None

@@ -237,9 +237,7 @@ def _scored(records: Sequence[FoldRecord], conditions: Sequence[str]) -> Summary
     return {
         "accuracy": asdict(estimate([scores(matrix).accuracy for matrix in matrices])),
         "pooled": {
-            "accuracy": total.accuracy,
-            "balanced_accuracy": total.balanced_accuracy,
-            "f1_macro": total.f1_macro,
+            **asdict(total),
             "recall": dict(zip(names, total.recall, strict=True)),
             "confusion_matrix": pooled.tolist(),
         },

@@ -27,9 +27,9 @@ class Estimate:
 
     n: int
     mean: float
-    std: float | None
-    low: float | None
-    high: float | None
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -45,7 +45,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     n = len(values)
     mean, std = _mean_and_std(values)
     if std is None:
-        return Estimate(n, mean, None, None, None)
+        return Estimate(n, mean)
     half = _quantile(n - 1) * std / math.sqrt(n)
     return Estimate(n, mean, std, mean - half, mean + half)
 
@@ -118,7 +118,7 @@ def corrected_resampled_t(
     n = len(differences)
     mean, std = _mean_and_std(differences)
     if std is None:
-        return Estimate(n, mean, None, None, None), None
+        return Estimate(n, mean), None
     error = math.sqrt(1 / n + ratio) * std
     half = _quantile(n - 1) * error
     if error == 0:

@@ -127,7 +127,8 @@ def _cell(plan: Plan, cell: Sets, why: str | None, failures: Mapping[str, str]) 
         "commits": _commits(plan, cell, record),
     }
     if "synthetic" not in (*sources.values(), record["source"]):
-        result["published"] = _published(plan, cell)
+        papers = (plan.sets[name].paper for name in cell)
+        result["published"] = published_experiment(plan.task, *papers)
     return result
 
 
@@ -143,13 +144,6 @@ def _result(
     except DamagedRecordError as error:
         return None, f"its record {error}"
     return record, None if record is not None else "not done"
-
-
-def _published(plan: Plan, cell: Sets) -> Summary | None:
-    found = published_experiment(plan.task, *(plan.sets[name].paper for name in cell))
-    if found is None:
-        return None
-    return {"table": found.table, "experiment": found.name, "areas": found.areas}
 
 
 def _source(plan: Plan, name: str) -> str | None:
