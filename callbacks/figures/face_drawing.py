@@ -63,15 +63,7 @@ class InputPictures:
     def add(
         self, source: str, frame: int, face: ReadFace, *, name: str, probability: float
     ) -> None:
-        """Keep one face; those of a still come one after the other.
-
-        Args:
-            source: Name of the picture or film.
-            frame: Index of the frame of a film.
-            face: What to draw.
-            name: The expression read.
-            probability: Of that expression, in [0, 1].
-        """
+        """Keep a face of a frame with the expression read; those of a still come in one row."""
         if is_video(Path(source)):
             # Of several faces in one batch the surest stays.
             if self.wants(source, name, probability):

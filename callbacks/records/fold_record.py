@@ -27,12 +27,9 @@ class DamagedRecordError(Exception):
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a method answered in one fold.
+    """Names of the tested samples and their classes, and by condition the classes answered.
 
-    Args:
-        samples: Name of each tested sample.
-        labels: Their true classes, by name.
-        answers: By condition the classes answered; the first is `MAIN`.
+    The first condition is `MAIN`.
     """
 
     samples: tuple[str, ...]
@@ -42,12 +39,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class FoldRecord:
-    """What a finished fold left behind, see `callbacks.FoldReport`.
-
-    Args:
-        values: The content of its fold.json.
-        predictions: Its predictions.csv, None where the experiment writes none.
-    """
+    """The fold.json of a tested fold, and its predictions.csv where the experiment writes one."""
 
     values: dict[str, Any]
     predictions: Predictions | None

@@ -76,6 +76,7 @@ class RunRecord(pl.Callback):
 def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[str, Any]:
     """Describe what a run depends on besides its config, naming no machine and no person."""
     data = trainer.datamodule  # type: ignore[attr-defined]
+    device = trainer.strategy.root_device
     home = str(Path.home())
     return {
         "command": [argument.replace(home, "~") for argument in command],
@@ -86,7 +87,7 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
         "git": git_state(_SOURCE),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "device": _device(trainer.strategy.root_device),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "devices": trainer.world_size,
         "threads": torch.get_num_threads(),
         "versions": {name: _version(name) for name in _PACKAGES},
@@ -124,7 +125,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _device(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

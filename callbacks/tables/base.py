@@ -20,12 +20,10 @@ from datamodules.store.json_file import write_json
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table of what was measured.
+    """A table of what was measured; its first column names the rows.
 
     Args:
         name: Its name in W&B, after ``test/``.
-        columns: Their names; the first one is that of the rows.
-        rows: Text of each cell.
         emphasized: Name of the row that the method is about.
     """
 

@@ -56,9 +56,6 @@ def headline_conditions(answered: Sequence[str], headline: Sequence[str] | None)
         answered: Names of conditions: `predicted`, `predicted_<condition>` ...
         headline: Patterns like `*_reconstructed` of the <condition>; one that begins with `!`
             takes away. None means the answers of `predicted`.
-
-    Returns:
-        The chosen names.
     """
     if headline is None:
         return [MAIN]

@@ -1,4 +1,4 @@
-"""What is said of ten folds, and of two methods on the same folds."""
+"""Statistics of a method over folds, and of two methods on the same folds."""
 
 from __future__ import annotations
 
@@ -33,14 +33,9 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Sum up the values of the folds by Student's t.
+    """Sum up the finite values of one fold or more by Student's t.
 
-    Args:
-        values: One finite value a fold, at least one.
-
-    Returns:
-        Mean, sample standard deviation and 95 % interval. The folds share most of their training
-        data, so that the interval is, if anything, too narrow.
+    The folds share most of their training data, so that the interval is, if anything, too narrow.
     """
     n = len(values)
     mean, std = _mean_and_std(values)
@@ -135,8 +130,8 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
         second: Whether the second is.
 
     Returns:
-        Two-sided p-value of either being right alone as often as the other. Samples of one person
-        are not independent, so that it is, if anything, too small.
+        Two-sided p-value. Samples of one person are not independent, so that it is, if anything,
+        too small.
 
     Reference:
         McNemar, Psychometrika 12, 1947.

@@ -52,10 +52,7 @@ def summarize(plan: Plan, arguments: list[str], failures: Mapping[str, str]) -> 
 
 
 def areas(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Pick the areas under ROC curves out of what a test logged.
-
-    Args:
-        metrics: `test/auc_<class>` or `test/auc_au<number>` and others, by name.
+    """Pick `test/auc_<class>` and `test/auc_au<number>` out of what a test logged.
 
     Returns:
         The area of each class (`anger`) or action unit (`AU1`), and `AVERAGE` of those that are
