@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from datamodules.lazy import lazy
 
 if TYPE_CHECKING:
-    from callbacks.figures.classification import ConfusionMatrix, ReliabilityDiagram, ROCCurves
+    from callbacks.figures.classification import (
+        ConfusionMatrix,
+        FeatureMap,
+        ReliabilityDiagram,
+        ROCCurves,
+    )
     from callbacks.figures.faces import FacePictures
-    from callbacks.figures.feature_map import FeatureMap
     from callbacks.figures.flow_pictures import FlowPictures, OcclusionPictures
     from callbacks.figures.generated_samples import GeneratedSamples
     from callbacks.records.feature_export import FeatureExport

@@ -1,21 +1,22 @@
-"""What callbacks may ask of a step: the outputs that it returns, by their names."""
+"""The outputs of a step by their names, and the samples of all processes together."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from callbacks.records.distributed import join_samples
 from datamodules.errors import UserError
 
 Samples = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
 _PARTS = 64  # batches that are held before they become one array
 
@@ -106,19 +107,10 @@ def require(
     outputs: Mapping[str, Any] | None,
     names: Sequence[str],
 ) -> dict[str, Any]:
-    """Read the outputs that a callback cannot do without.
-
-    Args:
-        callback: What needs them.
-        pl_module: The method.
-        outputs: What its step returned.
-        names: As `read` takes them.
-
-    Returns:
-        The outputs by these names.
+    """Read the outputs that a callback cannot do without, by the names that `read` takes.
 
     Raises:
-        UserError: If something is missing.
+        UserError: If a step of the method does not return them.
     """
     found = {name: read(outputs or {}, name) for name in names}
     missing = [name for name, value in found.items() if value is None]
@@ -128,6 +120,37 @@ def require(
             f"{type(pl_module).__name__} does not return: take it out of the callbacks."
         )
     return found
+
+
+def gather(value: T) -> list[T]:
+    """Collect a small picklable value from every process, in the order of the ranks.
+
+    Every process must call it. One process alone gets its own value.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    values: list[T] = [value] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def join_samples(columns: Samples) -> Samples:
+    """Put the samples of all processes together, each once; every process must call it.
+
+    Args:
+        columns: Values of the samples of this process [N, ...] by name, one of them ``sample_id``;
+            empty where it was dealt none.
+
+    Returns:
+        Those of all processes, in the order of their ids; empty where no process has any.
+    """
+    parts = [part for part in gather(columns) if part]
+    if not parts:
+        return {}
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # A distributed sampler may repeat some.
+    _, first = np.unique(whole["sample_id"], return_index=True)
+    return {name: values[first] for name, values in whole.items()}
 
 
 def _array(value: Tensor) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,32 +27,27 @@ from experiments.report.markdown import (
     p_value,
     spread,
 )
-from experiments.report.occlusion_tables import occlusion_tables
 from experiments.report.statistics import corrected_resampled_t, estimate, mcnemar
 
 HEADLINE = "accuracy"
+_RESTORED = "_reconstructed"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A whole cross-validation.
-
-    Args:
-        path: Its folder.
-        about: What was cross-validated.
-        records: Its folds, in order.
-        summary: What `summarize` said of them.
-    """
+    """A whole cross-validation: its folds in order, and what `summarize` says of them."""
 
     path: Path
-    about: Description
+    description: Description
     records: list[FoldRecord]
     summary: Summary
 
     def values(self, measure: str) -> list[float] | None:
         """Return a measure on each fold, None where a fold does not have it."""
         if measure == HEADLINE:
-            values = [headline_accuracy(record, self.about.headline) for record in self.records]
+            values = [
+                headline_accuracy(record, self.description.headline) for record in self.records
+            ]
         else:
             values = [record.metrics.get(f"test/{measure}") for record in self.records]
         found = [value for value in values if value is not None]
@@ -66,7 +61,7 @@ class Run:
                 return None
             answers = record.predictions.answers
             if measure == HEADLINE:
-                conditions = headline_conditions(list(answers), self.about.headline)
+                conditions = headline_conditions(list(answers), self.description.headline)
             else:
                 conditions = [measure.replace("accuracy", MAIN, 1)]
             for condition in conditions:
@@ -84,9 +79,6 @@ class Run:
 
 def compare(args: Sequence[str]) -> None:
     """Run `lightning compare`.
-
-    Args:
-        args: What follows it on the command line.
 
     Raises:
         CommandError: If the runs cannot be compared.
@@ -107,13 +99,10 @@ def compare(args: Sequence[str]) -> None:
 
 
 def load(path: Path) -> Run:
-    """Read a cross-validation.
+    """Read all folds of a cross-validation.
 
     Args:
         path: Its folder, or that of an experiment which has only one.
-
-    Returns:
-        Its folds, all of them.
 
     Raises:
         CommandError: If there is none, or folds are missing.
@@ -136,9 +125,6 @@ def load(path: Path) -> Run:
 def check_comparable(runs: Sequence[Run]) -> None:
     """Make sure that all runs tested the same samples in the same folds.
 
-    Args:
-        runs: Cross-validations.
-
     Raises:
         CommandError: If they differ in data, in folds or in classes.
     """
@@ -160,14 +146,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
 
 
 def choose_measures(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
-    """Choose what is compared.
-
-    Args:
-        runs: Cross-validations.
-        wanted: Names given by a person, without `test/`.
-
-    Returns:
-        These, or `accuracy` and everything else of that name that all runs measured.
+    """Choose what is wanted, or `accuracy` and everything else of that name in all runs.
 
     Raises:
         CommandError: If a run does not have what is wanted.
@@ -185,15 +164,7 @@ def choose_measures(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[s
 
 
 def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
-    """Write the table.
-
-    Args:
-        runs: Comparable cross-validations, the reference first.
-        measures: What to compare.
-
-    Returns:
-        Markdown, with what it stands on below the table.
-    """
+    """Write the table, with what it stands on below; the first run is the reference."""
     first = runs[0].summary
     names = _names(runs)
     dataset = papers_dataset(first)
@@ -205,7 +176,7 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
         for run, name in zip(runs, names, strict=True):
             row = [measure, name, *_cells(run, runs[0], measure)]
             if dataset is not None:
-                about = run.about
+                about = run.description
                 figure = published_figure(run.summary, about.model, about.model_arguments, measure)
                 row.append(_beside(figure, name, notes))
             rows.append(row)
@@ -216,7 +187,7 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
         *markdown_table(columns, rows),
         *occlusion_tables(dict(zip(names, map(_mean_accuracies, runs), strict=True))),
         *(
-            f"{name}: {run.path}, seed {run.about.seed}, commit {run.summary['commit']}"
+            f"{name}: {run.path}, seed {run.description.seed}, commit {run.summary['commit']}"
             for run, name in zip(runs, names, strict=True)
         ),
         *(
@@ -235,6 +206,53 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
         lines.append("No published figures: there are none of these data.")
     lines += [f"{mark} No published figure beside {why}." for why, mark in notes.items()]
     return "\n".join(lines)
+
+
+def occlusion_tables(methods: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Lay out accuracies without and with reconstruction, and what it won.
+
+    Args:
+        methods: Mean accuracies over folds from 0 to 1 by the names of their measures
+            (``accuracy_<region>``, ``accuracy_<region>_reconstructed``), by method.
+
+    Returns:
+        Lines of Markdown; none where a method reconstructs no region that all have.
+
+    Reference:
+        SSIM-VAE, Tables 1 to 3. The share of the fall that was won back is not in the paper.
+    """
+    regions = [
+        measure
+        for measure in next(iter(methods.values()))
+        if measure not in ("accuracy", "accuracy_clean")
+        and all(
+            {"accuracy_clean", measure, f"{measure}{_RESTORED}"} <= method.keys()
+            for method in methods.values()
+        )
+    ]
+    if not regions:
+        return []
+    names = [region.removeprefix("accuracy_") for region in regions]
+    without, restored, won = [], [], []
+    for method, accuracy in methods.items():
+        clean = accuracy["accuracy_clean"]
+        before = [accuracy[region] for region in regions]
+        after = [accuracy[f"{region}{_RESTORED}"] for region in regions]
+        without.append([method, *(f"{100 * value:.1f}" for value in (clean, *before))])
+        restored.append([method, *(f"{100 * value:.1f}" for value in after)])
+        gains = zip(before, after, strict=True)
+        won.append([method, *(_gain(clean, hidden, found) for hidden, found in gains)])
+    return [
+        "Without reconstruction, % (Table 1):",
+        "",
+        *markdown_table(["method", "nothing hidden", *names], without),
+        "With reconstruction, % (Table 2):",
+        "",
+        *markdown_table(["method", *names], restored),
+        "Won by reconstruction, points and share of the fall (Table 3):",
+        "",
+        *markdown_table(["method", *names], won),
+    ]
 
 
 def _cells(run: Run, reference: Run, measure: str) -> list[str]:
@@ -266,6 +284,11 @@ def _mean_accuracies(run: Run) -> dict[str, float]:
     return {key: estimate(values).mean for key, values in found.items() if values is not None}
 
 
+def _gain(clean: float, hidden: float, found: float) -> str:
+    points = f"{100 * (found - hidden):+.1f}"
+    return f"{points} ({(found - hidden) / (clean - hidden):.0%})" if clean > hidden else points
+
+
 def _mcnemar(
     right: dict[tuple[str, str], bool] | None, others: dict[tuple[str, str], bool] | None
 ) -> str:
@@ -277,15 +300,17 @@ def _mcnemar(
 
 def _names(runs: Sequence[Run]) -> list[str]:
     """Name runs by their experiments, and by the arguments in which they differ."""
-    arguments = [run.about.model_arguments for run in runs]
+    arguments = [run.description.model_arguments for run in runs]
     keys = dict.fromkeys(key for given in arguments for key in given)
     differing = [k for k in keys if len({str(given.get(k)) for given in arguments}) > 1]
     names = []
     for run in runs:
-        same = [other for other in runs if other.about.experiment == run.about.experiment]
-        parts = [run.about.experiment]
+        same = [
+            other for other in runs if other.description.experiment == run.description.experiment
+        ]
+        parts = [run.description.experiment]
         if len(same) > 1:
-            given = run.about.model_arguments
+            given = run.description.model_arguments
             parts += [f"{key}={given[key]}" for key in differing if key in given]
         names.append(" ".join(parts))
     if len(set(names)) < len(names):

@@ -57,11 +57,7 @@ class Figure:
 def papers_dataset(summary: Mapping[str, Any]) -> str | None:
     """Name the data set of a cross-validation as the papers do.
 
-    Args:
-        summary: What `summarize` returned.
-
-    Returns:
-        The name; None for embedded faces and data of which there are no figures.
+    None for embedded faces and data of which there are no figures.
     """
     if summary["source"] == "synthetic":
         return None
@@ -71,18 +67,17 @@ def papers_dataset(summary: Mapping[str, Any]) -> str | None:
 def published_figure(
     summary: Mapping[str, Any], model: str, arguments: Mapping[str, Any], measure: str
 ) -> Figure | None:
-    """Find the figure of a paper that is nearest to a run.
+    """Find the figure of a paper with the fewest differences to a run, None where there is none.
+
+    It belongs beside the run only where nothing differs: in the setting of the paper's config, in
+    the classes, and in the numbers of samples and people, by which data are known whatever the
+    name of a folder.
 
     Args:
         summary: What `summarize` returned of the run.
         model: Name of the method's class.
         arguments: Its resolved arguments.
         measure: What the test logged, without `test/`.
-
-    Returns:
-        The figure with the fewest differences, None where no paper has any. It belongs beside the
-        run only where there are none: in the setting of the paper's config, in the classes, and in
-        the numbers of samples and people, by which data are known whatever the name of a folder.
     """
     wanted = (papers_dataset(summary), model, measure)
     figures = [
@@ -123,30 +118,8 @@ def _read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@dataclass(frozen=True)
-class PublishedExperiment:
-    """A column of Table II or IV.
-
-    Args:
-        table: Which of them.
-        name: Exp 1 to Exp 8.
-        areas: Area under the ROC curve by class (`anger`) or action unit (`AU1`), and `AVERAGE`.
-    """
-
-    table: str
-    name: str
-    areas: dict[str, float]
-
-
 def paper_name(data: Mapping[str, Any]) -> str | None:
-    """Name a data set as the paper's tables do.
-
-    Args:
-        data: Resolved `class_path` and `init_args`.
-
-    Returns:
-        The name; None where the paper did not use it.
-    """
+    """Name a data set, by `class_path` and `init_args`, as the tables do; None if not there."""
     reader = str(data["class_path"]).rsplit(".", 1)[-1]
     if reader == "RaFDDataModule":
         return _VIEWS.get(tuple(sorted(data["init_args"]["angles"])))
@@ -155,17 +128,12 @@ def paper_name(data: Mapping[str, Any]) -> str | None:
 
 def published_experiment(
     task: str, pretrain: str | None, train: str | None, test: str | None
-) -> PublishedExperiment | None:
-    """Find what the paper reports for a cell.
-
-    Args:
-        task: emotions or action_units.
-        pretrain: Data set pretrained on, see `paper_name`.
-        train: Data set trained on.
-        test: Data set tested on.
+) -> dict[str, Any] | None:
+    """Find the column of Table II or IV for a task and the data sets that `paper_name` names.
 
     Returns:
-        The column, None where the paper has none.
+        ``table``, ``experiment`` (Exp 1 to Exp 8) and ``areas``: the area under the ROC curve by
+        class (`anger`) or action unit (`AU1`), and `AVERAGE`. None where the paper has none.
     """
     cell = (TABLES.get(task), pretrain, train, test)
     keys = ("table", "pretrain", "train", "test")
@@ -173,4 +141,4 @@ def published_experiment(
     if not rows:
         return None
     areas = {row["measure"]: float(row["auc"]) for row in rows}
-    return PublishedExperiment(rows[0]["table"], rows[0]["experiment"], areas)
+    return {"table": rows[0]["table"], "experiment": rows[0]["experiment"], "areas": areas}

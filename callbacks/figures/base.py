@@ -44,18 +44,14 @@ class ChosenSamples:
         self._kept: dict[int, list[tuple[int, dict[str, Tensor]]]] = {}
 
     def add(self, outputs: Mapping[str, Tensor]) -> None:
-        """Look at the samples of a batch.
-
-        Args:
-            outputs: ``label`` [B], ``sample_id`` [B] and what else [B, ...] is to be kept of a
-                chosen sample, on the CPU.
-        """
+        """Keep of a batch ``label`` [B], ``sample_id`` [B] and what else [B, ...] it holds."""
         labels, ids = outputs["label"].tolist(), outputs["sample_id"].tolist()
         for i, (label, number) in enumerate(zip(labels, ids, strict=True)):
-            place = checksum(number)
+            rank = checksum(number)
             kept = self._kept.setdefault(label, [])
-            if len(kept) < self._per_class or place < kept[-1][0]:
-                kept.append((place, _copied(outputs, i)))
+            if len(kept) < self._per_class or rank < kept[-1][0]:
+                sample = {key: value[i].detach().cpu().clone() for key, value in outputs.items()}
+                kept.append((rank, sample))
                 kept.sort(key=lambda one: one[0])
                 del kept[self._per_class :]
 
@@ -81,16 +77,7 @@ def titled(trainer: pl.Trainer, what: str) -> str:
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
-    """Make a figure without pyplot, which would keep it and choose a window toolkit.
-
-    Args:
-        width: In inches.
-        height: In inches.
-        layout: Of Matplotlib; None where everything has its place.
-
-    Returns:
-        The figure, which can be saved.
-    """
+    """Make a figure, in inches, without pyplot, which would keep it and choose a toolkit."""
     figure = Figure(figsize=(width, height), dpi=_DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
@@ -152,32 +139,16 @@ def send_picture(trainer: pl.Trainer, picture: Figure | Picture, name: str, key:
 
 
 def face_to_rgb(image: Tensor) -> Picture:
-    """Turn a face of a batch into a picture.
-
-    Args:
-        image: RGB in [0, 1], shape [3, H, W]; what lies outside is clamped.
-
-    Returns:
-        RGB in 0..255, shape [H, W, 3].
-    """
+    """Turn a face [3, H, W] in [0, 1], clamped, into RGB [H, W, 3] in 0..255."""
     grey_levels = image.detach().float().clamp(0, 1).mul(255).round()
     rgb: Picture = grey_levels.byte().permute(1, 2, 0).cpu().numpy()
     return rgb
 
 
 def file_name(source: str) -> str:
-    """Turn the name of a sequence, picture or film into one that every file system takes.
+    """Turn any text into a file name: harmless text as it is, else with a checksum.
 
-    Args:
-        source: Any text, possibly with slashes.
-
-    Returns:
-        The name itself where it is harmless, else its harmless letters and a checksum, so that two
-        names never share a file.
+    Two texts never share a file.
     """
     plain = re.sub(r"[^\w.-]+", "_", source).lstrip(".")[:100]
     return plain if plain == source else f"{plain}-{zlib.crc32(source.encode()):08x}"
-
-
-def _copied(outputs: Mapping[str, Tensor], i: int) -> dict[str, Tensor]:
-    return {key: value[i].detach().cpu().clone() for key, value in outputs.items()}

@@ -1,4 +1,4 @@
-"""The figures of a classifier's test: confusion matrix, ROC curves, reliability diagram."""
+"""The figures of a classifier's test: confusion matrix, ROC, reliability, map of features."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 from scipy.stats import binned_statistic
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 from sklearn.metrics import ConfusionMatrixDisplay, auc, confusion_matrix, roc_curve
 
 from callbacks.figures.base import (
+    checksum,
     figures_folder,
     new_axes,
     new_figure,
@@ -23,6 +26,8 @@ from callbacks.outputs import Samples, TestSamples
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import replacing
+
+_DIMENSIONS = 50  # of the features that t-SNE lays out
 
 
 class ConfusionMatrix(TestSamples):
@@ -165,14 +170,72 @@ class ReliabilityDiagram(TestSamples):
         send_picture(trainer, figure, "reliability", "test/reliability")
 
 
+class FeatureMap(TestSamples):
+    """Draws test features by t-SNE into ``figures/features.png``, coloured by the true class.
+
+    Args:
+        max_samples: At most so many; chosen by a checksum of their ``sample_id``, the same ones in
+            every run.
+        perplexity: Of t-SNE: about how many neighbours a sample keeps; fewer where there are few
+            samples.
+        seed: Of t-SNE.
+
+    Reference:
+        van der Maaten and Hinton, Visualizing Data using t-SNE (JMLR 2008).
+    """
+
+    keys = ("features", "label")
+
+    def __init__(self, max_samples: int = 2000, perplexity: float = 30.0, seed: int = 0) -> None:
+        super().__init__()
+        if max_samples < 4 or not perplexity > 0:
+            raise UserError(
+                "FeatureMap needs max_samples of 4 or more and a perplexity above 0; got "
+                f"{max_samples} and {perplexity}."
+            )
+        self.max_samples = max_samples
+        self.perplexity = perplexity
+        self.seed = seed
+
+    def trim(self, samples: Samples) -> Samples:
+        """Keep the samples with the lowest checksums."""
+        ids = samples["sample_id"]
+        if len(ids) <= self.max_samples:
+            return samples
+        places = [checksum(number) for number in ids.tolist()]
+        kept = np.sort(np.argsort(places, kind="stable")[: self.max_samples])
+        return {key: value[kept] for key, value in samples.items()}
+
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
+    ) -> None:
+        """Lay out and draw."""
+        names = trainer.datamodule.class_names  # type: ignore[attr-defined]
+        labels = samples["label"]
+        if len(labels) < 4:
+            return  # nothing has neighbours
+        points = lay_out(samples["features"], self.perplexity, self.seed)
+        title = titled(trainer, f"t-SNE of {len(labels)} test samples by true class")
+        figure, axes = new_axes(6.4, 5.2, title)
+        for number, name in enumerate(names):
+            mine = points[labels == number]
+            # An unused class keeps its colour, so that figures can be compared.
+            style: dict[str, Any] = {"s": 9, "alpha": 0.8, "linewidths": 0}
+            axes.scatter(*mine.T, color=f"C{number}", label=name, **style)
+        axes.set(xticks=[], yticks=[])
+        axes.set_aspect("equal", "datalim")
+        axes.legend(
+            loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False, markerscale=2.5
+        )
+        send_picture(trainer, figure, "features", "test/features")
+
+
 def roc(
     scores: NDArray[np.float32], positive: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return shares of false alarms and of samples found [M], or None where there is no curve.
 
-    Args:
-        scores: Higher is more positive [N]; a machine that does not exist gives NaN.
-        positive: [N].
+    A higher score [N] is more positive; a machine that does not exist gives NaN.
     """
     if positive.all() or not positive.any() or not np.isfinite(scores).all():
         return None
@@ -183,12 +246,7 @@ def roc(
 def calibrate(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], bins: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Sort answers by the probability that they were given with.
-
-    Args:
-        probabilities: [N, K].
-        labels: True classes [N].
-        bins: Number of bins M of equal width.
+    """Sort answers by their probability [N, K] into M bins of equal width.
 
     Returns:
         Of each bin [M] the number of answers, their mean probability, and the share of them that
@@ -204,15 +262,23 @@ def calibrate(
 def expected_calibration_error(
     counts: NDArray[np.int64], confidence: NDArray[np.float64], accuracy: NDArray[np.float64]
 ) -> float:
-    """Return the mean distance of accuracy and confidence, in [0, 1].
-
-    Args:
-        counts: Answers in each bin [M].
-        confidence: Their mean probability [M].
-        accuracy: The share of them that is right [M].
+    """Return the mean distance of accuracy and confidence, in [0, 1], of what `calibrate` found.
 
     Reference:
         Guo et al. (ICML 2017), equation (3).
     """
     used = counts > 0
     return float(np.average(np.abs(accuracy - confidence)[used], weights=counts[used]))
+
+
+def lay_out(features: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:
+    """Lay features [N, D], N of 4 or more and D of 2 or more, out on a plane [N, 2].
+
+    Of ``perplexity`` neighbours at most a third of the other samples count.
+    """
+    # t-SNE's own advice for features of many dimensions: fewer first, which also takes away noise.
+    few = min(_DIMENSIONS, *features.shape)
+    reduced = PCA(few, random_state=seed).fit_transform(features)
+    tsne = TSNE(perplexity=min(perplexity, (len(features) - 1) / 3), init="pca", random_state=seed)
+    points: NDArray[np.float32] = tsne.fit_transform(reduced)
+    return points

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from datamodules.batch import REFERENCE_SIDE
+
 # The six arcs of the wheel: number of colours, channel that moves, whether it rises.
 _ARCS = (
     (15, 1, True),  # red to yellow
@@ -26,11 +28,8 @@ _BEYOND = 0.75
 def colour_wheel() -> npt.NDArray[np.uint8]:
     """Return the colours of the wheel, from red on, by rising angle.
 
-    The arcs have different lengths because the eye tells more hues apart between red and yellow
-    than between green and cyan.
-
-    Returns:
-        The colours as RGB in 0..255, shape [55, 3].
+    They are RGB in 0..255, shape [55, 3]. The arcs have different lengths because the eye tells
+    more hues apart between red and yellow than between green and cyan.
 
     Reference:
         Baker et al., A Database and Evaluation Methodology for Optical Flow, IJCV 2011;
@@ -52,7 +51,7 @@ def in_reference_pixels(flow: Tensor) -> Tensor:
 
     Errors and colour scales are in the latter, so that runs of different sizes compare.
     """
-    return flow.float() * (128 / flow.shape[-1])
+    return flow.float() * (REFERENCE_SIDE / flow.shape[-1])
 
 
 def flow_to_rgb(flow: npt.NDArray[np.floating], *, max_magnitude: float) -> npt.NDArray[np.uint8]:
@@ -91,14 +90,7 @@ def flow_to_rgb(flow: npt.NDArray[np.floating], *, max_magnitude: float) -> npt.
 
 
 def wheel_legend(size: int) -> npt.NDArray[np.uint8]:
-    """Draw the wheel itself: every point has the colour of the motion from the centre to it.
-
-    Args:
-        size: Width and height in pixels.
-
-    Returns:
-        The disc on white as RGB in 0..255, shape [size, size, 3]; its rim is the full colour.
-    """
+    """Draw the wheel on white, RGB [size, size, 3]: a point shows the motion from the centre."""
     axis = (np.arange(size) + 0.5) / size * 2 - 1
     flow = np.stack(np.meshgrid(axis, axis))  # (2, size, size), x right and y down
     outside = np.hypot(*flow) > 1

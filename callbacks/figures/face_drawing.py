@@ -56,31 +56,14 @@ class InputPictures:
         self._best: dict[tuple[str, str], tuple[float, int, ReadFace]] = {}
 
     def wants(self, source: str, name: str, probability: float) -> bool:
-        """Tell whether a face would be drawn: on a still always, in a film if it is the surest.
-
-        Args:
-            source: Name of the picture or film.
-            name: The expression read.
-            probability: How surely.
-
-        Returns:
-            Whether to add it.
-        """
+        """Tell whether a face would be drawn: on a still always, in a film if it is the surest."""
         best = self._best.get((source, name))
         return not is_video(Path(source)) or best is None or probability > best[0]
 
     def add(
         self, source: str, frame: int, face: ReadFace, *, name: str, probability: float
     ) -> None:
-        """Look at one face; those of a still come one after the other.
-
-        Args:
-            source: Name of the picture or film.
-            frame: Index of the frame of a film.
-            face: What to draw.
-            name: The expression read.
-            probability: How surely.
-        """
+        """Keep a face of a frame with the expression read; those of a still come in one row."""
         if is_video(Path(source)):
             # Of several faces in one batch the surest stays.
             if self.wants(source, name, probability):
@@ -123,15 +106,7 @@ class InputPictures:
 
 
 def blend_heat(picture: Picture, heat: Picture) -> Picture:
-    """Lay a heat map over a picture, the more opaque the hotter.
-
-    Args:
-        picture: RGB [H, W, 3].
-        heat: uint8 [H, W].
-
-    Returns:
-        RGB [H, W, 3].
-    """
+    """Lay heat, uint8 [H, W], over a picture, RGB [H, W, 3], the more opaque the hotter."""
     colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     share = _OPACITY * (heat.astype(np.float32) / 255)[..., None]
     blended: Picture = (picture * (1 - share) + colours * share).round().astype(np.uint8)
@@ -139,14 +114,9 @@ def blend_heat(picture: Picture, heat: Picture) -> Picture:
 
 
 def draw_faces(picture: Picture, faces: Sequence[ReadFace]) -> Picture:
-    """Draw heat maps, boxes and answers on a picture.
+    """Draw heat maps, boxes and answers on a picture, RGB [H, W, 3].
 
-    Args:
-        picture: RGB [H, W, 3]; a small one is enlarged, so that words can be read.
-        faces: What was read on it.
-
-    Returns:
-        RGB, of the same proportions.
+    A small picture is enlarged, so that words can be read.
     """
     factor = max(1.0, _LEAST_SIDE / max(picture.shape[:2]))
     enlarged = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)

@@ -23,9 +23,9 @@ from callbacks.figures.base import (
     write_picture,
 )
 from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels
-from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid, mean_epe
-from callbacks.outputs import require
-from callbacks.records.distributed import gather
+from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid
+from callbacks.outputs import gather, require
+from losses.flow import endpoint_error
 
 _COLUMNS = (
     "posed flow",
@@ -69,10 +69,8 @@ class FlowPictures(GridPictures):
         posed, frontalized, true = (sample[key] for key in _FLOWS)
         read = class_names[int(sample["logits"].argmax())]
         return [
-            self.flow_cell(posed, f"EPE {mean_epe(posed, true):.2f} px"),
-            self.flow_cell(
-                frontalized, f"EPE {mean_epe(frontalized, true):.2f} px, read as {read}"
-            ),
+            self.flow_cell(posed, f"EPE {_error(posed, true)}"),
+            self.flow_cell(frontalized, f"EPE {_error(frontalized, true)}, read as {read}"),
             self.flow_cell(true, ""),
             *(Cell(face_to_rgb(sample[key])) for key in _FACES),
         ]
@@ -140,7 +138,7 @@ class OcclusionPictures(GridPictures):
 
         def cell(flow: Tensor, condition: str) -> Cell:
             read = class_names[int(sample[f"logits_{condition}"].argmax())]
-            return self.flow_cell(flow, f"{mean_epe(flow, true):.2f} px, {read}")
+            return self.flow_cell(flow, f"{_error(flow, true)}, {read}")
 
         cells = []
         for index, region in enumerate(regions):
@@ -188,13 +186,7 @@ class SequencePictures:
         self._motion: dict[str, float] = {}
 
     def add(self, outputs: Mapping[str, Any]) -> None:
-        """Look at one batch of predictions.
-
-        Args:
-            outputs: ``sequence`` (B names), ``frame`` [B], ``probabilities`` [B, K],
-                ``posed_flow`` and ``frontalized_flow`` [B, 2, H, W] in pixels, ``neutral`` and
-                ``warped`` [B, 3, H, W] in [0, 1].
-        """
+        """Keep the frame with the most motion of each sequence of a batch."""
         flow = outputs["frontalized_flow"].float()
         motion = torch.linalg.vector_norm(flow, dim=1).mean(dim=(1, 2)).tolist()
         names = outputs["sequence"]
@@ -242,3 +234,7 @@ class SequencePictures:
             return face_to_rgb(value)
         scaled = in_reference_pixels(value).numpy()
         return flow_to_rgb(scaled, max_magnitude=self._max_magnitude)
+
+
+def _error(flow: Tensor, true: Tensor) -> str:
+    return f"{endpoint_error(flow.unsqueeze(0), true.unsqueeze(0)):.2f} px"

@@ -1,4 +1,4 @@
-"""What a generator draws from the same noise, epoch after epoch, and the losses of both players."""
+"""What a generator draws from the same noise, epoch after epoch, and the losses of its training."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class GeneratedSamples(pl.Callback):
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See where the steps have come."""
+        """Remember the step at which training begins."""
         self._step = trainer.global_step
 
     def on_train_batch_end(
@@ -93,7 +93,11 @@ class GeneratedSamples(pl.Callback):
         done = trainer.current_epoch + 1
         due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
         if due and trainer.is_global_zero:
-            samples = draw_samples(self._generate(pl_module))
+            # A generator of its own: training must not see that a picture was drawn.
+            seeded = torch.Generator().manual_seed(_SEED)
+            module: Any = pl_module
+            noise = torch.randn(self.side**2, module.latent, generator=seeded)
+            samples = draw_samples(module.generate(noise.to(pl_module.device)).cpu())
             caption = titled(trainer, f"Generated faces, epoch {done}")
             name = f"samples_epoch_{done:03d}"
             send_picture(trainer, captioned(samples, caption), name, "train/samples")
@@ -107,34 +111,14 @@ class GeneratedSamples(pl.Callback):
         return {"curves": self._curves, "sum": total, "count": self._count}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the curves of the run.
-
-        Args:
-            state_dict: What ``state_dict`` returned.
-        """
+        """Go on with the curves of the run."""
         self._curves = [list(epoch) for epoch in state_dict["curves"]]
         self._sum = None if state_dict["sum"] is None else torch.tensor(state_dict["sum"])
         self._count = state_dict["count"]
 
-    def _generate(self, pl_module: pl.LightningModule) -> Tensor:
-        module: Any = pl_module
-        # A generator of its own: training must not see that a picture was drawn.
-        noise = torch.randn(
-            self.side**2, module.latent, generator=torch.Generator().manual_seed(_SEED)
-        )
-        images: Tensor = module.generate(noise.to(pl_module.device))
-        return images.cpu()
-
 
 def draw_samples(image: Tensor) -> Picture:
-    """Draw faces side by side, in a square.
-
-    Args:
-        image: Faces [S * S, 3, H, W] in [0, 1].
-
-    Returns:
-        RGB in 0..255.
-    """
+    """Draw faces [S * S, 3, H, W] in [0, 1] side by side, in a square."""
     side = round(len(image) ** 0.5)
     framed = pad(image, (0, _GAP, 0, _GAP), value=1.0)
     rows = [torch.cat(list(row), dim=2) for row in framed.chunk(side)]
@@ -142,15 +126,7 @@ def draw_samples(image: Tensor) -> Picture:
 
 
 def draw_curves(title: str, curves: list[list[float]]) -> Figure:
-    """Draw the losses of both players over the epochs.
-
-    Args:
-        title: Line above.
-        curves: For each epoch the mean losses of discriminator and generator.
-
-    Returns:
-        The figure.
-    """
+    """Draw the mean losses of discriminator and generator over the epochs."""
     figure, axes = new_axes(6, 3.5, title)
     epochs = range(1, len(curves) + 1)
     for name, losses in zip(_LOSSES.values(), zip(*curves, strict=True), strict=True):

@@ -99,14 +99,7 @@ def heat_maps(model: nn.Module, layer: str, image: Tensor, classes: Tensor) -> T
 
 
 def find_layer(model: nn.Module, layer: str) -> nn.Module:
-    """Find a module by its name.
-
-    Args:
-        model: Where to look.
-        layer: Name, such as network.layer4.
-
-    Returns:
-        The module.
+    """Find a module by its name, such as network.layer4.
 
     Raises:
         UserError: If there is none.

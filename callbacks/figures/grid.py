@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -25,12 +24,7 @@ _TITLE, _LABEL, _LEGEND, _MARGIN = 0.45, 1.35, 1.35, 0.12  # inches
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of a grid.
-
-    Attributes:
-        image: RGB in 0..255, shape [H, W, 3].
-        caption: What stands below it; empty for nothing.
-    """
+    """One picture of a grid, RGB [H, W, 3] in 0..255, and what stands below it."""
 
     image: Picture
     caption: str = ""
@@ -38,12 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a grid.
-
-    Attributes:
-        label: What stands to its left, a few short lines.
-        cells: One picture for each column.
-    """
+    """One row of a grid, with a few short lines to its left."""
 
     label: str
     cells: list[Cell]
@@ -85,15 +74,12 @@ class GridPictures(pl.Callback, ABC):
 
     @abstractmethod
     def cells(self, sample: Mapping[str, Tensor], class_names: Sequence[str]) -> list[Cell]:
-        """Draw a sample.
+        """Draw a sample, a cell for each column.
 
         Args:
             sample: The outputs of `keys` without their batch axis; a ``..._flow`` is in pixels of
                 a 128x128 grid.
             class_names: Names of the K classes.
-
-        Returns:
-            A cell for each column.
         """
 
     def on_validation_batch_end(
@@ -106,44 +92,40 @@ class GridPictures(pl.Callback, ABC):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the samples that are to be drawn."""
-        # Lightning gives None for a method whose validation step returns nothing to draw.
-        if outputs is not None and self._draws_validation(trainer):
-            self._add(pl_module, outputs)
+        # A validation step may return nothing to draw.
+        if self._is_drawn(trainer) and (outputs is not None or trainer.testing):
+            keys = (*self.keys(outputs or {}), "label", "sample_id")
+            self._chosen.add(require(self, pl_module, outputs, keys))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the samples of this epoch."""
-        if not self._draws_validation(trainer):
+        chosen = self._chosen.take()
+        if not chosen:
             return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        rows = []
+        for label, (sample, *_) in list(chosen.items())[: self.max_rows]:
+            name = f"{data.class_names[label]}\n{data.sample_name(int(sample['sample_id']))}"
+            scaled = {
+                key: in_reference_pixels(value) if key.endswith("flow") else value
+                for key, value in sample.items()
+            }
+            rows.append(Row(name, self.cells(scaled, data.class_names)))
+        file, title = ("test", "Test") if trainer.testing else ("validation", "Validation")
         if trainer.state.fn == TrainerFn.FITTING:
             epoch = trainer.current_epoch
-            name, title = f"validation_epoch_{epoch:03d}", f"Validation, epoch {epoch}"
-        else:
-            name, title = "validation", "Validation"
-        self._draw(trainer, name, title, "val/pictures")
+            file, title = f"{file}_epoch_{epoch:03d}", f"{title}, epoch {epoch}"
+        figure = draw_grid(titled(trainer, title), self.columns(trainer), rows, self.max_magnitude)
+        send_picture(trainer, figure, file, f"{'test' if trainer.testing else 'val'}/pictures")
 
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the samples that are to be drawn."""
-        if trainer.is_global_zero:
-            self._add(pl_module, outputs)
-
-    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw the test samples."""
-        if trainer.is_global_zero:
-            self._draw(trainer, "test", "Test", "test/pictures")
+    on_test_batch_end = on_validation_batch_end
+    on_test_epoch_end = on_validation_epoch_end
 
     def flow_cell(self, flow: Tensor, caption: str) -> Cell:
         """Draw a flow [2, H, W] in pixels of a 128x128 grid as a colour wheel."""
         return Cell(flow_to_rgb(flow.numpy(), max_magnitude=self.max_magnitude), caption)
 
-    def _draws_validation(self, trainer: pl.Trainer) -> bool:
+    def _is_drawn(self, trainer: pl.Trainer) -> bool:
         # Rank zero draws from its own share of the samples: a picture needs no other.
         if trainer.sanity_checking or not trainer.is_global_zero:
             return False
@@ -153,30 +135,6 @@ class GridPictures(pl.Callback, ABC):
             or done % self.every_n_epochs == 0
             or done == trainer.max_epochs
         )
-
-    def _add(self, pl_module: pl.LightningModule, outputs: Mapping[str, Any]) -> None:
-        keys = (*self.keys(outputs), "label", "sample_id")
-        self._chosen.add(require(self, pl_module, outputs, keys))
-
-    def _draw(self, trainer: pl.Trainer, name: str, title: str, key: str) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        rows = []
-        for label, (sample, *_) in list(self._chosen.take().items())[: self.max_rows]:
-            said = f"{data.class_names[label]}\n{data.sample_name(int(sample['sample_id']))}"
-            scaled = {
-                name: in_reference_pixels(value) if name.endswith("flow") else value
-                for name, value in sample.items()
-            }
-            rows.append(Row(said, self.cells(scaled, data.class_names)))
-        if rows:
-            columns = self.columns(trainer)
-            figure = draw_grid(titled(trainer, title), columns, rows, self.max_magnitude)
-            send_picture(trainer, figure, name, key)
-
-
-def mean_epe(flow: Tensor, true: Tensor) -> float:
-    """Return the mean endpoint error of a flow [2, H, W], in its pixels."""
-    return float(torch.linalg.vector_norm(flow - true, dim=0).mean())
 
 
 def draw_grid(
@@ -193,9 +151,6 @@ def draw_grid(
         rows: The pictures.
         max_magnitude: Length in pixels of the full colour, said under the wheel; None for
             pictures of no flow, which have no wheel.
-
-    Returns:
-        The figure.
     """
     row_height = _CELL + _CAPTION + _GAP
     legend = _LEGEND if max_magnitude is not None else 0
@@ -226,7 +181,9 @@ def draw_grid(
         write(name, centre, first_row - 0.07, 9.5, ha="center", va="bottom")
     for number, row in enumerate(rows):
         top = first_row + number * row_height
-        write(_wrapped(row.label), _LABEL - 0.1, top + _CELL / 2, 8.5, ha="right", va="center")
+        # Long names of files are broken, so that they stay beside the pictures.
+        label = "\n".join(textwrap.fill(line, 20) for line in row.label.split("\n"))
+        write(label, _LABEL - 0.1, top + _CELL / 2, 8.5, ha="right", va="center")
         for column, cell in enumerate(row.cells):
             left = _LABEL + column * (_CELL + _GAP)
             put(cell.image, left, top, _CELL)
@@ -240,8 +197,3 @@ def draw_grid(
     said = f"full colour: {max_magnitude:g} px\ndarkened: longer"
     write(said, left + wheel / 2, first_row + wheel + 0.08, 8, ha="center", va="top")
     return figure
-
-
-def _wrapped(label: str) -> str:
-    """Break long lines, such as the names of files, so that they stay beside the pictures."""
-    return "\n".join(textwrap.fill(line, 20) for line in label.split("\n"))

@@ -27,12 +27,9 @@ class DamagedRecordError(Exception):
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a method answered in one fold.
+    """Names of the tested samples and their classes, and by condition the classes answered.
 
-    Args:
-        samples: Name of each tested sample.
-        labels: Their true classes, by name.
-        answers: By condition the classes answered; the first is `MAIN`.
+    The first condition is `MAIN`.
     """
 
     samples: tuple[str, ...]
@@ -42,12 +39,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class FoldRecord:
-    """What a finished fold left behind, see `callbacks.FoldReport`.
-
-    Args:
-        values: The content of its fold.json.
-        predictions: Its predictions.csv, None where the experiment writes none.
-    """
+    """The fold.json of a tested fold, and its predictions.csv where the experiment writes one."""
 
     values: dict[str, Any]
     predictions: Predictions | None
@@ -63,13 +55,7 @@ class FoldRecord:
 
 
 def read_record(folder: Path) -> FoldRecord | None:
-    """Read the record of a fold.
-
-    Args:
-        folder: Its run folder.
-
-    Returns:
-        The record, None where the fold has none yet.
+    """Read the record of a fold from its run folder, None where it has none yet.
 
     Raises:
         DamagedRecordError: If the record or the predictions it stands on are not whole.
@@ -100,14 +86,7 @@ def is_tested(folder: Path) -> bool:
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the checksum of a record to it.
-
-    Args:
-        record: Plain values.
-
-    Returns:
-        The same with ``checksum``.
-    """
+    """Add the ``checksum`` of a record of plain values to it."""
     content = {key: value for key, value in record.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     return {**content, "checksum": hashlib.sha256(text.encode()).hexdigest()}
@@ -119,14 +98,9 @@ def file_hash(path: Path) -> str:
 
 
 def trained_with(folder: Path) -> dict[str, Any] | None:
-    """Tell which state of the source a run was trained with.
+    """Read the `commit` and `dirty` that a run was trained with from its environment.json.
 
-    Args:
-        folder: Folder of the run.
-
-    Returns:
-        `commit` and `dirty`, as in its environment.json; None where that does not say, such as
-        for a checkpoint that was trained elsewhere.
+    None where that does not say, such as for a checkpoint that was trained elsewhere.
     """
     state: dict[str, Any] | None = (read_json(folder / "environment.json") or {}).get("git")
     return state

@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from callbacks.records.distributed import gather
+from callbacks.outputs import Samples, TestSamples
 from callbacks.records.fold_record import (
     PREDICTIONS_FILE,
     RECORD_FILE,
@@ -32,7 +32,7 @@ _LIMITS = {
 }
 
 
-class FoldReport(pl.Callback):
+class FoldReport(TestSamples):
     """Writes ``split.json`` when the data of a fold are known and ``fold.json`` when it was tested.
 
     ``fold.json`` holds every scalar that the test logged as ``test/...`` (null where it is not
@@ -45,7 +45,10 @@ class FoldReport(pl.Callback):
         config: Resolved config of the command, plain values.
     """
 
+    keys = unit_keys = ("label",)
+
     def __init__(self, config_hash: str, config: Mapping[str, Any]) -> None:
+        super().__init__()
         self._decided = {
             "experiment": config["experiment"],
             "model": config["model"]["class_path"].rsplit(".", 1)[-1],
@@ -54,7 +57,7 @@ class FoldReport(pl.Callback):
             "seed": config["seed_everything"],
         }
         self._departures = departures(config)
-        self._labels: dict[int, int] = {}
+        self._labels: list[int] = []
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write ``split.json`` before training or test."""
@@ -62,56 +65,45 @@ class FoldReport(pl.Callback):
             split = _split(trainer.datamodule)  # type: ignore[attr-defined]
             write_json(Path(trainer.default_root_dir) / SPLIT_FILE, split)
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count from zero."""
-        self._labels.clear()
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def on_test_samples(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, samples: Samples
     ) -> None:
-        """Keep which samples were tested, and their classes."""
-        ids = outputs["sample_id"].tolist()
-        self._labels.update(zip(ids, outputs["label"].tolist(), strict=True))
+        """Keep the classes of the tested samples."""
+        self._labels = samples["label"].tolist()
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write ``fold.json``."""
-        labels = {number: label for part in gather(self._labels) for number, label in part.items()}
+        """Write ``fold.json``, since what a test logs is known only now."""
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
         split = _split(trainer.datamodule)  # type: ignore[attr-defined]
         names = split["class_names"]
-        absent = [name for number, name in enumerate(names) if number not in labels.values()]
+        absent = [name for number, name in enumerate(names) if number not in self._labels]
+        # Without the callback a file would be of an earlier test.
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        predicted = any(isinstance(callback, Predictions) for callback in callbacks)
         loader: Any = trainer.test_dataloaders
-        seen = _seen_departures(split, len(labels), len(loader.dataset))
+        seen = []
+        if split["shared_subjects"]:
+            mode = split["fold_mode"]
+            seen.append(f"subjects are shared by training and test (fold_mode {mode})")
+        if len(self._labels) < len(loader.dataset):
+            seen.append("not all test samples were tested")
         record = {
             **self._decided,
             "code": {"trained": trained_with(folder), "tested": git_state(_SOURCE)},
             **split,
-            "n_test": len(labels),
+            "n_test": len(self._labels),
             "checkpoint": Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
             "departures": [*self._departures, *seen],
             "metrics": _metrics(trainer.callback_metrics, absent),
-            "predictions": _predictions(trainer, folder),
+            "predictions": file_hash(folder / PREDICTIONS_FILE) if predicted else None,
         }
         write_json(folder / RECORD_FILE, seal(record))
 
 
 def departures(config: Mapping[str, Any]) -> list[str]:
-    """Name what a config changes of the trusted protocol.
-
-    Args:
-        config: Resolved config of `fit` or `test`.
-
-    Returns:
-        A phrase for each; what only the data show, `FoldReport` adds.
-    """
+    """Name what a resolved config changes of the trusted protocol, a phrase each."""
     trainer, data = config["trainer"], config["data"].get("init_args", {})
     found = [
         f"shortened by trainer.{name}"
@@ -145,16 +137,6 @@ def _split(data: Any) -> dict[str, Any]:
     }
 
 
-def _seen_departures(split: Mapping[str, Any], tested: int, samples: int) -> list[str]:
-    """Name what only the data show."""
-    found = []
-    if split["shared_subjects"]:
-        found.append(f"subjects are shared by training and test (fold_mode {split['fold_mode']})")
-    if tested < samples:
-        found.append("not all test samples were tested")
-    return found
-
-
 def _metrics(logged: Mapping[str, Any], absent: Sequence[str]) -> dict[str, float | None]:
     metrics = {}
     for key, value in sorted(logged.items()):
@@ -164,10 +146,3 @@ def _metrics(logged: Mapping[str, Any], absent: Sequence[str]) -> dict[str, floa
             number = float(value)
             metrics[key] = number if math.isfinite(number) and not unknown else None
     return metrics
-
-
-def _predictions(trainer: pl.Trainer, folder: Path) -> str | None:
-    # Without the callback a file would be of an earlier test.
-    if any(isinstance(callback, Predictions) for callback in trainer.callbacks):  # type: ignore[attr-defined]
-        return file_hash(folder / PREDICTIONS_FILE)
-    return None

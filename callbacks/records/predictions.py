@@ -14,8 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from callbacks.figures.base import file_name
-from callbacks.outputs import read, require
-from callbacks.records.distributed import gather
+from callbacks.outputs import gather, read, require
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import replacing
@@ -52,7 +51,9 @@ class Predictions(pl.Callback):
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin an empty file."""
-        self._begin(trainer)
+        part = _part(trainer, trainer.global_rank)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"")
 
     def on_test_batch_end(
         self,
@@ -65,12 +66,15 @@ class Predictions(pl.Callback):
     ) -> None:
         """Write the samples of a batch."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        samples = (data.sample_name(number) for number in outputs[_ID].tolist())
-        # -1, no label, picks the last.
-        labels = ((*data.class_names, "")[label] for label in outputs["label"].tolist())
         ids = outputs[_ID].tolist()
-        own = zip([data.source] * len(ids), ids, samples, labels, strict=True)
-        self._add(trainer, pl_module, outputs, ("source", _ID, "sample", "label"), own)
+        columns = {
+            "source": [data.source] * len(ids),
+            _ID: ids,
+            "sample": map(data.sample_name, ids),
+            # -1, no label, picks the last.
+            "label": [(*data.class_names, "")[label] for label in outputs["label"].tolist()],
+        }
+        self._add(trainer, pl_module, outputs, columns)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file in place."""
@@ -79,9 +83,7 @@ class Predictions(pl.Callback):
         loader: Any = trainer.test_dataloaders
         self._finish(trainer, expected=len(loader.dataset) if whole else None)
 
-    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin an empty file."""
-        self._begin(trainer)
+    on_predict_start = on_test_start
 
     def on_predict_batch_end(
         self,
@@ -93,46 +95,46 @@ class Predictions(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the frames or faces of a batch."""
-        frames = outputs["frame"].tolist()
+        columns: dict[str, Iterable[Any]]
         if "box" in outputs:
-            boxes = outputs["box"].T.tolist()
-            names = ("source", "frame", "x", "y", "width", "height")
-            own = zip(outputs["source"], frames, *boxes, strict=True)
-            self._add(trainer, pl_module, outputs, names, own)
-            return
-        sources = [trainer.datamodule.source] * len(frames)  # type: ignore[attr-defined]
-        own = zip(sources, outputs[_ID].tolist(), outputs["sequence"], frames, strict=True)
-        self._add(trainer, pl_module, outputs, ("source", _ID, "sequence", "frame"), own)
+            sides = zip(("x", "y", "width", "height"), outputs["box"].T.tolist(), strict=True)
+            columns = {
+                "source": outputs["source"],
+                "frame": outputs["frame"].tolist(),
+                **dict(sides),
+            }
+        else:
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            columns = {
+                "source": [data.source] * len(outputs["frame"]),
+                _ID: outputs[_ID].tolist(),
+                "sequence": outputs["sequence"],
+                "frame": outputs["frame"].tolist(),
+            }
+        self._add(trainer, pl_module, outputs, columns)
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file in place."""
         self._finish(trainer, expected=None)
-
-    def _begin(self, trainer: pl.Trainer) -> None:
-        part = _part(trainer, trainer.global_rank)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(b"")
 
     def _add(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Mapping[str, Any],
-        names: tuple[str, ...],
-        columns: Iterable[tuple[Any, ...]],
+        columns: Mapping[str, Iterable[Any]],
     ) -> None:
         if "unit_margins" in outputs:
-            header, answers = _units(outputs)
+            answers = _units(outputs)
         else:
             require(self, pl_module, outputs, ("scores",))
-            classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
-            header, answers = _classes(outputs, classes)
+            answers = _classes(outputs, trainer.datamodule.class_names)  # type: ignore[attr-defined]
         # Opened for each batch: no handle to lose when the run is stopped.
         with _part(trainer, trainer.global_rank).open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if file.tell() == 0:
-                writer.writerow([*names, *header])
-            writer.writerows([*own, *row] for own, row in zip(columns, answers, strict=True))
+                writer.writerow([*columns, *answers])
+            writer.writerows(zip(*columns.values(), *answers.values(), strict=True))
 
     def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
         processes = len(gather(trainer.global_rank))  # all have written when this returns
@@ -152,50 +154,38 @@ class Predictions(pl.Callback):
         rank_zero_info(f"Predictions of {count} samples: {path}")
 
 
-def _classes(
-    outputs: Mapping[str, Any], classes: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
-    """Name the columns of the answers, and write those of each sample."""
+def _classes(outputs: Mapping[str, Any], classes: Sequence[str]) -> dict[str, list[str]]:
+    """Write answers and probabilities as columns."""
     scores = read(outputs, "scores")
     if scores.shape[1] != len(classes):
         raise UserError(
             f"The model tells {scores.shape[1]} classes apart and the data has "
             f"{len(classes)} ({', '.join(classes)}): give both the same set."
         )
-    conditions = {
-        key.replace("logits", "predicted", 1): value
-        for key, value in outputs.items()
-        if key.startswith("logits_")
-    }
-    header, rows = ["predicted"], [[name] for name in _best(scores, classes)]
+    columns = {"predicted": _best(scores, classes)}
     probabilities = read(outputs, "probabilities")
     if probabilities is not None:
-        header += classes
-        for row, shares in zip(rows, probabilities.tolist(), strict=True):
-            row += [f"{share:.6f}" for share in shares]
-    for condition, logits in conditions.items():
-        header.append(condition)
-        for row, name in zip(rows, _best(logits, classes), strict=True):
-            row.append(name)
-    return header, rows
+        for name, shares in zip(classes, probabilities.T.tolist(), strict=True):
+            columns[name] = [f"{share:.6f}" for share in shares]
+    for key, logits in outputs.items():
+        if key.startswith("logits_"):
+            columns[key.replace("logits", "predicted", 1)] = _best(logits, classes)
+    return columns
 
 
 def _best(scores: Tensor, classes: Sequence[str]) -> list[str]:
     return [classes[number] for number in scores.argmax(dim=1).tolist()]
 
 
-def _units(outputs: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Name the columns of action units, and write those of each sample."""
+def _units(outputs: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Write action units and their margins as columns."""
     margins: Tensor = outputs["unit_margins"].double()
-    header, rows = ["predicted"], [[_numbers(row)] for row in margins > 0]
+    columns = {"predicted": [_numbers(row) for row in margins > 0]}
     if "action_units" in outputs:
-        header.append("shown")
-        for answer, shown in zip(rows, outputs["action_units"], strict=True):
-            answer.append(_numbers(shown > 0))
-    header += [f"au{unit}" for unit in ACTION_UNITS]
-    for answer, values in zip(rows, margins.tolist(), strict=True):
-        answer += ["" if math.isnan(value) else f"{value:.6f}" for value in values]
-    return header, rows
+        columns["shown"] = [_numbers(row) for row in outputs["action_units"] > 0]
+    for unit, values in zip(ACTION_UNITS, margins.T.tolist(), strict=True):
+        columns[f"au{unit}"] = ["" if math.isnan(value) else f"{value:.6f}" for value in values]
+    return columns
 
 
 def _numbers(present: Tensor) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import lightning.pytorch as pl
 import torch
 import yaml
 
+from datamodules.store.json_file import write_json
 from datamodules.store.replacing import replacing
 
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -62,8 +62,7 @@ class RunRecord(pl.Callback):
             aside.write_text(yaml.safe_dump(self.config, sort_keys=False), "utf-8")
         if whole:
             environment = describe_environment(trainer, self.command)
-            with replacing(folder / "environment.json") as aside:
-                aside.write_text(json.dumps(environment, indent=2) + "\n", "utf-8")
+            write_json(folder / "environment.json", environment)
             for logger in trainer.loggers:
                 logger.log_hyperparams({**self.config, "environment": environment})
 
@@ -75,16 +74,9 @@ class RunRecord(pl.Callback):
 
 
 def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[str, Any]:
-    """Describe what a run depends on besides its config.
-
-    Args:
-        trainer: The trainer, with its data set up.
-        command: The command line.
-
-    Returns:
-        Plain values; nothing that names the machine or the person.
-    """
+    """Describe what a run depends on besides its config, naming no machine and no person."""
     data = trainer.datamodule  # type: ignore[attr-defined]
+    device = trainer.strategy.root_device
     home = str(Path.home())
     return {
         "command": [argument.replace(home, "~") for argument in command],
@@ -95,7 +87,7 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
         "git": git_state(_SOURCE),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "device": _device(trainer.strategy.root_device),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "devices": trainer.world_size,
         "threads": torch.get_num_threads(),
         "versions": {name: _version(name) for name in _PACKAGES},
@@ -103,13 +95,9 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
 
 
 def git_state(source: Path) -> dict[str, Any] | None:
-    """Ask git for the state of the source.
+    """Ask git for the `commit` of a source folder and whether tracked files differ (`dirty`).
 
-    Args:
-        source: Top folder of the source.
-
-    Returns:
-        `commit` and `dirty` (whether tracked files differ from it); None outside a repository.
+    None outside a repository.
     """
     if not (source / ".git").exists():
         return None
@@ -137,7 +125,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _device(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,18 +14,16 @@ from lightning.pytorch.loggers import WandbLogger
 from rich.console import Console
 from rich.table import Table
 
-from callbacks.records.distributed import gather
-from datamodules.store.replacing import replacing
+from callbacks.outputs import gather
+from datamodules.store.json_file import write_json
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table of what was measured.
+    """A table of what was measured; its first column names the rows.
 
     Args:
         name: Its name in W&B, after ``test/``.
-        columns: Their names; the first one is that of the rows.
-        rows: Text of each cell.
         emphasized: Name of the row that the method is about.
     """
 
@@ -103,8 +100,7 @@ class TestTable(pl.Callback, ABC):
             "checkpoint": None if trainer.ckpt_path is None else str(trainer.ckpt_path),
         }
         folder = Path(trainer.default_root_dir)
-        with replacing(folder / "summary.json") as aside:
-            aside.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", "utf-8")
+        write_json(folder / "summary.json", summary)
         self.show(summary, folder, Console())
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
@@ -113,13 +109,7 @@ class TestTable(pl.Callback, ABC):
                     logger.log_table(f"test/{table.name}", list(table.columns), rows)
 
     def show(self, summary: dict[str, Any], folder: Path, console: Console) -> None:
-        """Print the summary, and where the run's files are, each path on one line to be copied.
-
-        Args:
-            summary: What ``summary.json`` holds.
-            folder: The run folder.
-            console: Where to print.
-        """
+        """Print the summary and where the run's files are, each path on one line to be copied."""
         people = summary["n_test_subjects"]
         lines = [
             f"\n{self.title}, data: {summary['data']}, fold {summary['fold']}, seed "

@@ -15,7 +15,7 @@ ROWS = {
     "emotion_gan": "eMotion-GAN",
     "frontal": "true frontal flow (ceiling)",
 }
-MEASURES = ("epe_px", "accuracy", "ssim", "rmse")
+MEASURES = {"epe_px": "{:.2f}", "accuracy": "{:.1f}", "ssim": "{:.4f}", "rmse": "{:.2f}"}
 
 
 class FrontalizationTable(TestTable):
@@ -61,10 +61,10 @@ class FrontalizationTable(TestTable):
         rows = [
             [
                 title,
-                said(values["epe_px"], "{:.2f}"),
-                said(values["accuracy"], "{:.1f}", 100),
-                said(values["ssim"], "{:.4f}"),
-                said(values["rmse"], "{:.2f}"),
+                *(
+                    said(values[measure], form, 100 if measure == "accuracy" else 1)
+                    for measure, form in MEASURES.items()
+                ),
             ]
             for title, values in {**numbers, "neutral face, not warped": unmoved}.items()
         ]

@@ -12,13 +12,7 @@ from experiments.report.markdown import interval, markdown_table, number, spread
 
 
 def write_report(folder: Path, summary: Summary, records: Sequence[FoldRecord]) -> None:
-    """Write summary.json, summary.md and folds.csv.
-
-    Args:
-        folder: Folder of the cross-validation.
-        summary: What `summarize` returned.
-        records: The folds it is about.
-    """
+    """Write summary.json, summary.md and folds.csv into the folder of the cross-validation."""
     columns, rows = fold_table(records, summary["headline"])
     write_files(folder, "summary", summary, as_markdown(summary), ("folds.csv", [columns, *rows]))
 
@@ -26,15 +20,7 @@ def write_report(folder: Path, summary: Summary, records: Sequence[FoldRecord]) 
 def fold_table(
     records: Sequence[FoldRecord], headline: Sequence[str] | None
 ) -> tuple[list[str], list[list[Any]]]:
-    """Lay out one line a fold.
-
-    Args:
-        records: The folds.
-        headline: See `headline_conditions`.
-
-    Returns:
-        Names of the columns, and the rows.
-    """
+    """Lay out one line a fold: the names of the columns, and the rows."""
     keys = [
         key for key in records[0].metrics if any(r.metrics.get(key) is not None for r in records)
     ]
@@ -52,14 +38,7 @@ def fold_table(
 
 
 def headline_line(summary: Summary) -> str:
-    """Say the result in one line.
-
-    Args:
-        summary: What `summarize` returned.
-
-    Returns:
-        Mean and standard deviation over folds, the pooled score and what they stand on.
-    """
+    """Say mean and standard deviation over folds, and the pooled score, in one line."""
     folds = f"{len(summary['done'])} of {summary['folds']} folds"
     if "accuracy" not in summary:
         return f"{summary['experiment']}, data {summary['source']}, {folds}: no predictions"
@@ -72,14 +51,7 @@ def headline_line(summary: Summary) -> str:
 
 
 def as_markdown(summary: Summary) -> str:
-    """Write the summary for a person.
-
-    Args:
-        summary: What `summarize` returned.
-
-    Returns:
-        Markdown.
-    """
+    """Write the summary for a person."""
     lines = [
         f"# {summary['experiment']}: cross-validation, data {summary['source']}",
         "",

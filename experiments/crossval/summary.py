@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from callbacks.records.fold_record import MAIN, DamagedRecordError, FoldRecord, read_record
 from experiments.command.errors import CommandError
@@ -20,13 +21,7 @@ Summary = dict[str, Any]
 
 
 def collect(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
-    """Read what there is.
-
-    Args:
-        folder: Folder of the cross-validation.
-
-    Returns:
-        The records of the finished folds in their order, and why each other fold has none.
+    """Read the records of the finished folds in their order, and why each other fold has none.
 
     Raises:
         CommandError: If a record is not of the fold, or not of the config, that its folder is for.
@@ -61,9 +56,6 @@ def headline_conditions(answered: Sequence[str], headline: Sequence[str] | None)
         answered: Names of conditions: `predicted`, `predicted_<condition>` ...
         headline: Patterns like `*_reconstructed` of the <condition>; one that begins with `!`
             takes away. None means the answers of `predicted`.
-
-    Returns:
-        The chosen names.
     """
     if headline is None:
         return [MAIN]
@@ -84,19 +76,14 @@ def headline_conditions(answered: Sequence[str], headline: Sequence[str] | None)
 
 
 def headline_accuracy(record: FoldRecord, headline: Sequence[str] | None) -> float | None:
-    """Score one fold by its answers.
+    """Return the accuracy of a fold from 0 to 1, the mean over the `headline_conditions`.
 
-    Args:
-        record: The fold.
-        headline: See `headline_conditions`.
-
-    Returns:
-        Accuracy from 0 to 1, the mean over the conditions; None where there are no predictions.
+    None where there are no predictions.
     """
     if record.predictions is None:
         return None
     chosen = headline_conditions(list(record.predictions.answers), headline)
-    matrices = [_matrix([record], name) for name in chosen]
+    matrices = [_matrix(record, name) for name in chosen]
     return scores(np.sum(matrices, axis=0)).accuracy
 
 
@@ -122,7 +109,11 @@ def summarize(
     check_together(records)
     first, missing = records[0], dict(missing or {})
     departures = Counter(phrase for record in records for phrase in record["departures"])
-    marks = [_marked(phrase, n, len(records)) for phrase, n in sorted(departures.items())]
+    total = len(records)
+    marks = [
+        phrase if n == total else f"{phrase} (in {n} of {total} folds)"
+        for phrase, n in sorted(departures.items())
+    ]
     if missing:
         marks.append(f"{len(records)} of {first['folds']} folds")
     if any(code["dirty"] for record in records for code in _codes(record)):
@@ -165,9 +156,6 @@ def summarize(
 def check_together(records: Sequence[FoldRecord]) -> None:
     """Make sure that folds are parts of one whole.
 
-    Args:
-        records: The folds.
-
     Raises:
         CommandError: If they differ in config, seed, data, folds, classes or commit, or if a
             sample or a person is tested twice.
@@ -198,11 +186,7 @@ def check_together(records: Sequence[FoldRecord]) -> None:
 def commit_of(record: FoldRecord) -> str | None:
     """Name the commit of a fold; both where it was trained with one and tested with another.
 
-    Args:
-        record: The fold.
-
-    Returns:
-        None where the source is in no repository.
+    None where the source is in no repository.
     """
     commits = dict.fromkeys(code["commit"] for code in _codes(record))
     return " and ".join(commits) or None
@@ -239,34 +223,26 @@ def _codes(record: FoldRecord) -> list[dict[str, Any]]:
     return [code for code in record["code"].values() if code is not None]
 
 
-def _marked(phrase: str, folds: int, of: int) -> str:
-    return phrase if folds == of else f"{phrase} (in {folds} of {of} folds)"
-
-
 def _scored(records: Sequence[FoldRecord], conditions: Sequence[str]) -> Summary:
     """Sum up answers, several conditions as if each sample came in each of them."""
-    matrices = [np.sum([_matrix([r], name) for name in conditions], axis=0) for r in records]
+    matrices = [
+        np.sum([_matrix(record, name) for name in conditions], axis=0) for record in records
+    ]
     pooled = np.sum(matrices, axis=0)
     total = scores(pooled)
     names = records[0]["class_names"]
     return {
         "accuracy": asdict(estimate([scores(matrix).accuracy for matrix in matrices])),
         "pooled": {
-            "accuracy": total.accuracy,
-            "balanced_accuracy": total.balanced_accuracy,
-            "f1_macro": total.f1_macro,
+            **asdict(total),
             "recall": dict(zip(names, total.recall, strict=True)),
             "confusion_matrix": pooled.tolist(),
         },
     }
 
 
-def _matrix(records: Sequence[FoldRecord], condition: str) -> Any:
-    names = records[0]["class_names"]
-    labels: list[str] = []
-    answers: list[str] = []
-    for record in records:
-        if record.predictions is not None:
-            labels += record.predictions.labels
-            answers += record.predictions.answers[condition]
-    return confusion_matrix(labels, answers, names)
+def _matrix(record: FoldRecord, condition: str) -> NDArray[np.int64]:
+    assert record.predictions is not None
+    predictions = record.predictions
+    answers = predictions.answers[condition]
+    return confusion_matrix(predictions.labels, answers, record["class_names"])

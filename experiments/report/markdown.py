@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datamodules.store.json_file import write_json
 from datamodules.store.replacing import replacing
 
 NONE = "-"
-_SHARES = ("accuracy", "f1", "recall")
+_SHARES = ("accuracy", "f1", "recall")  # measures that are written in percent
 
 
 def write_files(
@@ -21,33 +21,27 @@ def write_files(
     text: str,
     table: tuple[str, Iterable[Sequence[Any]]],
 ) -> None:
-    """Write a summary as ``<name>.json``, ``<name>.md`` and a table as CSV.
+    """Write a summary as ``<name>.json``, ``<name>.md`` and a table as CSV, each whole or not.
 
     Args:
-        folder: Where they go; each appears whole or not at all.
+        folder: Where they go.
         name: Of the summary.
         summary: Plain values.
         text: The same as Markdown.
         table: Name of the CSV file, and its rows with the names of the columns first.
     """
-    with replacing(folder / f"{name}.json") as aside:
-        aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", "utf-8")
+    write_json(folder / f"{name}.json", summary)
     with replacing(folder / f"{name}.md") as aside:
         aside.write_text(text, "utf-8")
-    with replacing(folder / table[0]) as aside, aside.open("w", newline="") as file:
+    with (
+        replacing(folder / table[0]) as aside,
+        aside.open("w", newline="", encoding="utf-8") as file,
+    ):
         csv.writer(file).writerows(table[1])
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Write a table.
-
-    Args:
-        columns: Names of the columns.
-        rows: Their cells.
-
-    Returns:
-        Lines of Markdown, the last one empty.
-    """
+    """Write a table as lines of Markdown, the last one empty."""
     cells = [list(columns), *(list(row) for row in rows)]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
     cells.insert(1, ["-" * width for width in widths])

@@ -1,4 +1,4 @@
-"""What is said of ten folds, and of two methods on the same folds."""
+"""Statistics of a method over folds, and of two methods on the same folds."""
 
 from __future__ import annotations
 
@@ -27,32 +27,27 @@ class Estimate:
 
     n: int
     mean: float
-    std: float | None
-    low: float | None
-    high: float | None
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Sum up the values of the folds by Student's t.
+    """Sum up the finite values of one fold or more by Student's t.
 
-    Args:
-        values: One finite value a fold, at least one.
-
-    Returns:
-        Mean, sample standard deviation and 95 % interval. The folds share most of their training
-        data, so that the interval is, if anything, too narrow.
+    The folds share most of their training data, so that the interval is, if anything, too narrow.
     """
     n = len(values)
     mean, std = _mean_and_std(values)
     if std is None:
-        return Estimate(n, mean, None, None, None)
+        return Estimate(n, mean)
     half = _quantile(n - 1) * std / math.sqrt(n)
     return Estimate(n, mean, std, mean - half, mean + half)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a confusion matrix says.
+    """What a confusion matrix says, each from 0 to 1.
 
     Args:
         accuracy: Share of right answers.
@@ -70,16 +65,7 @@ class Scores:
 def confusion_matrix(
     labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Count answers.
-
-    Args:
-        labels: True class of each sample, at least one.
-        predicted: Class answered.
-        classes: Names of the K classes, in order.
-
-    Returns:
-        int64 [K, K], the true class in the row.
-    """
+    """Count the answers of each class, int64 [K, K], the true class in the row."""
     index = {name: number for number, name in enumerate(classes)}
     matrix = np.zeros((len(classes), len(classes)), np.int64)
     for label, answer in zip(labels, predicted, strict=True):
@@ -88,14 +74,7 @@ def confusion_matrix(
 
 
 def scores(matrix: NDArray[np.int64]) -> Scores:
-    """Score a confusion matrix.
-
-    Args:
-        matrix: int64 [K, K], the true class in the row, not all zero.
-
-    Returns:
-        The scores, each from 0 to 1.
-    """
+    """Score a confusion matrix [K, K], the true class in the row, not all zero."""
     right = matrix.diagonal()
     occurs, answered = matrix.sum(axis=1), matrix.sum(axis=0)
     recall = [int(r) / int(n) if n else None for r, n in zip(right, occurs, strict=True)]
@@ -134,7 +113,7 @@ def corrected_resampled_t(
     n = len(differences)
     mean, std = _mean_and_std(differences)
     if std is None:
-        return Estimate(n, mean, None, None, None), None
+        return Estimate(n, mean), None
     error = math.sqrt(1 / n + ratio) * std
     half = _quantile(n - 1) * error
     if error == 0:
@@ -151,8 +130,8 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
         second: Whether the second is.
 
     Returns:
-        Two-sided p-value of either being right alone as often as the other. Samples of one person
-        are not independent, so that it is, if anything, too small.
+        Two-sided p-value. Samples of one person are not independent, so that it is, if anything,
+        too small.
 
     Reference:
         McNemar, Psychometrika 12, 1947.

@@ -14,8 +14,7 @@ from experiments.jobs.step import Step
 from experiments.run.folder import RunFolder
 from experiments.transfer.arguments import parse
 from experiments.transfer.plan import Plan
-from experiments.transfer.report import as_markdown, write_report
-from experiments.transfer.summary import summarize
+from experiments.transfer.report import as_markdown, summarize, write_report
 
 
 class _Lines(Watcher):

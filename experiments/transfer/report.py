@@ -1,41 +1,81 @@
-"""The tables of a transfer, in the layout of the paper's Tables II, IV and V."""
+"""The results of a transfer, in the layout of the paper's Tables II, IV and V."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.published import AVERAGE, TABLES
+from callbacks.records.fold_record import (
+    DamagedRecordError,
+    FoldRecord,
+    read_record,
+    trained_with,
+)
+from experiments.published import AVERAGE, TABLES, published_experiment
 from experiments.report.markdown import NONE, decimal, markdown_table, number, write_files
-from experiments.transfer.summary import Summary
+from experiments.transfer.plan import Plan, Sets, step_name
 
+Summary = dict[str, Any]
+_AREA = re.compile(r"test/auc_(?:au_?)?(\w+)", re.IGNORECASE)
 _TITLES = {
     "emotions": f"Area under the ROC curve of each class ({TABLES['emotions']})",
     "action_units": f"Area under the ROC curve of each action unit ({TABLES['action_units']})",
 }
 
 
-def write_report(folder: Path, summary: Summary) -> None:
-    """Write transfer.json, transfer.md and transfer.csv.
+def summarize(plan: Plan, arguments: list[str], failures: Mapping[str, str]) -> Summary:
+    """Collect the results of all cells as plain values, the same for the same results.
 
     Args:
-        folder: Folder of the transfer.
-        summary: What `summarize` returned.
+        plan: The matrix.
+        arguments: Command line of `lightning transfer` as far as it decides the results.
+        failures: Why steps failed, by their names.
     """
+    cells = [_cell(plan, cell, why, failures) for cell, why in plan.cells()]
+    commits = {commit for cell in cells for commit in cell.pop("commits")}
+    return {
+        "experiment": plan.experiment,
+        "task": plan.task,
+        "arguments": arguments,
+        "seed": plan.config["seed_everything"],
+        "commits": sorted(commits),
+        "data": {
+            data.name: {"paper": data.paper, "labelled": data.labelled, "classes": data.classes}
+            for data in plan.sets.values()
+        },
+        "cells": cells,
+        "failures": dict(failures),
+    }
+
+
+def areas(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Pick `test/auc_<class>` and `test/auc_au<number>` out of what a test logged.
+
+    Returns:
+        The area of each class (`anger`) or action unit (`AU1`), and `AVERAGE` of those that are
+        there; None where a test has no sample with, or none without.
+    """
+    found: dict[str, float | None] = {}
+    for key, value in metrics.items():
+        if match := _AREA.fullmatch(key):
+            name = f"AU{int(match[1])}" if match[1].isdigit() else match[1].lower()
+            found[name] = value
+    known = [value for value in found.values() if value is not None]
+    found[AVERAGE] = math.fsum(known) / len(known) if known else None
+    return found
+
+
+def write_report(folder: Path, summary: Summary) -> None:
+    """Write transfer.json, transfer.md and transfer.csv into the folder of the transfer."""
     table = ("transfer.csv", _lines(summary))
     write_files(folder, "transfer", summary, as_markdown(summary), table)
 
 
 def as_markdown(summary: Summary) -> str:
-    """Write the tables for a person.
-
-    Args:
-        summary: What `summarize` returned.
-
-    Returns:
-        Markdown.
-    """
+    """Write the tables for a person."""
     lines = [
         f"# {summary['experiment']}: transfer of {summary['task'].replace('_', ' ')}",
         "",
@@ -64,6 +104,76 @@ def as_markdown(summary: Summary) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _cell(plan: Plan, cell: Sets, why: str | None, failures: Mapping[str, str]) -> Summary:
+    record, reason = (None, why) if why is not None else _result(plan, cell, failures)
+    result: Summary = dict(zip(("pretrain", "train", "test"), cell, strict=True))
+    result |= {"missing": reason, "accuracy": None, "n_test": None, "n_subjects": None}
+    result |= {"areas": {}, "remarks": [], "published": None, "commits": []}
+    if record is None:
+        return result
+    sources = {plan.sets[name].name: _source(plan, name) for name in cell}
+    result |= {
+        "sources": sources,
+        "accuracy": record.metrics.get("test/accuracy"),
+        "areas": areas(record.metrics),
+        "n_test": record["n_test"],
+        "n_subjects": len(record["subjects"]) or None,
+        "remarks": [*record["departures"], *_leaks(plan, cell, record)],
+        "commits": _commits(plan, cell, record),
+    }
+    if "synthetic" not in (*sources.values(), record["source"]):
+        papers = (plan.sets[name].paper for name in cell)
+        result["published"] = published_experiment(plan.task, *papers)
+    return result
+
+
+def _result(
+    plan: Plan, cell: Sets, failures: Mapping[str, str]
+) -> tuple[FoldRecord | None, str | None]:
+    """Read the record of a test, or say why there is none."""
+    for name in map(step_name, [cell, *reversed(plan.needs(cell))]):
+        if name in failures:
+            return None, f"{name} failed: {failures[name]}"
+    try:
+        record = read_record(plan.run_folder(cell).path)
+    except DamagedRecordError as error:
+        return None, f"its record {error}"
+    return record, None if record is not None else "not done"
+
+
+def _source(plan: Plan, name: str) -> str | None:
+    """Say what a data set was read from, by any step on it."""
+    for sets in plan.wanted():
+        split = plan.split(sets)
+        if sets[-1] == name and split is not None:
+            return str(split["source"])
+    return None
+
+
+def _leaks(plan: Plan, cell: Sets, record: FoldRecord) -> list[str]:
+    """Name what pretraining may have seen of the tested people.
+
+    A data set is split in the same way whatever it is for, and only its training part is learnt
+    from. Two selections of one data set, which share files, are split each on its own.
+    """
+    pretrained = plan.split(cell[:1])
+    if pretrained is None or not set(pretrained["content_sketch"]) & set(record["content_sketch"]):
+        return []
+    if pretrained["manifest_hash"] == record["manifest_hash"]:
+        same = pretrained["folds_hash"] == record["folds_hash"]
+        return [] if same else ["pretraining split the tested data in another way"]
+    held_out = set(pretrained["subjects"])
+    if record["subjects"] and set(record["subjects"]) <= held_out:
+        return []
+    return ["pretraining may have seen tested people, in another selection of the same data"]
+
+
+def _commits(plan: Plan, cell: Sets, record: FoldRecord) -> list[str]:
+    trained = [trained_with(plan.run_folder(sets).path) for sets in plan.needs(cell)]
+    known = [state for state in (record["code"]["tested"], *trained) if state is not None]
+    return [f"{state['commit']}{' with changes' if state['dirty'] else ''}" for state in known]
 
 
 def _experiments(summary: Summary) -> list[str]:

@@ -9,7 +9,6 @@ import torch
 
 from callbacks import outputs
 from callbacks.outputs import Samples, TestSamples, read
-from callbacks.records import distributed
 from tests.callbacks.fakes import FaceData, FaceModule, FakeData, FakeModule, faces_of, trainer
 
 
@@ -43,7 +42,7 @@ def test_processes_put_their_samples_together(
         callback.on_test_start(None, None)  # type: ignore[arg-type]
         callback.on_test_batch_end(None, FaceModule(), faces_of(numbers), None, 0)  # type: ignore[arg-type]
     everyone = [*(rank._joined() for rank in ranks), {}]
-    monkeypatch.setattr(distributed, "gather", lambda value: everyone)
+    monkeypatch.setattr(outputs, "gather", lambda value: everyone)
     runner: Any = trainer(tmp_path)
     ranks[0].on_test_epoch_end(runner, FaceModule())
     np.testing.assert_array_equal(ranks[0].found[0]["sample_id"], np.arange(5))

@@ -19,7 +19,6 @@ LIGHT = [
     "datamodules.store.replacing",
     "experiments.published",
     "experiments.report.markdown",
-    "experiments.report.occlusion_tables",
     "experiments.report.statistics",
 ]
 

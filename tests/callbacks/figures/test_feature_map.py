@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_score
 
-from callbacks.figures.feature_map import FeatureMap, lay_out
+from callbacks.figures.classification import FeatureMap, lay_out
 from callbacks.outputs import Samples
 from tests.callbacks.fakes import FaceData, FaceModule, trainer
 

@@ -15,8 +15,7 @@ from experiments.jobs import step
 from experiments.jobs.local import LocalLauncher
 from experiments.transfer.command import run_steps
 from experiments.transfer.plan import Plan
-from experiments.transfer.report import as_markdown, write_report
-from experiments.transfer.summary import summarize
+from experiments.transfer.report import as_markdown, summarize, write_report
 
 Make = Callable[..., Plan]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from experiments.report.occlusion_tables import occlusion_tables
+from experiments.compare import occlusion_tables
 
 SSIM = {
     "accuracy": 0.8,

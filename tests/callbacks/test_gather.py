@@ -5,7 +5,7 @@ from pathlib import Path
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from callbacks.records.distributed import gather
+from callbacks.outputs import gather
 
 
 def _speak(rank: int, meeting: str, heard: str) -> None:
