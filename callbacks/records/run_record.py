@@ -13,8 +13,7 @@ import lightning.pytorch as pl
 import torch
 import yaml
 
-from datamodules.store.json_file import write_json
-from datamodules.store.replacing import replacing
+from datamodules.store.replacing import replacing, write_json
 
 _SOURCE = Path(__file__).resolve().parents[2]
 _PACKAGES = (

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from callbacks.outputs import gather
-from datamodules.store.json_file import write_json
+from datamodules.store.replacing import write_json
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datamodules.store.json_file import write_json
-from datamodules.store.replacing import replacing
+from datamodules.store.replacing import replacing, write_json
 
 NONE = "-"
 _SHARES = ("accuracy", "f1", "recall")  # measures that are written in percent
