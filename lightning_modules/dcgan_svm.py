@@ -180,7 +180,7 @@ class DCGANSVM(ExpressionModule):
         """Fit the machines once the GAN is trained; forget them if it is trained further."""
         fitted = bool(self.recogniser.machine.fitted)
         if fitted and not self._fits_machines:
-            self.recogniser.machine.clear()
+            self.recogniser.clear()
         elif not fitted and self._fits_machines:
             self._fit_machines()
 

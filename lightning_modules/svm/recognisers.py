@@ -92,6 +92,11 @@ class ExpressionRecogniser(nn.Module):
         self.machine.fill(arrays)
         self.calibration.fill(arrays)
 
+    def clear(self) -> None:
+        """Forget the fit."""
+        self.machine.clear()
+        self.calibration.clear()
+
     def answer(self, features: Tensor) -> dict[str, Tensor]:
         """Return one-vs-rest ``scores`` and ``probabilities`` [B, K] of features [B, F]."""
         scores = self.machine(features)
@@ -164,6 +169,10 @@ class UnitRecogniser(nn.Module):
     def fill(self, arrays: Mapping[str, Tensor]) -> None:
         """Take over what :meth:`fit` returned."""
         self.machine.fill(arrays)
+
+    def clear(self) -> None:
+        """Forget the fit."""
+        self.machine.clear()
 
     def answer(self, features: Tensor) -> dict[str, Tensor]:
         """Return ``unit_margins`` [B, A] of features [B, F]."""

@@ -287,6 +287,25 @@ def test_a_gan_that_is_trained_further_gets_machines_of_its_own(model, runner, t
     assert all((features == row).all(dim=1).any() for row in rows)
 
 
+def test_a_gan_that_is_trained_further_forgets_machine_and_calibration(model, runner, tmp_path):
+    saver = Saver(tmp_path)
+    runner(enable_checkpointing=True, callbacks=[saver]).fit(model(), datamodule=BarFaces())
+    module = model()
+
+    class Looking(Callback):
+        def on_train_batch_start(self, trainer, pl_module, *_: Any) -> None:
+            if trainer.current_epoch < trainer.max_epochs - 1:
+                fitted.append((pl_module.recogniser.machine, pl_module.recogniser.calibration))
+                assert not any(bool(part.fitted) for part in fitted[-1])
+
+    fitted: list[Any] = []
+    runner(max_epochs=4, callbacks=[Looking()]).fit(
+        module, datamodule=BarFaces(), ckpt_path=tmp_path / "last.ckpt", weights_only=True
+    )
+    assert fitted
+    assert module.recogniser.calibration.fitted
+
+
 def test_a_gan_of_another_run_is_taken_whole_or_not_at_all(model, runner, tmp_path):
     saver = Saver(tmp_path)
     first = model()
