@@ -18,7 +18,7 @@ from lightning_modules.metrics.classification import classification_metrics, sca
 from lightning_modules.metrics.subsets import SubsetAccuracy
 from lightning_modules.networks.normalisation import ImageNetNormalisation
 from lightning_modules.networks.pretrained import load_backbone
-from losses.classification import balancing_weights
+from losses.classification import balancing_weights, log_priors
 
 if TYPE_CHECKING:
     from datamodules.batch import FaceBatch, FaceInputBatch
@@ -50,11 +50,14 @@ class FaceClassifier(LightningModule):
         labels: hard (classes) or votes: the shares of a crowd's votes.
         weights: Path or http(s) address of weights of a ResNet-18 to start from.
         weights_sha256: Their SHA-256; an address needs one.
+        logit_adjustment: Share of the classes' log priors that training adds to the logits: 0
+            learns the frequencies of the training set, 1 has all classes equally frequent.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
     """
 
     class_weights: Tensor
+    class_offsets: Tensor
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class FaceClassifier(LightningModule):
         labels: Labels,
         weights: str | None,
         weights_sha256: str | None,
+        logit_adjustment: float,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
     ) -> None:
@@ -75,10 +79,12 @@ class FaceClassifier(LightningModule):
         self.labels = labels
         self.weights = weights
         self.weights_sha256 = weights_sha256
+        self.logit_adjustment = logit_adjustment
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.example_input_array = torch.zeros(1, 3, size, size)
         self.register_buffer("class_weights", torch.ones(num_classes), persistent=False)
+        self.register_buffer("class_offsets", torch.zeros(num_classes), persistent=False)
         self.metrics = classification_metrics(num_classes)
         # "disable" keeps a NaN in the mean; the default would leave it out.
         self.cross_entropy = MeanMetric(nan_strategy="disable")
@@ -128,6 +134,8 @@ class FaceClassifier(LightningModule):
         self.subset_accuracy = SubsetAccuracy(getattr(data, "subset_names", ()))
         if stage == "fit" and data is not None and getattr(data, "class_balance", "") == "loss":
             self.class_weights.copy_(balancing_weights(data.class_counts))
+        if stage == "fit" and data is not None and self.logit_adjustment:
+            self.class_offsets.copy_(self.logit_adjustment * log_priors(data.class_counts))
 
     # ---- training
 
