@@ -27,6 +27,7 @@ OWNERS = {
     "pcnn_laptop": {"pcnn"},
     "resnet18_laptop": {"resnet18"},
     "pcnn_ferplus_laptop": {"pcnn_ferplus"},
+    "resnet18_ferplus": {"pcnn_ferplus"},
     "dcgan_laptop": {"dcgan_svm"},
     **{path.stem: FACES for path in PACKAGE.glob("data/*.yaml") if path.stem != "ckplus"},
 }
