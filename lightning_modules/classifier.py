@@ -17,7 +17,7 @@ from datamodules.errors import UserError
 from lightning_modules.metrics.classification import NetworkQuality
 from lightning_modules.networks.resnet import ImageNetNormalisation
 from lightning_modules.networks.weights import load_backbone
-from losses.classification import balancing_weights
+from losses.classification import balancing_weights, log_priors
 
 if TYPE_CHECKING:
     from datamodules.batch import FaceBatch, FaceInputBatch
@@ -223,11 +223,14 @@ class FaceClassifier(Classifier):
         labels: hard (classes) or votes: the shares of a crowd's votes.
         weights: Path or http(s) address of weights of a ResNet-18 to start from.
         weights_sha256: Their SHA-256; an address needs one.
+        logit_adjustment: Share of the classes' log priors that training adds to the logits: 0
+            learns the frequencies of the training set, 1 has all classes equally frequent.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
     """
 
     class_weights: Tensor
+    class_offsets: Tensor
 
     def __init__(
         self,
@@ -238,6 +241,7 @@ class FaceClassifier(Classifier):
         labels: Labels,
         weights: str | None,
         weights_sha256: str | None,
+        logit_adjustment: float,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
     ) -> None:
@@ -246,8 +250,10 @@ class FaceClassifier(Classifier):
         self.labels = labels
         self.weights = weights
         self.weights_sha256 = weights_sha256
+        self.logit_adjustment = logit_adjustment
         self.example_input_array = torch.zeros(1, 3, size, size)
         self.register_buffer("class_weights", torch.ones(num_classes), persistent=False)
+        self.register_buffer("class_offsets", torch.zeros(num_classes), persistent=False)
 
     @abstractmethod
     def answer(self, image: Tensor) -> Answer:
@@ -283,11 +289,14 @@ class FaceClassifier(Classifier):
                 "data.annotated is action_units, which takes faces without an expression in: "
                 f"{type(self).__name__} learns expressions, so leave it at expressions."
             )
-        if stage == "fit" and getattr(self.data, "class_balance", "") == "loss":
-            try:
+        try:
+            if stage == "fit" and getattr(self.data, "class_balance", "") == "loss":
                 self.class_weights.copy_(balancing_weights(self.data.class_counts))
-            except ValueError as error:  # a class that the data set does not have
-                raise UserError(str(error)) from None
+            if stage == "fit" and self.logit_adjustment:
+                counts = self.data.class_counts
+                self.class_offsets.copy_(self.logit_adjustment * log_priors(counts))
+        except ValueError as error:  # a class that the data set does not have
+            raise UserError(str(error)) from None
 
     # ---- training
 

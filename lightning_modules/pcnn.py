@@ -23,7 +23,10 @@ class PCNN(FaceClassifier):
         transformer: Whether MDIM registers the regions' features (ablation without MDIM).
         share_layer4: Whether MDIM's localisation network has the weights of GPN's layer 4, as in
             the authors' code; False gives it its own, as in the text.
-        stem: imagenet (paper) or small: 3x3 of stride 1 without pooling, for small images.
+        share_norms: Whether a shared layer 4 shares its batch norms too, as in the authors' code;
+            False keeps the statistics of regions and whole face apart.
+        stem: imagenet (paper), or for small images small (3x3 of stride 1 without pooling) or
+            pooled (with it, for a quarter of the cost).
         width: Channels of the stem of each trunk; 64 in the paper.
         alpha: Weight of GPN's cross-entropy.
         beta: Weight of LPN's; 0 trains it not at all (ablation without the two-phase loss).
@@ -31,6 +34,8 @@ class PCNN(FaceClassifier):
         weights: Path or http(s) address of weights of a ResNet-18, from which all trunks and
             layer 4 start; null starts from scratch.
         weights_sha256: Their SHA-256; an address needs one.
+        logit_adjustment: Share of the classes' log priors that training adds to the logits, for
+            rare classes; 0 as in the paper.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
 
@@ -53,6 +58,7 @@ class PCNN(FaceClassifier):
         regions: Cropping = "five",
         transformer: bool = True,
         share_layer4: bool = True,
+        share_norms: bool = True,
         stem: Stem = "imagenet",
         width: int = 64,
         alpha: float = 12.0,
@@ -60,6 +66,7 @@ class PCNN(FaceClassifier):
         labels: Labels = "hard",
         weights: str | None = None,
         weights_sha256: str | None = None,
+        logit_adjustment: float = 0.0,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
             p, lr=0.01, momentum=0.9, weight_decay=1e-4
         ),
@@ -73,6 +80,7 @@ class PCNN(FaceClassifier):
             regions=regions,
             transformer=transformer,
             share_layer4=share_layer4,
+            share_norms=share_norms,
             stem=stem,
             width=width,
         )
@@ -83,6 +91,7 @@ class PCNN(FaceClassifier):
             labels=labels,
             weights=weights,
             weights_sha256=weights_sha256,
+            logit_adjustment=logit_adjustment,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
         )
@@ -100,7 +109,10 @@ class PCNN(FaceClassifier):
         """Equation (5): ``total`` and the cross-entropies of GPN and LPN."""
         answer = self.network(self.normalise(image))
         loss = self.two_phase_loss(
-            answer.logits.float(), answer.local_logits.float(), target, self.class_weights
+            answer.logits.float() + self.class_offsets,
+            answer.local_logits.float() + self.class_offsets,
+            target,
+            self.class_weights,
         )
         return {
             "global_cross_entropy": loss.global_term,

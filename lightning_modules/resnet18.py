@@ -17,12 +17,14 @@ class ResNet18Classifier(FaceClassifier):
     Args:
         num_classes: Number of expressions K.
         size: Side of the images in pixels, for which its cost is told; any will do.
-        stem: imagenet or small: 3x3 of stride 1 without pooling, for small images.
+        stem: imagenet, or for small images small (3x3 of stride 1 without pooling) or pooled.
         width: Channels of the stem; 64 in ResNet-18.
         labels: hard (classes) or votes: the shares of a crowd's votes, which FERPlus has.
         weights: Path or http(s) address of weights of a ResNet-18, whose classifier is left out;
             null starts from scratch.
         weights_sha256: Their SHA-256; an address needs one.
+        logit_adjustment: Share of the classes' log priors that training adds to the logits, for
+            rare classes; 0 adds nothing.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
 
@@ -39,6 +41,7 @@ class ResNet18Classifier(FaceClassifier):
         labels: Labels = "hard",
         weights: str | None = None,
         weights_sha256: str | None = None,
+        logit_adjustment: float = 0.0,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
             p, lr=0.01, momentum=0.9, weight_decay=1e-4
         ),
@@ -53,6 +56,7 @@ class ResNet18Classifier(FaceClassifier):
             labels=labels,
             weights=weights,
             weights_sha256=weights_sha256,
+            logit_adjustment=logit_adjustment,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
         )
@@ -67,7 +71,7 @@ class ResNet18Classifier(FaceClassifier):
 
     def losses(self, image: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the cross-entropy as ``total``."""
-        logits = self.answer(image).logits
+        logits = self.answer(image).logits + self.class_offsets
         return {"total": classification_loss(logits, target, class_weights=self.class_weights)}
 
     def backbones(self) -> list[nn.Module]:

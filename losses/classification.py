@@ -68,6 +68,29 @@ def balancing_weights(counts: Sequence[int]) -> Tensor:
     return number.sum() / (len(counts) * number)
 
 
+def log_priors(counts: Sequence[int]) -> Tensor:
+    """Return the logarithm of each class's share, which is what logit adjustment adds to logits.
+
+    Args:
+        counts: Training samples of each class.
+
+    Returns:
+        float32 [K], at most 0.
+
+    Raises:
+        ValueError: If a class has no sample.
+
+    Reference:
+        Menon et al. (ICLR 2021), Long-tail Learning via Logit Adjustment, equation (10): a
+        cross-entropy of logits to which ``tau * log_priors`` was added teaches the logits
+        themselves to be right where all classes are equally frequent (tau = 1).
+    """
+    if min(counts) <= 0:
+        raise ValueError(f"A class has no training sample, so it has no logarithm: {counts}.")
+    number = torch.tensor(counts, dtype=torch.float32)
+    return (number / number.sum()).log()
+
+
 class TwoPhase(NamedTuple):
     """The two-phase loss and its unweighted terms.
 

@@ -36,7 +36,10 @@ class PCNNNetwork(nn.Module):
         regions: Cropping of LFSIEB: five (paper) or another of Table I.
         transformer: Whether MDIM registers the regions' features; False adds them as they are.
         share_layer4: Whether MDIM's localisation network is GPN's layer 4, with its weights.
-        stem: imagenet (paper) or small; see :class:`Trunk`.
+        share_norms: Whether a shared layer 4 shares its batch norms too. They see the regions'
+            features and the sum with the whole face's, which is about twice as large: statistics
+            of their mixture fit neither when the network is tested.
+        stem: imagenet (paper), small or pooled; see :class:`Trunk`.
         width: Channels of the stem of each trunk; 64 in the paper.
 
     Raises:
@@ -63,6 +66,7 @@ class PCNNNetwork(nn.Module):
         regions: Cropping = "five",
         transformer: bool = True,
         share_layer4: bool = True,
+        share_norms: bool = True,
         stem: Stem = "imagenet",
         width: int = 64,
     ) -> None:
@@ -82,7 +86,7 @@ class PCNNNetwork(nn.Module):
         self.layer4 = stage(channels, 2 * channels, 2)
         cells = -(-size // (2 * self.global_trunk.stride))
         self.transformer = SpatialTransformer(2 * channels * cells**2) if transformer else None
-        own = transformer and not share_layer4
+        own = transformer and not (share_layer4 and share_norms)
         self.mdim_layer4 = stage(channels, 2 * channels, 2) if own else None
         self.fc = nn.Linear(2 * channels, num_classes)
         self.local_fc = nn.ModuleDict(
@@ -91,6 +95,8 @@ class PCNNNetwork(nn.Module):
         for layer in (self.layer4, self.mdim_layer4):
             if layer is not None:
                 initialise(layer)
+        if self.mdim_layer4 is not None and share_layer4:
+            share_convolutions(self.mdim_layer4, self.layer4)
 
     def forward(self, image: Tensor) -> FaceAnswer:
         """Classify normalised images [B, 3, size, size].
@@ -135,3 +141,19 @@ class PCNNNetwork(nn.Module):
             return stitched
         localiser = self.layer4 if self.mdim_layer4 is None else self.mdim_layer4
         return self.transformer(stitched, localiser(stitched))  # type: ignore[no-any-return]
+
+
+def share_convolutions(layer: nn.Module, source: nn.Module) -> None:
+    """Give the convolutions of a layer the weights of another layer of the same shape.
+
+    Args:
+        layer: Whose convolutions get other weights; its batch norms stay its own.
+        source: Whose weights are used.
+
+    Reference:
+        Chang et al. (CVPR 2019), Domain-Specific Batch Normalization for Unsupervised Domain
+        Adaptation, 3.2: one network for two distributions, with the norms of each.
+    """
+    for module, other in zip(layer.modules(), source.modules(), strict=True):
+        if isinstance(module, nn.Conv2d) and isinstance(other, nn.Conv2d):
+            module.weight = other.weight

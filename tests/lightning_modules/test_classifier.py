@@ -144,6 +144,22 @@ def test_a_class_that_the_data_do_not_have_cannot_be_weighed(trainer):
         trainer().fit(build(ResNet18Classifier), datamodule=data)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_training_alone_adjusts_logits_by_the_frequencies_of_the_classes(method, trainer):
+    module = build(method, logit_adjustment=0.5)
+    trainer(limit_val_batches=0, limit_train_batches=1).fit(module, datamodule=FaceFakes())
+    offsets = 0.5 * (torch.tensor([1.0, 2.0, 6.0]) / 9).log()
+    torch.testing.assert_close(module.class_offsets, offsets)
+    batch = face_batch()
+    logits = module.eval()(batch["image"])
+    losses = module.losses(batch["image"], batch["label"])
+    torch.testing.assert_close(
+        losses.get("global_cross_entropy", losses["total"]),
+        functional.cross_entropy(logits + offsets, batch["label"]),
+    )
+    torch.testing.assert_close(logits, module.answer(batch["image"]).logits)
+
+
 def test_data_of_other_classes_are_named(trainer):
     with pytest.raises(ValueError, match=r"num_classes is 5, but the data has 3 classes \(neutral"):
         trainer().fit(build(PCNN, num_classes=5), datamodule=FaceFakes())

@@ -10,6 +10,7 @@ from losses.classification import (
     TwoPhaseLoss,
     balancing_weights,
     classification_loss,
+    log_priors,
     two_phase_loss,
 )
 
@@ -68,6 +69,19 @@ def test_balancing_weights_are_those_of_scikit_learn():
 def test_a_class_without_samples_is_named():
     with pytest.raises(ValueError, match="Class 1, 3 "):
         balancing_weights([4, 0, 2, 0])
+
+
+def test_logits_adjusted_by_priors_learn_that_all_classes_are_equally_frequent():
+    counts = [60, 30, 9, 1]
+    shares = torch.tensor(counts)[None] / 100
+    logits = torch.zeros(1, 4, requires_grad=True)  # of faces that tell nothing
+    classification_loss(logits + log_priors(counts), shares).backward()
+    torch.testing.assert_close(logits.grad, torch.zeros(1, 4), atol=1e-6, rtol=0)
+
+
+def test_a_class_without_samples_has_no_prior():
+    with pytest.raises(ValueError, match="no training sample"):
+        log_priors([4, 0, 2])
 
 
 def test_two_phases_are_weighed_and_each_is_moved(logits):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.pcnn import plain_pcnn
@@ -35,9 +36,10 @@ def test_parameters_and_macs_are_those_that_the_authors_code_uses():
 
 # Width 16 is channels-last, width 4 is not.
 @pytest.mark.parametrize(("size", "width"), [(48, 4), (64, 4), (64, 16), (96, 16), (224, 4)])
-@pytest.mark.parametrize("share", [True, False])
-def test_it_is_the_plain_reading_when_tested(size, width, share):
-    net = unlike(PCNNNetwork(5, size, width=width, share_layer4=share)).eval()
+@pytest.mark.parametrize(("share", "norms"), [(True, True), (True, False), (False, True)])
+def test_it_is_the_plain_reading_when_tested(size, width, share, norms):
+    net = PCNNNetwork(5, size, width=width, share_layer4=share, share_norms=norms)
+    net = unlike(net).eval()
     image = torch.randn(2, 3, size, size)
     with torch.no_grad():
         expected = plain_pcnn(net, image)
@@ -90,6 +92,32 @@ def test_a_layer4_of_its_own_is_counted():
     one, two = (PCNNNetwork(3, 64, width=4, share_layer4=share) for share in (True, False))
     more = sum(p.numel() for p in two.parameters()) - sum(p.numel() for p in one.parameters())
     assert more == sum(p.numel() for p in one.layer4.parameters())
+
+
+def test_a_shared_layer4_may_have_norms_for_each_of_its_two_inputs():
+    net = PCNNNetwork(3, 64, width=4, share_norms=False)
+    more = sum(p.numel() for p in net.parameters())
+    more -= sum(p.numel() for p in PCNNNetwork(3, 64, width=4).parameters())
+    norms = [m for m in net.layer4.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert more == sum(p.numel() for norm in norms for p in norm.parameters())
+    for other in (net, copy.deepcopy(net)):
+        for name, weight in other.layer4.named_parameters():
+            mine = other.mdim_layer4.get_parameter(name)
+            assert (mine is weight) == (weight.ndim == 4)
+
+
+@pytest.mark.parametrize(("norms", "close"), [(True, False), (False, True)])
+def test_norms_of_their_own_are_tested_as_they_were_trained(norms, close):
+    # In double precision and on one batch, whose statistics the running ones arrive at.
+    net = PCNNNetwork(3, 48, width=2, stem="pooled", share_norms=norms).double()
+    image = torch.randn(16, 3, 48, 48, dtype=torch.float64)
+    with torch.no_grad():
+        for _ in range(100):
+            trained = net.train()(image).features
+        tested = net.eval()(image).features
+    off = (tested - trained).norm() / trained.norm()
+    # Running variances divide by one sample less than those of a batch.
+    assert off < 0.05 if close else off > 0.2
 
 
 @pytest.mark.parametrize("size", [32, 100])

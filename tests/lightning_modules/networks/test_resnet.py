@@ -23,7 +23,7 @@ def test_names_and_size_are_the_common_ones():
         assert tuple(state[name].shape) == shape
 
 
-@pytest.mark.parametrize(("stem", "cells"), [("imagenet", 4), ("small", 16)])
+@pytest.mark.parametrize(("stem", "cells"), [("imagenet", 4), ("small", 16), ("pooled", 8)])
 def test_the_stem_decides_how_much_is_left_of_an_image(stem, cells):
     net = Trunk(stem, width=4)
     assert net(torch.rand(2, 3, 64, 64)).shape == (2, net.channels, cells, cells)
