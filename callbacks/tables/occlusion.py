@@ -22,7 +22,9 @@ class OcclusionTable(TestSummary):
 
     ``summary.json`` holds ``rows``: by ``clean`` and each region ``accuracy,
     accuracy_reconstructed, epe_px, epe_px_reconstructed``; accuracies are shares from 0 to 1. And
-    ``active_units``, the latent dimensions in use.
+    ``active_units``, the latent dimensions in use, and ``epe_px_mean_flow``, the error of the mean
+    flow of training, by which every face shows the same expression. What a region has as it is and
+    that error cost nothing to reach.
 
     Reference:
         SSIM-VAE, Tables 1 and 2.
@@ -49,7 +51,8 @@ class OcclusionTable(TestSummary):
             }
             for name in ("clean", *regions)
         }
-        return {"rows": rows, "active_units": number(logged, "test/active_units")}
+        others = ("active_units", "epe_px_mean_flow")
+        return {"rows": rows, **{name: number(logged, f"test/{name}") for name in others}}
 
     def show(self, summary: dict[str, Any], console: Console) -> None:
         """Print the table with what it stands on."""
@@ -78,6 +81,8 @@ class OcclusionTable(TestSummary):
             )
         console.print(table)
         active = said(summary["active_units"], "{:.0f}")
+        guess = said(summary["epe_px_mean_flow"], "{:.3f}")
+        console.print(f"EPE px of the mean flow of training: {guess}", highlight=False)
         console.print(f"latent dimensions in use: {active}", highlight=False)
 
 
