@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -26,12 +26,14 @@ from losses.variational import ReconstructionCost, kl_divergence, reconstruction
 if TYPE_CHECKING:
     from datamodules.batch import OccludedFlowBatch, SequenceBatch
 
+ClassifierInput = Literal["clean", "occluded", "reconstructed", "both"]
+
 
 class SSIMVAE(ExpressionModule):
     """A variational autoencoder from occluded to clean flows, and a Flow-CNN on clean flows.
 
-    Both learn in one run and neither sees the other: Flow-CNN is never shown an occluded or a
-    reconstructed flow in training, and its judgement trains no reconstruction.
+    Both learn in one run. Flow-CNN's judgement trains no reconstruction, and by default it is never
+    shown an occluded or a reconstructed flow in training.
 
     Args:
         num_classes: Number of expressions K.
@@ -41,12 +43,20 @@ class SSIMVAE(ExpressionModule):
         prior: none (paper) or residual: the autoencoder corrects the occluded flow.
         clip: Longest motion kept, in pixels of a grid of 128x128; scaled with the size.
         cost: Reconstruction cost: bce, mse or ssim.
-        kl_weight: Weight of a nat of KL divergence against a unit of cost at one element.
+        data_range: Range that the cost ssim assumes, 1 for all from minus the clip to the clip;
+            about four standard deviations of the flows.
+        relative_cost: Whether the cost is divided by what no motion costs on the same batch.
+        kl_weight: Weight of a nat of KL divergence against a unit of cost: one element, or all that
+            no motion costs where the cost is relative.
         variational: False makes it a denoising autoencoder: no sampling, no KL divergence.
+        classifier_on: What Flow-CNN learns on: clean flows, occluded ones, reconstructions, or both
+            clean and reconstructed ones by halves; of the regions one is drawn for each sample.
+            After ``occluded``, its accuracy without reconstruction is what has to be beaten.
         dropout: Share of units that Flow-CNN's MLP drops in training.
         vae_optimizer: Optimizer of the autoencoder; trainer.global_step counts its steps.
         flow_cnn_optimizer: Optimizer of Flow-CNN.
-        lr_scheduler: Scheduler of both, stepped once an epoch.
+        lr_scheduler: Scheduler of both.
+        lr_interval: Whether it counts in epochs or in steps.
 
     Raises:
         UserError: If the size does not fit the networks.
@@ -57,6 +67,9 @@ class SSIMVAE(ExpressionModule):
     Deviation:
         The paper's total is reconstruction plus KL, each under a reduction of its own; here all
         costs have one, see ``losses.variational.reconstruction_loss``, and a weight.
+        Its third section trains the classifier on clean flows (``classifier_on: clean``), its first
+        says that it learns on reconstructed ones. Reconstructions are taken from the step of the
+        autoencoder, with a sampled latent vector.
         It names neither optimizers nor learning rates, latent dimensions or epochs.
     """
 
@@ -71,20 +84,28 @@ class SSIMVAE(ExpressionModule):
         prior: ReconstructionPrior = "none",
         clip: float = 5.0,
         cost: ReconstructionCost = "ssim",
+        data_range: float = 1.0,
+        relative_cost: bool = False,
         kl_weight: float = 0.1,
         variational: bool = True,
+        classifier_on: ClassifierInput = "clean",
         dropout: float = 0.5,
         vae_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         flow_cnn_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=60, second=80, gamma=0.3),
+        lr_interval: Literal["epoch", "step"] = "epoch",
     ) -> None:
         super().__init__(num_classes)
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["vae_optimizer", "flow_cnn_optimizer", "lr_scheduler"])
         self.automatic_optimization = False
         self.cost: ReconstructionCost = cost
+        self.data_range = data_range
+        self.relative_cost = relative_cost
         self.kl_weight = kl_weight
         self.variational = variational
+        self.classifier_on: ClassifierInput = classifier_on
+        self.lr_interval = lr_interval
         self.optimizer_callables = (vae_optimizer, flow_cnn_optimizer)
         self.lr_scheduler = lr_scheduler
 
@@ -92,6 +113,9 @@ class SSIMVAE(ExpressionModule):
         self.latent = latent
         self.vae = VariationalAutoencoder(size, latent, width, prior=prior)
         self.flow_cnn = FlowCNN(num_classes, size, dropout=dropout)
+        # The mean of the clean flows of training, encoded: the reconstruction that needs no input.
+        self.mean_flow: Tensor
+        self.register_buffer("mean_flow", torch.zeros(2, size, size))
         self.example_input_array = (torch.zeros(1, 2, size, size),)
 
     def forward(self, flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,24 +145,29 @@ class SSIMVAE(ExpressionModule):
     # ---- training
 
     def on_train_epoch_start(self) -> None:
-        """Bring the schedulers to this epoch."""
-        advance(cast(list[Any], self.lr_schedulers()), self.current_epoch)
+        """Bring schedulers that count epochs to this one."""
+        if self.lr_interval == "epoch":
+            advance(cast(list[Any], self.lr_schedulers()), self.current_epoch)
 
     def training_step(self, batch: OccludedFlowBatch, batch_idx: int) -> None:
-        """Move the autoencoder from occluded to clean flows, and Flow-CNN on clean flows."""
+        """Move the autoencoder from occluded to clean flows, and Flow-CNN on what it learns on."""
+        if self.lr_interval == "step":
+            advance(cast(list[Any], self.lr_schedulers()), self.global_step)
         vae, flow_cnn = cast(list[LightningOptimizer], self.optimizers())
         uncount([flow_cnn])
         clean = self.codec.encode(batch["flow"])
-        occluded = batch["occluded_flow"]
+        regions = batch["occluded_flow"].shape[1]
+        occluded = self.codec.encode(batch["occluded_flow"].flatten(0, 1))  # (B * R, 2, H, W)
+        self.mean_flow.lerp_(clean.mean(0), 1 / (self.global_step + 1))
 
         with self.toggled_optimizer(vae):
-            losses = self._vae_losses(
-                _to_unit(self.codec.encode(occluded.flatten(0, 1))),  # (B * R, 2, H, W)
-                _to_unit(clean).repeat_interleave(occluded.shape[1], dim=0),
+            losses, reconstructed = self._vae_losses(
+                _to_unit(occluded), _to_unit(clean).repeat_interleave(regions, dim=0)
             )
             descend(self, vae, losses["vae"])
         with self.toggled_optimizer(flow_cnn):
-            logits = self.flow_cnn(clean).float()
+            restored = _from_unit(reconstructed.detach())
+            logits = self.flow_cnn(self._classifier_input(clean, occluded, restored)).float()
             losses["cross_entropy"] = functional.cross_entropy(logits, batch["label"])
             descend(self, flow_cnn, losses["cross_entropy"])
 
@@ -172,7 +201,8 @@ class SSIMVAE(ExpressionModule):
         restored = self.codec.decode(restored).view_as(shown)
         flows = torch.cat((shown, restored), dim=1)  # (B, C, 2, H, W)
         means = posterior.mean.view(*shown.shape[:2], -1)[:, 1:]  # (B, R, Z)
-        self.quality.update(logits, flows, label, means)
+        mean_flow = self.codec.decode(self.mean_flow.unsqueeze(0))
+        self.quality.update(logits, flows, label, means, mean_flow)
         others = zip(self.conditions[1:], logits.unbind(1)[1:], strict=True)
         return {
             **batch,
@@ -215,18 +245,35 @@ class SSIMVAE(ExpressionModule):
 
     # ---- parts of the steps
 
-    def _vae_losses(self, occluded: Tensor, clean: Tensor) -> dict[str, Tensor]:
-        """Equation (6): ``vae`` and its terms, for flows [B * R, 2, H, W] in [0, 1]."""
+    def _vae_losses(self, occluded: Tensor, clean: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Equation (6): ``vae`` and its terms, and reconstructions, [B * R, 2, H, W] in [0, 1]."""
         posterior = self.vae.encode(occluded)
         latent = posterior.sample() if self.variational else posterior.mean
+        reconstructed = self.vae.decode(latent, occluded)
         reconstruction = reconstruction_loss(
-            self.vae.decode(latent, occluded), clean, cost=self.cost
+            reconstructed,
+            clean,
+            cost=self.cost,
+            data_range=self.data_range,
+            relative=self.relative_cost,
         )
         if not self.variational:
-            return {"reconstruction": reconstruction, "vae": reconstruction}
+            return {"reconstruction": reconstruction, "vae": reconstruction}, reconstructed
         kl = kl_divergence(*posterior)
         total = reconstruction + self.kl_weight * kl
-        return {"reconstruction": reconstruction, "kl": kl, "vae": total}
+        return {"reconstruction": reconstruction, "kl": kl, "vae": total}, reconstructed
+
+    def _classifier_input(self, clean: Tensor, occluded: Tensor, restored: Tensor) -> Tensor:
+        """Choose what Flow-CNN learns on, from encoded flows [B, ...] and twice [B * R, ...]."""
+        if self.classifier_on == "clean":
+            return clean
+        shown = occluded if self.classifier_on == "occluded" else restored
+        shown = shown.view(len(clean), -1, *clean.shape[1:])
+        samples = torch.arange(len(clean), device=clean.device)
+        shown = shown[samples, torch.randint_like(samples, shown.shape[1])]
+        if self.classifier_on != "both":
+            return shown
+        return torch.where(torch.rand_like(clean[:, :1, :1, :1]) < 0.5, clean, shown)
 
 
 def _to_unit(encoded: Tensor) -> Tensor:

@@ -10,25 +10,33 @@ from losses.flow import Reduction, _reduce
 
 
 def ssim_loss(
-    pred: Tensor, target: Tensor, *, window_size: int = 11, reduction: Reduction = "mean"
+    pred: Tensor,
+    target: Tensor,
+    *,
+    window_size: int = 11,
+    data_range: float = 1.0,
+    reduction: Reduction = "mean",
 ) -> Tensor:
     r"""One minus the structural similarity, :math:`1 - \mathrm{SSIM}`.
 
     Means, variances and covariance are taken a channel under a Gaussian window of standard
     deviation 1.5 pixels, at every pixel; the border is reflected. C1 and C2 are 0.01 and 0.03
-    squared, for a range of 1. The gradient is finite everywhere, and 0 where both are equal.
+    times the data range, squared. The gradient is finite everywhere, and 0 where both are equal.
 
     Args:
         pred: Images or encoded flows [B, C, H, W] in [0, 1]; SSIM of signed values means nothing.
         target: The same, of the same shape.
         window_size: Side of the window in pixels; odd.
+        data_range: Range of the values, above 0. Where the variance under a window is far below C2,
+            SSIM loses sight of structure, and the loss is the squared error divided by C2: flows of
+            small motion need the range that they fill, not the one that they could.
         reduction: ``mean`` or ``sum`` over samples, channels and pixels, or ``none``.
 
     Returns:
         The loss, from 0 (equal) to 2 (inverted): a scalar, or the map [B, C, H, W] for ``none``.
 
     Raises:
-        ValueError: If the shapes differ, or the window is even or does not fit.
+        ValueError: If the shapes differ, the window is even or does not fit, or there is no range.
 
     Reference:
         SSIM-VAE, 3.2.4, equation (4); Wang et al., Image quality assessment (TIP 2004).
@@ -52,10 +60,14 @@ def ssim_loss(
             f"SSIM's window has an odd side, and images are wider than half of it: got a window "
             f"of {window_size} and images of {pred.shape[2]}x{pred.shape[3]} pixels."
         )
+    if not data_range > 0:
+        raise ValueError(f"The data range of SSIM is above 0, got {data_range}.")
     # A variance is a small difference of large numbers: half precision would leave nothing of it.
     precision = torch.promote_types(pred.dtype, torch.float32)
     # Without the epsilon that kornia adds to the denominator, equal images score exactly 1.
-    similarity = ssim(pred.to(precision), target.to(precision), window_size, eps=0.0)
+    similarity = ssim(
+        pred.to(precision), target.to(precision), window_size, max_val=data_range, eps=0.0
+    )
     return _reduce(1 - similarity, reduction)
 
 
@@ -64,14 +76,24 @@ class SSIMLoss(nn.Module):
 
     Args:
         window_size: Side of the Gaussian window in pixels; odd.
+        data_range: Range of the values.
         reduction: ``mean``, ``sum`` or ``none``.
     """
 
-    def __init__(self, *, window_size: int = 11, reduction: Reduction = "mean") -> None:
+    def __init__(
+        self, *, window_size: int = 11, data_range: float = 1.0, reduction: Reduction = "mean"
+    ) -> None:
         super().__init__()
         self.window_size = window_size
+        self.data_range = data_range
         self.reduction: Reduction = reduction
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Return the loss of two batches [B, C, H, W] in [0, 1]."""
-        return ssim_loss(pred, target, window_size=self.window_size, reduction=self.reduction)
+        return ssim_loss(
+            pred,
+            target,
+            window_size=self.window_size,
+            data_range=self.data_range,
+            reduction=self.reduction,
+        )

@@ -48,7 +48,14 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return divergence.sum(dim=1).mean()
 
 
-def reconstruction_loss(pred: Tensor, target: Tensor, *, cost: ReconstructionCost) -> Tensor:
+def reconstruction_loss(
+    pred: Tensor,
+    target: Tensor,
+    *,
+    cost: ReconstructionCost,
+    data_range: float = 1.0,
+    relative: bool = False,
+) -> Tensor:
     """Distance of a reconstruction by one of three costs under one reduction.
 
     Each cost is a map with one value an element (channel and pixel) that is 0 where both agree;
@@ -63,6 +70,10 @@ def reconstruction_loss(pred: Tensor, target: Tensor, *, cost: ReconstructionCos
         pred: Reconstructions [B, C, H, W] in [0, 1].
         target: What they should be, of the same shape and range.
         cost: ``bce``, ``mse`` or ``ssim``.
+        data_range: Range of the values, which SSIM alone depends on.
+        relative: Divide by what no motion, 0.5 everywhere, costs against the same targets. A
+            reconstruction of 1 is then as good as none, and a weight of :func:`kl_divergence` means
+            the same for costs whose units are a thousandfold apart.
 
     Returns:
         A scalar, at least 0.
@@ -91,6 +102,16 @@ def reconstruction_loss(pred: Tensor, target: Tensor, *, cost: ReconstructionCos
         )
     precision = torch.promote_types(pred.dtype, torch.float32)
     pred, target = pred.to(precision), target.to(precision)
+    loss = _distance(pred, target, cost, data_range)
+    if not relative:
+        return loss
+    still = _distance(torch.full_like(target, 0.5), target, cost, data_range)
+    # Where nothing moves, nothing is to be divided by.
+    return loss / still.clamp(min=torch.finfo(precision).eps)
+
+
+def _distance(pred: Tensor, target: Tensor, cost: ReconstructionCost, data_range: float) -> Tensor:
+    """Sum a cost over the elements of a sample and average it over samples."""
     if cost == "bce":
         # torch refuses this function under autocast, lest it be given half precision.
         with torch.autocast(pred.device.type, enabled=False):
@@ -100,7 +121,7 @@ def reconstruction_loss(pred: Tensor, target: Tensor, *, cost: ReconstructionCos
     elif cost == "mse":
         distance = (pred - target).square()
     elif cost == "ssim":
-        distance = ssim_loss(pred, target, reduction="none")
+        distance = ssim_loss(pred, target, data_range=data_range, reduction="none")
     else:
         raise ValueError(f"The cost is 'bce', 'mse' or 'ssim', got {cost!r}.")
     return distance.flatten(1).sum(dim=1).mean()
@@ -135,12 +156,20 @@ class ReconstructionLoss(nn.Module):
 
     Args:
         cost: ``bce``, ``mse`` or ``ssim``.
+        data_range: Range of the values, which SSIM alone depends on.
+        relative: Divide by what no motion costs.
     """
 
-    def __init__(self, cost: ReconstructionCost) -> None:
+    def __init__(
+        self, cost: ReconstructionCost, *, data_range: float = 1.0, relative: bool = False
+    ) -> None:
         super().__init__()
         self.cost: ReconstructionCost = cost
+        self.data_range = data_range
+        self.relative = relative
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Return the distance of two batches [B, C, H, W] in [0, 1]."""
-        return reconstruction_loss(pred, target, cost=self.cost)
+        return reconstruction_loss(
+            pred, target, cost=self.cost, data_range=self.data_range, relative=self.relative
+        )

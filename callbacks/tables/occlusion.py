@@ -28,7 +28,9 @@ class OcclusionTable(TestTable):
 
     ``summary.json`` holds ``rows``: by ``clean`` and each region ``accuracy,
     accuracy_reconstructed, epe_px, epe_px_reconstructed``; accuracies are shares from 0 to 1. And
-    ``active_units``, the latent dimensions in use.
+    ``active_units``, the latent dimensions in use, and ``epe_px_mean_flow``, the error of the mean
+    flow of training, by which every face shows the same expression. What a region has as it is and
+    that error cost nothing to reach.
 
     Reference:
         SSIM-VAE, Tables 1 and 2.
@@ -56,7 +58,8 @@ class OcclusionTable(TestTable):
             }
             for name in ("clean", *regions)
         }
-        return {"rows": rows, "active_units": number(logged, "test/active_units")}
+        others = ("active_units", "epe_px_mean_flow")
+        return {"rows": rows, **{name: number(logged, f"test/{name}") for name in others}}
 
     def tables(self, summary: dict[str, Any]) -> list[TextTable]:
         """Lay out what was hidden in the rows."""
@@ -75,9 +78,10 @@ class OcclusionTable(TestTable):
         return [TextTable("occlusion", _COLUMNS, rows)]
 
     def notes(self, summary: dict[str, Any]) -> list[str]:
-        """Say what the columns are, and how many latent dimensions are in use."""
+        """Say what the columns are, what no input gives, and how many dimensions are in use."""
         return [
             "accuracy of the Flow-CNN; EPE to the true flow",
+            f"EPE px of the mean flow of training: {said(summary['epe_px_mean_flow'], '{:.3f}')}",
             f"latent dimensions in use: {said(summary['active_units'], '{:.0f}')}",
         ]
 

@@ -51,10 +51,17 @@ class OcclusionQuality(nn.Module):
             {name: classification_metrics(num_classes) for name in conditions(regions)}
         )
         errors = (f"epe_px_{name}" for name in conditions(regions)[1:])
-        self.means = SampleMeans(("confidence_reconstructed", *errors))
+        self.means = SampleMeans(("confidence_reconstructed", "epe_px_mean_flow", *errors))
         self.latent_means = SampleRows(latent)
 
-    def update(self, logits: Tensor, flows: Tensor, label: Tensor, latent_means: Tensor) -> None:
+    def update(
+        self,
+        logits: Tensor,
+        flows: Tensor,
+        label: Tensor,
+        latent_means: Tensor,
+        mean_flow: Tensor,
+    ) -> None:
         """Count a batch.
 
         Args:
@@ -62,6 +69,7 @@ class OcclusionQuality(nn.Module):
             flows: What it was shown, in pixels [B, C, 2, H, W]; the first is the true flow.
             label: Class indices [B].
             latent_means: Posterior means of the occluded flows [B, R, Z].
+            mean_flow: Mean of the true flows of training [1, 2, H, W], in pixels.
         """
         true_flow = flows[:, :1].expand_as(flows)
         errors = endpoint_error(flows.flatten(0, 1), true_flow.flatten(0, 1), reduction="none")
@@ -73,6 +81,9 @@ class OcclusionQuality(nn.Module):
                 self.means.update(**{f"epe_px_{name}": errors[:, index]})
         right = logits.softmax(dim=2).gather(2, label.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
         self.means.update(confidence_reconstructed=right[:, -len(self.regions) :])
+        guess = endpoint_error(mean_flow.expand_as(flows[:, 0]), flows[:, 0], reduction="none")
+        scale = REFERENCE_SIDE / flows.shape[-1]
+        self.means.update(epe_px_mean_flow=scale * guess.mean((1, 2)))
         # The mean over regions: a dimension that only tells which region is hidden carries nothing.
         self.latent_means.update(latent_means.mean(dim=1))
 
@@ -83,7 +94,8 @@ class OcclusionQuality(nn.Module):
             ``accuracy_<condition>``, ``balanced_accuracy_<condition>``, ``f1_macro_<condition>``
             and, but for clean flows as they are, ``epe_px_<condition>``; ``accuracy_occluded`` and
             ``accuracy_reconstructed``, means over the regions; ``confidence_reconstructed``, the
-            mean probability that Flow-CNN gives the right class after reconstruction; and
+            mean probability that Flow-CNN gives the right class after reconstruction;
+            ``epe_px_mean_flow``, the error of a reconstruction that is the same for all; and
             ``active_units``.
         """
         summary = {

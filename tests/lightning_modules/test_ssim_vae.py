@@ -98,14 +98,24 @@ def test_the_loss_of_the_autoencoder_is_equation_6(model):
     occluded = (encoded + 1) / 2
     clean = ((module.codec.encode(batch["flow"]) + 1) / 2).repeat_interleave(2, dim=0)
     torch.manual_seed(0)
-    losses = module._vae_losses(occluded, clean)
+    losses, reconstructed = module._vae_losses(occluded, clean)
     mean, log_variance = module.vae.encode(occluded)
     torch.manual_seed(0)
     latent = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape)
-    expected = reconstruction_loss(module.vae.decode(latent, occluded), clean, cost="ssim")
+    torch.testing.assert_close(reconstructed, module.vae.decode(latent, occluded))
+    expected = reconstruction_loss(reconstructed, clean, cost="ssim")
     torch.testing.assert_close(losses["reconstruction"], expected)
     torch.testing.assert_close(losses["kl"], kl_divergence(mean, log_variance))
     torch.testing.assert_close(losses["vae"], losses["reconstruction"] + 0.3 * losses["kl"])
+
+
+def test_the_cost_is_taken_in_its_range_and_relative_to_no_motion(model):
+    flows = torch.rand(2, 4, 2, SIZE, SIZE)
+    options = {"data_range": 0.3, "relative": True}
+    module = model(data_range=0.3, relative_cost=True, variational=False)
+    losses, reconstructed = module._vae_losses(*flows)
+    expected = reconstruction_loss(reconstructed, flows[1], cost="ssim", **options)
+    torch.testing.assert_close(losses["reconstruction"], expected)
 
 
 def test_every_occlusion_is_drawn_to_its_own_clean_flow(model, trainer, monkeypatch):
@@ -130,14 +140,57 @@ def test_every_occlusion_is_drawn_to_its_own_clean_flow(model, trainer, monkeypa
 def test_a_denoising_autoencoder_neither_samples_nor_is_pulled_to_the_prior(model, trainer):
     module = model(variational=False)
     flows = torch.rand(4, 2, SIZE, SIZE)
-    losses = module._vae_losses(flows, flows)
+    losses, _ = module._vae_losses(flows, flows)
     assert set(losses) == {"reconstruction", "vae"}
-    assert torch.equal(losses["vae"], module._vae_losses(flows, flows)["vae"])
+    assert torch.equal(losses["vae"], module._vae_losses(flows, flows)[0]["vae"])
     sampling = model()
-    assert not torch.equal(*(sampling._vae_losses(flows, flows)["vae"] for _ in range(2)))
+    assert not torch.equal(*(sampling._vae_losses(flows, flows)[0]["vae"] for _ in range(2)))
     runner = trainer()
     runner.fit(module, datamodule=OccludedDataModule())
     assert "train/kl" not in runner.callback_metrics
+
+
+@pytest.mark.parametrize("classifier_on", ["clean", "occluded", "reconstructed", "both"])
+def test_flow_cnn_learns_on_what_it_is_told(model, trainer, monkeypatch, classifier_on):
+    restored, seen = [], []
+
+    def noting(self, occluded, clean):
+        losses, reconstructed = losses_of(self, occluded, clean)
+        restored.append((2 * reconstructed.detach() - 1).unflatten(0, (-1, 2)))
+        return losses, reconstructed
+
+    losses_of = SSIMVAE._vae_losses
+    monkeypatch.setattr(SSIMVAE, "_vae_losses", noting)
+    module = model(classifier_on=classifier_on)
+    module.flow_cnn.register_forward_pre_hook(lambda _, flows: seen.append(flows[0]))
+    trainer(max_epochs=20, limit_val_batches=0).fit(module, datamodule=OccludedDataModule(3))
+    batch = occluded_batch(3)
+    shown = {
+        "clean": module.codec.encode(batch["flow"]).unsqueeze(1),
+        "occluded": module.codec.encode(batch["occluded_flow"].flatten(0, 1)).unflatten(0, (3, 2)),
+    }
+    drawn: list[int] = []
+    for flows, reconstructed in zip(seen, restored, strict=True):
+        shown["reconstructed"] = reconstructed
+        shown["both"] = torch.cat((shown["clean"], reconstructed), 1)
+        same_as = (shown[classifier_on] == flows.unsqueeze(1)).flatten(2).all(2)
+        assert (same_as.sum(1) == 1).all()
+        drawn += same_as.int().argmax(1).tolist()
+    choices = {"clean": 1, "both": 3}.get(classifier_on, 2)
+    assert set(drawn) == set(range(choices))
+    if classifier_on == "both":
+        assert 20 <= drawn.count(0) <= 40  # of 60
+
+
+def test_the_mean_flow_is_that_of_the_clean_flows_of_training(model, trainer):
+    module = model()
+    trainer(max_epochs=2, limit_val_batches=0).fit(module, datamodule=OccludedDataModule(6))
+    mean = occluded_batch(6)["flow"].mean(0)
+    torch.testing.assert_close(module.codec.decode(module.mean_flow[None])[0], mean)
+    [logged] = trainer().test(module, datamodule=OccludedDataModule(4), verbose=False)
+    flow = occluded_batch(4)["flow"]
+    errors = 128 / flow.shape[-1] * torch.linalg.vector_norm(flow - mean, dim=1)
+    assert logged["test/epe_px_mean_flow"] == pytest.approx(errors.mean().item(), rel=1e-4)
 
 
 def test_global_step_counts_the_autoencoder_only(model, trainer):
@@ -167,6 +220,25 @@ def test_both_learning_rates_follow_the_schedule(model, trainer):
     assert rates == [[0.4, 0.2], [0.2, 0.1]]
     kinds = [type(optimizer) for optimizer in module.configure_optimizers()[0]]
     assert kinds == [torch.optim.Adam, torch.optim.SGD]
+
+
+def test_a_schedule_may_count_steps(model, trainer):
+    rates = []
+
+    class Note(Callback):
+        def on_train_batch_end(self, trainer, *_: Any) -> None:
+            rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+    module = model(
+        vae_optimizer=lambda p: torch.optim.Adam(p, lr=0.4),
+        flow_cnn_optimizer=lambda p: torch.optim.SGD(p, lr=0.2),
+        lr_scheduler=lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [1, 3], gamma=0.5),
+        lr_interval="step",
+    )
+    trainer(max_epochs=-1, max_steps=4, limit_val_batches=0, callbacks=[Note()]).fit(
+        module, datamodule=OccludedDataModule()
+    )
+    assert rates == [[0.4, 0.2], [0.2, 0.1], [0.2, 0.1], [0.1, 0.05]]
 
 
 @pytest.mark.parametrize("cost", ["mse", "ssim"])
@@ -242,7 +314,8 @@ def test_test_returns_and_logs_every_condition(model, trainer):
     expected = {f"test/{quantity}_{name}" for quantity in quantities for name in CONDITIONS}
     expected |= {f"test/epe_px_{name}" for name in CONDITIONS[1:]}
     singles = ("accuracy_occluded", "accuracy_reconstructed", "confidence_reconstructed")
-    assert set(logged) == expected | {f"test/{name}" for name in (*singles, "active_units")}
+    expected |= {f"test/{name}" for name in (*singles, "active_units", "epe_px_mean_flow")}
+    assert set(logged) == expected
 
 
 def test_validation_logs_what_test_logs(model, trainer):

@@ -14,12 +14,12 @@ def images() -> tuple[torch.Tensor, torch.Tensor]:
     return (target + 0.2 * torch.randn_like(target)).clamp(0, 1), target
 
 
-def wang(pred: torch.Tensor, target: torch.Tensor) -> np.ndarray:
+def wang(pred: torch.Tensor, target: torch.Tensor, data_range: float = 1.0) -> np.ndarray:
     """The map of scikit-image under the window of Wang et al., its padded border cut off."""
     _, similarity = structural_similarity(
         pred.double().numpy(),
         target.double().numpy(),
-        data_range=1.0,
+        data_range=data_range,
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
@@ -44,6 +44,29 @@ def test_small_motion_around_one_half_agrees_with_scikit_image():
     pred = target + 0.003 * torch.randn_like(target)
     actual = ssim_loss(pred, target, reduction="none")[0, 0, 5:-5, 5:-5].numpy()
     np.testing.assert_allclose(actual, 1 - wang(pred[0, 0], target[0, 0]), atol=2e-4)
+
+
+@pytest.mark.parametrize("data_range", [0.2, 255.0])
+def test_a_data_range_agrees_with_scikit_image(images, data_range):
+    pred, target = (data_range * image for image in images)
+    loss = ssim_loss(pred, target, data_range=data_range, reduction="none")
+    expected = 1 - wang(pred[0, 0], target[0, 0], data_range)
+    np.testing.assert_allclose(loss[0, 0, 5:-5, 5:-5].numpy(), expected, atol=5e-5)
+
+
+def test_small_motion_is_compared_by_structure_in_its_own_range_alone():
+    """In a range of 1 the loss is the squared error; in its own a pattern of half the strength is
+    nearer than one of the right strength that is upside down."""
+    target = 0.5 + 0.01 * torch.randn(1, 1, 32, 32)
+    weaker, inverted = 0.5 + 0.5 * (target - 0.5), 1 - target
+
+    def ratio(data_range: float) -> float:
+        losses = [ssim_loss(pred, target, data_range=data_range) for pred in (inverted, weaker)]
+        return (losses[0] / losses[1]).item()
+
+    squared = ((inverted - target) ** 2).mean() / ((weaker - target) ** 2).mean()
+    assert ratio(1.0) == pytest.approx(squared.item(), rel=0.15)
+    assert ratio(0.04) < 0.8 * ratio(1.0)
 
 
 def test_constant_images_differ_in_luminance_alone():
@@ -104,8 +127,8 @@ def test_autocast_changes_nothing(images):
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_module_equals_function(images, reduction):
     torch.testing.assert_close(
-        SSIMLoss(window_size=7, reduction=reduction)(*images),
-        ssim_loss(*images, window_size=7, reduction=reduction),
+        SSIMLoss(window_size=7, data_range=0.4, reduction=reduction)(*images),
+        ssim_loss(*images, window_size=7, data_range=0.4, reduction=reduction),
     )
 
 
@@ -117,3 +140,5 @@ def test_what_cannot_be_compared_is_refused():
         ssim_loss(image, image, window_size=10)
     with pytest.raises(ValueError, match="images of 5x16"):
         ssim_loss(image[..., :5, :], image[..., :5, :])
+    with pytest.raises(ValueError, match="above 0, got 0"):
+        ssim_loss(image, image, data_range=0.0)

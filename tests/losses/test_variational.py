@@ -106,6 +106,55 @@ def test_bce_has_the_gradient_of_cross_entropy(flows):
 
 
 @pytest.mark.parametrize("cost", COSTS)
+def test_a_relative_cost_of_no_motion_is_one(cost, flows):
+    _, target = flows
+    still = torch.full_like(target, 0.5)
+    one = reconstruction_loss(still, target, cost=cost, data_range=0.3, relative=True)
+    torch.testing.assert_close(one, torch.tensor(1.0))
+    assert reconstruction_loss(target, target, cost=cost, relative=True) == pytest.approx(
+        0, abs=1e-5
+    )
+
+
+def test_a_relative_cost_knows_no_unit(flows):
+    """Half of a motion costs a quarter of none; BCE is twice the squared error of small motions."""
+    _, target = flows
+    for strength, costs in ((1.0, ["mse"]), (0.01, ["mse", "bce"])):
+        moving = 0.5 + strength * (target - 0.5)
+        for cost in costs:
+            half = reconstruction_loss((moving + 0.5) / 2, moving, cost=cost, relative=True)
+            assert half.item() == pytest.approx(0.25, rel=0.02)
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_a_relative_cost_has_the_gradient_of_the_cost_in_its_unit(cost, flows):
+    pred, target = flows
+    pred.requires_grad_()
+    options = {"cost": cost, "data_range": 0.5}
+    [gradient] = torch.autograd.grad(reconstruction_loss(pred, target, **options), pred)
+    relative = reconstruction_loss(pred, target, relative=True, **options)
+    [ours] = torch.autograd.grad(relative, pred)
+    still = reconstruction_loss(torch.full_like(target, 0.5), target, **options)
+    torch.testing.assert_close(ours, gradient / still)
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_a_relative_cost_is_finite_where_nothing_moves(cost):
+    still = torch.full((1, 2, 16, 16), 0.5)
+    pred = (still + 0.1).requires_grad_()
+    loss = reconstruction_loss(pred, still, cost=cost, relative=True)
+    loss.backward()
+    assert loss.isfinite()
+    assert pred.grad.isfinite().all()
+
+
+def test_only_ssim_depends_on_the_range(flows):
+    for cost in COSTS:
+        one, other = (reconstruction_loss(*flows, cost=cost, data_range=r) for r in (1.0, 0.3))
+        assert (one == other) == (cost != "ssim")
+
+
+@pytest.mark.parametrize("cost", COSTS)
 def test_costs_may_be_taken_under_autocast(cost, flows):
     with torch.autocast("cpu", torch.bfloat16):
         inside = reconstruction_loss(*flows, cost=cost)
@@ -127,6 +176,10 @@ def test_modules_equal_functions(posterior, flows):
     for cost in COSTS:
         torch.testing.assert_close(
             ReconstructionLoss(cost)(*flows), reconstruction_loss(*flows, cost=cost)
+        )
+        torch.testing.assert_close(
+            ReconstructionLoss(cost, data_range=0.3, relative=True)(*flows),
+            reconstruction_loss(*flows, cost=cost, data_range=0.3, relative=True),
         )
 
 

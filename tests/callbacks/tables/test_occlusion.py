@@ -17,6 +17,7 @@ LOGGED = {
     "test/epe_px_eyes": 0.4,
     "test/epe_px_eyes_reconstructed": float("nan"),
     "test/active_units": 12.0,
+    "test/epe_px_mean_flow": 0.5,
 }
 
 
@@ -47,6 +48,7 @@ def test_the_table_says_what_was_won_back(
     }
     assert summary["data"] == "synthetic"
     assert (summary["n_test"], summary["n_test_subjects"], summary["active_units"]) == (12, 3, 12)
+    assert summary["epe_px_mean_flow"] == 0.5
     printed = capsys.readouterr().out
     (eyes,) = (line for line in printed.splitlines() if "eyes" in line)
     assert eyes.replace("│", " ").split() == [
@@ -57,6 +59,7 @@ def test_the_table_says_what_was_won_back(
         "0.400",
         "-",
     ]
+    assert "EPE px of the mean flow of training: 0.500" in printed
 
 
 def test_data_that_hides_nothing_is_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from lightning_modules.metrics.occlusion import OcclusionQuality, conditions
 from losses.flow import endpoint_error
 
 REGIONS = ("eyes", "mouth")
+MEAN_FLOW = torch.full((1, 2, 8, 8), 0.3)
 SHOWN = ("clean", *REGIONS)
 
 
@@ -33,7 +34,7 @@ def test_every_condition_agrees_with_scikit_learn():
     whole = samples(23)
     quality = OcclusionQuality(REGIONS, 3, 4)
     for part in (slice(0, 4), slice(4, 23)):  # parts of unequal size: a mean of means would show
-        quality.update(*(tensor[part] for tensor in whole))
+        quality.update(*(tensor[part] for tensor in whole), MEAN_FLOW)
     got = {name: value.item() for name, value in quality.summarize().items()}
     logits, flows, label, _ = whole
     truth = label.numpy()
@@ -49,6 +50,8 @@ def test_every_condition_agrees_with_scikit_learn():
             expected = 16 * endpoint_error(flows[:, index], flows[:, 0]).item()
             assert got[f"epe_px_{name}"] == pytest.approx(expected, rel=1e-5)
     assert "epe_px_clean" not in got
+    expected = 16 * endpoint_error(MEAN_FLOW.expand_as(flows[:, 0]), flows[:, 0]).item()
+    assert got["epe_px_mean_flow"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_means_are_over_the_regions_and_leave_the_clean_faces_out():
@@ -57,7 +60,7 @@ def test_means_are_over_the_regions_and_leave_the_clean_faces_out():
     # The class is read right with these probabilities, in the order of the conditions.
     shares = torch.tensor([0.9, 0.8, 0.3, 0.1, 0.6, 0.7])
     logits = torch.stack((shares.log(), (1 - shares).log()), dim=1).expand(4, 6, 2)
-    quality.update(logits, torch.zeros(4, 6, 2, 8, 8), label, torch.randn(4, 2, 3))
+    quality.update(logits, torch.zeros(4, 6, 2, 8, 8), label, torch.randn(4, 2, 3), MEAN_FLOW)
     got = quality.summarize()
     assert got["accuracy_occluded"] == 0.5
     assert got["accuracy_reconstructed"] == 1.0
@@ -71,18 +74,18 @@ def test_a_dimension_that_tells_only_the_region_is_not_active():
     means[..., 0] = torch.tensor([-3.0, 3.0])
     means[..., 1] = torch.linspace(-1, 1, 12).unsqueeze(1)
     for part in (slice(0, 5), slice(5, 12)):
-        quality.update(logits[part], flows[part], label[part], means[part])
+        quality.update(logits[part], flows[part], label[part], means[part], MEAN_FLOW)
     assert quality.summarize()["active_units"] == 1
 
 
 def test_each_summary_starts_anew():
     quality = OcclusionQuality(REGIONS, 3, 4)
-    quality.update(*samples(5))
+    quality.update(*samples(5), MEAN_FLOW)
     quality.summarize()
     later = samples(7)
-    quality.update(*later)
+    quality.update(*later, MEAN_FLOW)
     again = OcclusionQuality(REGIONS, 3, 4)
-    again.update(*later)
+    again.update(*later, MEAN_FLOW)
     assert quality.summarize() == again.summarize()
 
 
@@ -90,5 +93,5 @@ def test_a_flow_that_is_not_finite_shows():
     quality = OcclusionQuality(REGIONS, 3, 4)
     logits, flows, label, means = samples(5)
     flows[2, 4] = float("nan")
-    quality.update(logits, flows, label, means)
+    quality.update(logits, flows, label, means, MEAN_FLOW)
     assert quality.summarize()["epe_px_eyes_reconstructed"].isnan()
