@@ -56,65 +56,57 @@ identity_CelebA.txt (who is who)
         self._exclude, self._strict = tuple(exclude), strict_counts
 
     def read_index(self, root: Path) -> Index:
-        """Find the faces, see `read_celeba`."""
-        return read_celeba(root, self._exclude, strict_counts=self._strict)
+        """Find the faces of CelebA.
 
+        Returns:
+            One row a face, in the order of the names, in its official part; nobody is in two.
+            Without the list of parts all train, without the list of identities nobody knows who
+            is who.
 
-def read_celeba(root: Path, exclude: Sequence[str] = (), *, strict_counts: bool = False) -> Index:
-    """Find the faces of CelebA.
-
-    Args:
-        root: Folder of the data set, or one or two levels above it. The lists may be the official
-            ones or those of the copy in CSV.
-        exclude: Attributes whose faces are left out.
-        strict_counts: Whether another number of faces than published is an error.
-
-    Returns:
-        One row a face, in the order of the names, in its official part; nobody is in two. Without
-        the list of parts all train, without the list of identities nobody knows who is who.
-
-    Raises:
-        DatasetError: If there are no faces, or a list is damaged or needed and not there.
-    """
-    images = _images(root)
-    if images is None:
-        raise missing_root(CelebADataModule, root)
-    with os.scandir(images) as entries:
-        names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
-    notes = [f"{len(names)} faces of CelebA found"]
-    problems: list[tuple[Path, str]] = []
-    if exclude:
-        names = _without(names, exclude, root, notes)
-    parts = _pairs(root, "list_eval_partition")
-    splits = ["train"] * len(names)
-    if parts is None:
-        notes.append("there is no list_eval_partition, so all faces train")
-    else:
-        listed = [_PARTS.get(parts.get(name, "")) for name in names]
-        unknown = [images / n for n, part in zip(names, listed, strict=True) if part is None]
-        problems += [(path, "is in no part of list_eval_partition") for path in unknown]
-        kept = [row for row in zip(names, listed, strict=True) if row[1] is not None]
-        names = [name for name, _ in kept]
-        splits = [str(part) for _, part in kept]
-        if not exclude:
-            present = set(names)
-            lost = sorted(name for name in parts if name not in present and _NAME.fullmatch(name))
-            problems += [(images / name, "is listed but not there") for name in lost]
-            found = {part: splits.count(part) for part in _PUBLISHED}
-            notes.append(compare_counts("CelebA", root, found, _PUBLISHED, strict=strict_counts))
-    people = _pairs(root, "identity_CelebA")
-    # A face without identity is a person of its own: it can be taken for nobody else's.
-    subjects = None if people is None else [people.get(name, name) for name in names]
-    return Index(
-        names=[name[:-4] for name in names],
-        files=[images / name for name in names],
-        expressions=np.full(len(names), -1, np.int8),
-        splits=splits,
-        subjects=subjects,
-        boxes=np.tile(_BOX, (len(names), 1)),
-        problems=problems,
-        notes=notes,
-    )
+        Raises:
+            DatasetError: If there are no faces, or a list is damaged or needed and not there.
+        """
+        images = _images(root)
+        if images is None:
+            raise missing_root(CelebADataModule, root)
+        with os.scandir(images) as entries:
+            names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
+        notes = [f"{len(names)} faces of CelebA found"]
+        problems: list[tuple[Path, str]] = []
+        if self._exclude:
+            names = _without(names, self._exclude, root, notes)
+        parts = _pairs(root, "list_eval_partition")
+        splits = ["train"] * len(names)
+        if parts is None:
+            notes.append("there is no list_eval_partition, so all faces train")
+        else:
+            listed = [_PARTS.get(parts.get(name, "")) for name in names]
+            unknown = [images / n for n, part in zip(names, listed, strict=True) if part is None]
+            problems += [(path, "is in no part of list_eval_partition") for path in unknown]
+            kept = [row for row in zip(names, listed, strict=True) if row[1] is not None]
+            names = [name for name, _ in kept]
+            splits = [str(part) for _, part in kept]
+            if not self._exclude:
+                present = set(names)
+                lost = sorted(
+                    name for name in parts if name not in present and _NAME.fullmatch(name)
+                )
+                problems += [(images / name, "is listed but not there") for name in lost]
+                found = {part: splits.count(part) for part in _PUBLISHED}
+                notes.append(compare_counts("CelebA", root, found, _PUBLISHED, strict=self._strict))
+        people = _pairs(root, "identity_CelebA")
+        # A face without identity is a person of its own: it can be taken for nobody else's.
+        subjects = None if people is None else [people.get(name, name) for name in names]
+        return Index(
+            names=[name[:-4] for name in names],
+            files=[images / name for name in names],
+            expressions=np.full(len(names), -1, np.int8),
+            splits=splits,
+            subjects=subjects,
+            boxes=np.tile(_BOX, (len(names), 1)),
+            problems=problems,
+            notes=notes,
+        )
 
 
 def _images(root: Path) -> Path | None:

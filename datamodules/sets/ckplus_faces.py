@@ -94,13 +94,49 @@ FACS/S005/001/S005_001_00000011_facs.txt (for action units)
         return root
 
     def read_index(self, root: Path) -> Index:
-        """Find the faces, see `read_ckplus_faces`."""
-        return read_ckplus_faces(
-            root,
-            self._labels_csv,
-            last_k=self._last_k,
-            first_as_neutral=self._first_as_neutral,
+        """Find the faces of CK+.
+
+        Returns:
+            The faces, sequence by sequence, each with its person, and with action units where there
+            is a folder FACS.
+
+        Raises:
+            DatasetError: If the data set is not there, or the list cannot be read.
+        """
+        images = find_folder(root, ("cohn-kanade-images",))
+        if images is None:
+            copy = _find_copy(root)
+            if copy is None:
+                raise missing_root(CKPlusFacesDataModule, root)
+            return _read_copy(root, copy)
+        codes = expression_codes(None)
+        del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
+        sequences = read_ckplus(root, self._labels_csv, codes)
+        rows = _Rows(notes=list(sequences.notes), problems=list(sequences.problems))
+        facs = find_folder(root, ("FACS", "FACS_labels"))
+        coded = {} if facs is None else _find_facs(facs)
+        labelled = {recording.path for (recording,) in sequences.recordings or []}
+        for row, (recording,) in enumerate(sequences.recordings or []):
+            file = coded.get((recording.path.parent.name, recording.path.name))
+            units = _units(file, rows) if file is not None else []
+            if facs is not None and file is None:
+                rows.problems.append((recording.path, "has no file of action units in FACS"))
+            elif units is not None:
+                expression = int(sequences.expressions[row])
+                _add_sequence(
+                    rows, recording, expression, units, self._last_k, self._first_as_neutral
+                )
+        unlabelled = {
+            key: file for key, file in coded.items() if images.joinpath(*key) not in labelled
+        }
+        for (subject, number), file in unlabelled.items():
+            _add_unlabelled(rows, images / subject / number, file, self._last_k)
+        rows.notes.append(
+            f"{len(rows.names)} faces: the last {self._last_k} frames of each sequence"
+            + (", the first as neutral" if self._first_as_neutral else "")
+            + f"; {rows.expressions.count(_NO_EXPRESSION)} have action units but no expression"
         )
+        return rows.index(with_units=facs is not None)
 
 
 @dataclass
@@ -134,60 +170,6 @@ class _Rows:
             problems=self.problems,
             notes=self.notes,
         )
-
-
-def read_ckplus_faces(
-    root: Path,
-    labels_csv: Path | None = None,
-    *,
-    last_k: int = 3,
-    first_as_neutral: bool = True,
-) -> Index:
-    """Find the faces of CK+.
-
-    Args:
-        root: Folder of the data set, or one or two levels above it.
-        labels_csv: List of labels that replaces the Emotion folder.
-        last_k: How many of the last frames of a sequence show its expression.
-        first_as_neutral: Whether the first frame of a labelled sequence is a neutral face.
-
-    Returns:
-        The faces, sequence by sequence, each with its person, and with action units where there
-        is a folder FACS.
-
-    Raises:
-        DatasetError: If the data set is not there, or the list cannot be read.
-    """
-    images = find_folder(root, ("cohn-kanade-images",))
-    if images is None:
-        copy = _find_copy(root)
-        if copy is None:
-            raise missing_root(CKPlusFacesDataModule, root)
-        return _read_copy(root, copy)
-    codes = expression_codes(None)
-    del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
-    sequences = read_ckplus(root, labels_csv, codes)
-    rows = _Rows(notes=list(sequences.notes), problems=list(sequences.problems))
-    facs = find_folder(root, ("FACS", "FACS_labels"))
-    coded = {} if facs is None else _find_facs(facs)
-    labelled = {recording.path for (recording,) in sequences.recordings or []}
-    for row, (recording,) in enumerate(sequences.recordings or []):
-        file = coded.get((recording.path.parent.name, recording.path.name))
-        units = _units(file, rows) if file is not None else []
-        if facs is not None and file is None:
-            rows.problems.append((recording.path, "has no file of action units in FACS"))
-        elif units is not None:
-            expression = int(sequences.expressions[row])
-            _add_sequence(rows, recording, expression, units, last_k, first_as_neutral)
-    unlabelled = {key: file for key, file in coded.items() if images.joinpath(*key) not in labelled}
-    for (subject, number), file in unlabelled.items():
-        _add_unlabelled(rows, images / subject / number, file, last_k)
-    rows.notes.append(
-        f"{len(rows.names)} faces: the last {last_k} frames of each sequence"
-        + (", the first as neutral" if first_as_neutral else "")
-        + f"; {rows.expressions.count(_NO_EXPRESSION)} have action units but no expression"
-    )
-    return rows.index(with_units=facs is not None)
 
 
 def _add_sequence(

@@ -34,39 +34,31 @@ any/folder/any name.jpg ...
         super().__init__(unlabelled=True, **kwargs)
 
     def read_index(self, root: Path) -> Index:
-        """Find the pictures, see `read_face_folder`."""
-        return read_face_folder(root)
+        """Find all pictures at any depth.
 
+        Returns:
+            One row a picture, in the order of its path; all train.
 
-def read_face_folder(root: Path) -> Index:
-    """Find all pictures at any depth.
-
-    Args:
-        root: The folder.
-
-    Returns:
-        One row a picture, in the order of its path; all train.
-
-    Raises:
-        DatasetError: If the folder does not exist or holds no picture.
-    """
-    if not root.is_dir():
-        raise DatasetError(f"The folder of faces {root} does not exist; give it as data.root.")
-    files = sorted(
-        folder / name
-        for folder, _, names in walk(root)
-        for name in names
-        if is_image(folder / name)
-    )
-    if not files:
-        raise DatasetError(
-            f"The folder of faces {root} holds no picture "
-            f"({', '.join(sorted(IMAGE_SUFFIXES))}), nor does any folder in it."
+        Raises:
+            DatasetError: If the folder does not exist or holds no picture.
+        """
+        if not root.is_dir():
+            raise DatasetError(f"The folder of faces {root} does not exist; give it as data.root.")
+        files = sorted(
+            folder / name
+            for folder, _, names in walk(root)
+            for name in names
+            if is_image(folder / name)
         )
-    return Index(
-        names=[file.relative_to(root).as_posix() for file in files],
-        files=files,
-        expressions=np.full(len(files), -1, np.int8),
-        splits=["train"] * len(files),
-        notes=[f"{len(files)} pictures, whatever they show"],
-    )
+        if not files:
+            raise DatasetError(
+                f"The folder of faces {root} holds no picture "
+                f"({', '.join(sorted(IMAGE_SUFFIXES))}), nor does any folder in it."
+            )
+        return Index(
+            names=[file.relative_to(root).as_posix() for file in files],
+            files=files,
+            expressions=np.full(len(files), -1, np.int8),
+            splits=["train"] * len(files),
+            notes=[f"{len(files)} pictures, whatever they show"],
+        )

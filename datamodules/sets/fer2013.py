@@ -65,43 +65,36 @@ fer2013.csv with the columns emotion, pixels, Usage
         self._strict_counts = strict_counts
 
     def read_index(self, root: Path) -> Index:
-        """Find the labelled faces, see `read_fer2013`."""
-        return read_fer2013(root, strict_counts=self._strict_counts)
+        """Find the labelled faces of FER2013.
 
+        Returns:
+            The faces in the order of the file, or of folders and names, with the official split.
 
-def read_fer2013(root: Path, *, strict_counts: bool = False) -> Index:
-    """Find the labelled faces of FER2013.
-
-    Args:
-        root: Folder of the data set, or one or two levels above it.
-        strict_counts: Whether other counts than the published ones are an error.
-
-    Returns:
-        The faces in the order of the file, or of folders and names, with the official split.
-
-    Raises:
-        DatasetError: If the data set is not there, or the file has other columns.
-    """
-    path = find_file(root, _FILES)
-    if path is not None:
-        names, pixels, codes, splits, problems = _from_csv(path)
-        files = None
-    else:
-        train = find_folder(root, ("train",))
-        if train is None or not any(folder.name.lower() in _CLASSES for folder in folders(train)):
-            raise missing_root(FER2013DataModule, root)
-        names, files, codes, splits, problems = _from_folders(train.parent)
-        pixels = None
-    expressions = np.array([FER2013_CODES[code] for code in codes], np.int8)
-    return Index(
-        names=names,
-        files=files,
-        pixels=pixels,
-        expressions=expressions,
-        splits=splits,
-        problems=problems,
-        notes=[_compare(root, splits, codes, strict_counts)],
-    )
+        Raises:
+            DatasetError: If the data set is not there, or the file has other columns.
+        """
+        path = find_file(root, _FILES)
+        if path is not None:
+            names, pixels, codes, splits, problems = _from_csv(path)
+            files = None
+        else:
+            train = find_folder(root, ("train",))
+            if train is None or not any(
+                folder.name.lower() in _CLASSES for folder in folders(train)
+            ):
+                raise missing_root(FER2013DataModule, root)
+            names, files, codes, splits, problems = _from_folders(train.parent)
+            pixels = None
+        expressions = np.array([FER2013_CODES[code] for code in codes], np.int8)
+        return Index(
+            names=names,
+            files=files,
+            pixels=pixels,
+            expressions=expressions,
+            splits=splits,
+            problems=problems,
+            notes=[_compare(root, splits, codes, self._strict_counts)],
+        )
 
 
 def _from_csv(

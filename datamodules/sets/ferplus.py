@@ -83,14 +83,12 @@ fer2013new.csv (only for data.votes_file=fer2013new.csv)
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._choices: dict[str, Any] = {
-            "rule": rule,
-            "votes_file": votes_file,
-            "validation": validation,
-            "drop_known_bad": drop_known_bad,
-            "lists": None if lists is None else Path(lists).expanduser(),
-            "strict_counts": strict_counts,
-        }
+        self._rule = rule
+        self._votes_file = votes_file
+        self._validation = validation
+        self._drop_known_bad = drop_known_bad
+        self._lists = None if lists is None else Path(lists).expanduser()
+        self._strict_counts = strict_counts
 
     def write_embedded(self, folder: Path) -> Path:
         """Draw the embedded faces, once."""
@@ -99,90 +97,71 @@ fer2013new.csv (only for data.votes_file=fer2013new.csv)
         return root
 
     def read_index(self, root: Path) -> Index:
-        """Find the labelled faces, see `read_ferplus`."""
-        return read_ferplus(root, **self._choices)
+        """Find the faces of FERPlus to which a rule gives a label.
 
+        Returns:
+            The faces in the order of parts and names. A part whose folder is missing has none.
 
-def read_ferplus(
-    root: Path,
-    rule: Rule = "majority",
-    *,
-    votes_file: VotesFile = "label.csv",
-    validation: Validation = "official",
-    drop_known_bad: bool = False,
-    lists: Path | None = None,
-    strict_counts: bool = False,
-) -> Index:
-    """Find the faces of FERPlus to which a rule gives a label.
+        Raises:
+            DatasetError: If the data set is not there, or a list cannot be read.
+            ValueError: If there is no such rule.
 
-    Args:
-        root: Folder of the data set, or one or two levels above it; the folder `data` does, too.
-        rule: Name of the rule, see `vote_rules`.
-        votes_file: Where the votes are from.
-        validation: What validates.
-        drop_known_bad: Whether images that are known to be no faces are left out.
-        lists: Folder with lists of hard test faces; None looks for `lists` in the root.
-        strict_counts: Whether other counts than those of the rule are an error.
-
-    Returns:
-        The faces in the order of parts and names. A part whose folder is missing has none.
-
-    Raises:
-        DatasetError: If the data set is not there, or a list cannot be read.
-        ValueError: If there is no such rule.
-
-    Deviation:
-        Some names occur twice in fer2013new.csv. The official script writes the later image over
-        the earlier, so the later row counts.
-    """
-    place = find_folder(root, tuple(_FOLDERS.values()), depth=3)
-    if place is None:
-        raise missing_root(FERPlusDataModule, root)
-    table = None if votes_file == "label.csv" else read_table(place.parent)
-    problems: list[tuple[Path, str]] = []
-    notes: list[str] = []
-    files, splits, votes = [], [], []
-    for split, folder_name in _FOLDERS.items():
-        folder = place.parent / folder_name
-        if not folder.is_dir():
-            notes.append(f"{folder_name} is not there, so the part {split} is empty")
-            continue
-        rows = read_labels(folder, problems) if table is None else table[_USAGES[split]]
-        kept = _with_images(rows, folder, problems, notes, KNOWN_BAD if drop_known_bad else ())
-        files += [folder / f"{row.name}.png" for row in kept]
-        votes += [row.votes for row in kept]
-        splits += [split] * len(kept)
-    labels = vote_labels(np.array(votes, np.int64).reshape(-1, len(COLUMNS)), rule)
-    chosen = np.flatnonzero(labels.expressions >= 0)
-    parts = np.array(splits, np.str_)
-    for split in dict.fromkeys(splits):
-        part = parts == split
-        found = int((labels.expressions[part] >= 0).sum())
-        notes.append(
-            f"{split}, {rule} of {votes_file}: {found} kept, {int(part.sum()) - found} dropped, "
-            f"{int(labels.tied[part].sum())} tied"
+        Deviation:
+            Some names occur twice in fer2013new.csv. The official script writes the later image
+            over the earlier, so the later row counts.
+        """
+        place = find_folder(root, tuple(_FOLDERS.values()), depth=3)
+        if place is None:
+            raise missing_root(FERPlusDataModule, root)
+        table = None if self._votes_file == "label.csv" else read_table(place.parent)
+        problems: list[tuple[Path, str]] = []
+        notes: list[str] = []
+        files, splits, votes = [], [], []
+        for split, folder_name in _FOLDERS.items():
+            folder = place.parent / folder_name
+            if not folder.is_dir():
+                notes.append(f"{folder_name} is not there, so the part {split} is empty")
+                continue
+            rows = read_labels(folder, problems) if table is None else table[_USAGES[split]]
+            kept = _with_images(
+                rows, folder, problems, notes, KNOWN_BAD if self._drop_known_bad else ()
+            )
+            files += [folder / f"{row.name}.png" for row in kept]
+            votes += [row.votes for row in kept]
+            splits += [split] * len(kept)
+        labels = vote_labels(np.array(votes, np.int64).reshape(-1, len(COLUMNS)), self._rule)
+        chosen = np.flatnonzero(labels.expressions >= 0)
+        parts = np.array(splits, np.str_)
+        for split in dict.fromkeys(splits):
+            part = parts == split
+            found = int((labels.expressions[part] >= 0).sum())
+            notes.append(
+                f"{split}, {self._rule} of {self._votes_file}: {found} kept, "
+                f"{int(part.sum()) - found} dropped, {int(labels.tied[part].sum())} tied"
+            )
+        if self._votes_file == "label.csv":
+            counts = {split: int((parts[chosen] == split).sum()) for split in dict.fromkeys(splits)}
+            every = dict(zip(_FOLDERS, _PUBLISHED[self._rule], strict=True))
+            published = {split: every[split] for split in counts}
+            notes.append(
+                compare_counts("FERPlus", root, counts, published, strict=self._strict_counts)
+            )
+        if self._validation == "train":
+            chosen, parts = _tested_on_valid(chosen, parts, notes)
+        names = [files[row].stem for row in chosen]
+        expressions = labels.expressions[chosen]
+        hard = read_challenge_lists("FERPlus", root, self._lists, names, expressions)
+        subsets, notes = hard.subsets, notes + hard.notes
+        return Index(
+            names=names,
+            files=[files[row] for row in chosen],
+            expressions=expressions,
+            splits=[str(part) for part in parts[chosen]],
+            votes=labels.shares[chosen],
+            subsets=subsets,
+            problems=problems,
+            notes=notes,
         )
-    if votes_file == "label.csv":
-        counts = {split: int((parts[chosen] == split).sum()) for split in dict.fromkeys(splits)}
-        every = dict(zip(_FOLDERS, _PUBLISHED[rule], strict=True))
-        published = {split: every[split] for split in counts}
-        notes.append(compare_counts("FERPlus", root, counts, published, strict=strict_counts))
-    if validation == "train":
-        chosen, parts = _tested_on_valid(chosen, parts, notes)
-    names = [files[row].stem for row in chosen]
-    expressions = labels.expressions[chosen]
-    hard = read_challenge_lists("FERPlus", root, lists, names, expressions)
-    subsets, notes = hard.subsets, notes + hard.notes
-    return Index(
-        names=names,
-        files=[files[row] for row in chosen],
-        expressions=expressions,
-        splits=[str(part) for part in parts[chosen]],
-        votes=labels.shares[chosen],
-        subsets=subsets,
-        problems=problems,
-        notes=notes,
-    )
 
 
 def _tested_on_valid(

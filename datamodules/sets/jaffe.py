@@ -48,33 +48,24 @@ jaffe/KA.AN1.39.tiff ...
         self._strict_counts = strict_counts
 
     def read_index(self, root: Path) -> Index:
-        """Find the pictures, see `read_jaffe`."""
-        return read_jaffe(root, strict_counts=self._strict_counts)
+        """Find the pictures of JAFFE.
 
+        Returns:
+            The pictures in the order of their names, each with its person.
 
-def read_jaffe(root: Path, *, strict_counts: bool = False) -> Index:
-    """Find the pictures of JAFFE.
-
-    Args:
-        root: Folder of the data set, or one or two levels above it.
-        strict_counts: Whether other counts than the published ones are an error.
-
-    Returns:
-        The pictures in the order of their names, each with its person.
-
-    Raises:
-        DatasetError: If the data set is not there.
-    """
-    found = matching_files(root, _NAME)
-    if not found:
-        raise missing_root(JAFFEDataModule, root)
-    codes = [match["code"].upper() for _, match in found]
-    counts = Counter(codes)
-    note = compare_counts("JAFFE", root, counts, _PUBLISHED, strict=strict_counts)
-    return Index(
-        names=[path.name for path, _ in found],
-        files=[path for path, _ in found],
-        expressions=np.array([JAFFE_CODES[code] for code in codes], np.int8),
-        subjects=[match["subject"].upper() for _, match in found],
-        notes=[note],
-    )
+        Raises:
+            DatasetError: If the data set is not there.
+        """
+        found = matching_files(root, _NAME)
+        if not found:
+            raise missing_root(JAFFEDataModule, root)
+        codes = [match["code"].upper() for _, match in found]
+        counts = Counter(codes)
+        note = compare_counts("JAFFE", root, counts, _PUBLISHED, strict=self._strict_counts)
+        return Index(
+            names=[path.name for path, _ in found],
+            files=[path for path, _ in found],
+            expressions=np.array([JAFFE_CODES[code] for code in codes], np.int8),
+            subjects=[match["subject"].upper() for _, match in found],
+            notes=[note],
+        )

@@ -71,75 +71,61 @@ KDEF/AF01/AF01AFS.JPG ...
         self._views, self._unusable, self._strict = tuple(views), unusable, strict_counts
 
     def read_index(self, root: Path) -> Index:
-        """Find the chosen pictures, see `read_kdef`."""
-        return read_kdef(root, self._views, unusable=self._unusable, strict_counts=self._strict)
+        """Find the pictures of KDEF.
 
+        Returns:
+            One row a picture, in natural order of the names.
 
-def read_kdef(
-    root: Path,
-    views: Sequence[str] = ("S",),
-    *,
-    unusable: bool = False,
-    strict_counts: bool = False,
-) -> Index:
-    """Find the pictures of KDEF.
-
-    Args:
-        root: The folder KDEF, or one or two levels above it.
-        views: Views to take.
-        unusable: Whether to take the ten pictures that are known to be spoilt.
-        strict_counts: Whether another number of pictures than published is an error.
-
-    Returns:
-        One row a picture, in natural order of the names.
-
-    Raises:
-        DatasetError: If there is no picture.
-        UserError: If a view does not exist.
-    """
-    if not views or not set(views) <= set(VIEWS):
-        raise UserError(f"data.views must name some of {', '.join(VIEWS)}, but is {list(views)}.")
-    everything = matching_files(root, _NAME, depth=3)
-    if not everything:
-        raise missing_root(KDEFDataModule, root)
-    rows: dict[str, tuple[Path, re.Match[str]]] = {}
-    problems: list[tuple[Path, str]] = []
-    left_out = renamed = 0
-    for path, fields in everything:
-        stem = fields[1].upper()
-        name = _MISNAMED.get(stem, stem)
-        renamed += name != stem
-        code = _CODE.fullmatch(name)
-        if code is None:
-            problems.append((path, "its name is none of KDEF's, like AF01AFS.JPG"))
-        elif code[5] in views:
-            if name in _UNUSABLE and not unusable:
-                left_out += 1
-            elif name in rows:
-                problems.append((path, f"is a second picture {name}, beside {rows[name][0]}"))
-            else:
-                rows[name] = (path, code)
-    codes = [code for _, code in rows.values()]
-    subjects = [code[2] + code[3] for code in codes]
-    counts = Counter(code[5] for code in codes)
-    each = _PEOPLE * len(KDEF_CODES) * _SESSIONS
-    spoilt = Counter() if unusable else Counter(name[6:] for name in _UNUSABLE)
-    return Index(
-        names=list(rows),
-        files=[path for path, _ in rows.values()],
-        expressions=np.array([KDEF_CODES[code[4]] for code in codes], np.int8),
-        subjects=subjects,
-        problems=problems,
-        notes=[
-            f"{len(everything)} pictures of KDEF, of which the views {', '.join(views)} are taken; "
-            f"{renamed} misnamed files read by their right names, {left_out} spoilt ones left out",
-            f"{len(set(subjects))} people (of {_PEOPLE})",
-            compare_counts(
-                "KDEF",
-                root,
-                counts,
-                {view: each - spoilt[view] for view in views},
-                strict=strict_counts,
-            ),
-        ],
-    )
+        Raises:
+            DatasetError: If there is no picture.
+            UserError: If a view does not exist.
+        """
+        if not self._views or not set(self._views) <= set(VIEWS):
+            raise UserError(
+                f"data.views must name some of {', '.join(VIEWS)}, but is {list(self._views)}."
+            )
+        everything = matching_files(root, _NAME, depth=3)
+        if not everything:
+            raise missing_root(KDEFDataModule, root)
+        rows: dict[str, tuple[Path, re.Match[str]]] = {}
+        problems: list[tuple[Path, str]] = []
+        left_out = renamed = 0
+        for path, fields in everything:
+            stem = fields[1].upper()
+            name = _MISNAMED.get(stem, stem)
+            renamed += name != stem
+            code = _CODE.fullmatch(name)
+            if code is None:
+                problems.append((path, "its name is none of KDEF's, like AF01AFS.JPG"))
+            elif code[5] in self._views:
+                if name in _UNUSABLE and not self._unusable:
+                    left_out += 1
+                elif name in rows:
+                    problems.append((path, f"is a second picture {name}, beside {rows[name][0]}"))
+                else:
+                    rows[name] = (path, code)
+        codes = [code for _, code in rows.values()]
+        subjects = [code[2] + code[3] for code in codes]
+        counts = Counter(code[5] for code in codes)
+        each = _PEOPLE * len(KDEF_CODES) * _SESSIONS
+        spoilt = Counter() if self._unusable else Counter(name[6:] for name in _UNUSABLE)
+        return Index(
+            names=list(rows),
+            files=[path for path, _ in rows.values()],
+            expressions=np.array([KDEF_CODES[code[4]] for code in codes], np.int8),
+            subjects=subjects,
+            problems=problems,
+            notes=[
+                f"{len(everything)} pictures of KDEF, of which the views "
+                f"{', '.join(self._views)} are taken; {renamed} misnamed files read by their right "
+                f"names, {left_out} spoilt ones left out",
+                f"{len(set(subjects))} people (of {_PEOPLE})",
+                compare_counts(
+                    "KDEF",
+                    root,
+                    counts,
+                    {view: each - spoilt[view] for view in self._views},
+                    strict=self._strict,
+                ),
+            ],
+        )

@@ -64,79 +64,65 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
         self._angles, self._gazes, self._strict = tuple(angles), tuple(gazes), strict_counts
 
     def read_index(self, root: Path) -> Index:
-        """Find the chosen pictures, see `read_rafd`."""
-        return read_rafd(root, self._angles, self._gazes, strict_counts=self._strict)
+        """Find the pictures of RaFD.
 
+        Returns:
+            One row a picture, in natural order of the names.
 
-def read_rafd(
-    root: Path,
-    angles: Sequence[int] = (90,),
-    gazes: Sequence[str] = GAZES,
-    *,
-    strict_counts: bool = False,
-) -> Index:
-    """Find the pictures of RaFD.
-
-    Args:
-        root: The folder of the pictures, or one or two levels above it.
-        angles: Cameras to take.
-        gazes: Gazes to take.
-        strict_counts: Whether another number of pictures than published is an error.
-
-    Returns:
-        One row a picture, in natural order of the names.
-
-    Raises:
-        DatasetError: If there is no picture.
-        UserError: If a camera or a gaze does not exist.
-    """
-    for argument, chosen, known in (("angles", angles, ANGLES), ("gazes", gazes, GAZES)):
-        if not chosen or not set(chosen) <= set(known):
-            raise UserError(
-                f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
-                f"{list(chosen)}."
-            )
-    everything = matching_files(root, _NAME)
-    if not everything:
-        raise missing_root(RaFDDataModule, root)
-    names: list[str] = []
-    files: list[Path] = []
-    expressions: list[int] = []
-    subjects: list[str] = []
-    problems: list[tuple[Path, str]] = []
-    for path, fields in everything:
-        angle, model, _, _, word, gaze = fields.groups()
-        if int(angle) not in angles or gaze.lower() not in gazes:
-            continue
-        expression = RAFD_CODES.get(word.lower())
-        if expression is None:
-            problems.append((path, f"its name has {word!r}, which is no expression of RaFD"))
-            continue
-        names.append(path.stem)
-        files.append(path)
-        expressions.append(int(expression))
-        subjects.append(model)
-    counts = Counter(expressions)
-    each = _MODELS * len(set(angles)) * len(set(gazes))
-    return Index(
-        names=names,
-        files=files,
-        expressions=np.array(expressions, np.int8),
-        subjects=subjects,
-        problems=problems,
-        notes=[
-            f"{len(everything)} pictures of RaFD, of which the cameras {_listed(angles)} and the "
-            f"gazes {_listed(gazes)} are taken",
-            f"{len(set(subjects))} models (of {_MODELS})",
-            compare_counts(
-                "RaFD",
-                root,
-                {word: counts[expression] for word, expression in RAFD_CODES.items()},
-                dict.fromkeys(RAFD_CODES, each),
-                strict=strict_counts,
-            ),
-        ],
-    )
+        Raises:
+            DatasetError: If there is no picture.
+            UserError: If a camera or a gaze does not exist.
+        """
+        for argument, chosen, known in (
+            ("angles", self._angles, ANGLES),
+            ("gazes", self._gazes, GAZES),
+        ):
+            if not chosen or not set(chosen) <= set(known):
+                raise UserError(
+                    f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
+                    f"{list(chosen)}."
+                )
+        everything = matching_files(root, _NAME)
+        if not everything:
+            raise missing_root(RaFDDataModule, root)
+        names: list[str] = []
+        files: list[Path] = []
+        expressions: list[int] = []
+        subjects: list[str] = []
+        problems: list[tuple[Path, str]] = []
+        for path, fields in everything:
+            angle, model, _, _, word, gaze = fields.groups()
+            if int(angle) not in self._angles or gaze.lower() not in self._gazes:
+                continue
+            expression = RAFD_CODES.get(word.lower())
+            if expression is None:
+                problems.append((path, f"its name has {word!r}, which is no expression of RaFD"))
+                continue
+            names.append(path.stem)
+            files.append(path)
+            expressions.append(int(expression))
+            subjects.append(model)
+        counts = Counter(expressions)
+        each = _MODELS * len(set(self._angles)) * len(set(self._gazes))
+        return Index(
+            names=names,
+            files=files,
+            expressions=np.array(expressions, np.int8),
+            subjects=subjects,
+            problems=problems,
+            notes=[
+                f"{len(everything)} pictures of RaFD, of which the cameras "
+                f"{_listed(self._angles)} and the gazes {_listed(self._gazes)} are taken",
+                f"{len(set(subjects))} models (of {_MODELS})",
+                compare_counts(
+                    "RaFD",
+                    root,
+                    {word: counts[expression] for word, expression in RAFD_CODES.items()},
+                    dict.fromkeys(RAFD_CODES, each),
+                    strict=self._strict,
+                ),
+            ],
+        )
 
 
 def _listed(items: Sequence[Any]) -> str:

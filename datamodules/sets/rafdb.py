@@ -76,49 +76,39 @@ basic/Image/aligned/train_00001_aligned.jpg ...
         return root
 
     def read_index(self, root: Path) -> Index:
-        """Find the labelled faces, see `read_rafdb`."""
-        return read_rafdb(root, self._lists, strict_counts=self._strict_counts)
+        """Find the labelled faces of RAF-DB.
 
+        Returns:
+            The faces in the order of their names, with the official split.
 
-def read_rafdb(root: Path, lists: Path | None = None, *, strict_counts: bool = False) -> Index:
-    """Find the labelled faces of RAF-DB.
-
-    Args:
-        root: Folder of the data set, or one or two levels above it.
-        lists: Folder with lists of hard test faces; None looks for `lists` in the root.
-        strict_counts: Whether other counts than the published ones are an error.
-
-    Returns:
-        The faces in the order of their names, with the official split.
-
-    Raises:
-        DatasetError: If the data set is not there, or is the one of compound expressions.
-    """
-    problems: _Problems = []
-    labels_folder = _find_labels(root)
-    if labels_folder is not None:
-        found = _official(labels_folder, problems)
-    else:
-        copy = _folders_of_labels(root)
-        if copy is None:
-            raise missing_root(RAFDBDataModule, root)
-        found = _from_folders(copy, problems)
-    names = sorted(found, key=lambda name: (name.startswith("test"), natural_key(name)))
-    codes = [found[name][0] for name in names]
-    splits = [name.partition("_")[0] for name in names]
-    expressions = np.array([RAFDB_CODES[code] for code in codes], np.int8)
-    notes = [_compare(root, splits, codes, strict_counts)]
-    hard = read_challenge_lists("RAF-DB", root, lists, names, expressions)
-    subsets, notes = hard.subsets, notes + hard.notes
-    return Index(
-        names=names,
-        files=[found[name][1] for name in names],
-        expressions=expressions,
-        splits=splits,
-        subsets=subsets,
-        problems=problems,
-        notes=notes,
-    )
+        Raises:
+            DatasetError: If the data set is not there, or is the one of compound expressions.
+        """
+        problems: _Problems = []
+        labels_folder = _find_labels(root)
+        if labels_folder is not None:
+            found = _official(labels_folder, problems)
+        else:
+            copy = _folders_of_labels(root)
+            if copy is None:
+                raise missing_root(RAFDBDataModule, root)
+            found = _from_folders(copy, problems)
+        names = sorted(found, key=lambda name: (name.startswith("test"), natural_key(name)))
+        codes = [found[name][0] for name in names]
+        splits = [name.partition("_")[0] for name in names]
+        expressions = np.array([RAFDB_CODES[code] for code in codes], np.int8)
+        notes = [_compare(root, splits, codes, self._strict_counts)]
+        hard = read_challenge_lists("RAF-DB", root, self._lists, names, expressions)
+        subsets, notes = hard.subsets, notes + hard.notes
+        return Index(
+            names=names,
+            files=[found[name][1] for name in names],
+            expressions=expressions,
+            splits=splits,
+            subsets=subsets,
+            problems=problems,
+            notes=notes,
+        )
 
 
 def _find_labels(root: Path) -> Path | None:

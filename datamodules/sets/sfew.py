@@ -55,60 +55,55 @@ Val/Val_Aligned_Faces_new/Val_Aligned_Faces/Angry/... (or Val/Val_Aligned_Faces/
         self._strict = strict_counts
 
     def read_index(self, root: Path) -> Index:
-        """Find the aligned faces, see `read_sfew`."""
-        return read_sfew(root, strict_counts=self._strict)
+        """Find the aligned faces of SFEW 2.0.
 
+        Returns:
+            One row a face. Films stand for people, who are unknown, unless a film is in both parts.
 
-def read_sfew(root: Path, *, strict_counts: bool = False) -> Index:
-    """Find the aligned faces of SFEW 2.0.
-
-    Args:
-        root: Any folder above `Train_Aligned_Faces` and `Val_Aligned_Faces(_new)`.
-        strict_counts: Whether another number of faces than reported is an error.
-
-    Returns:
-        One row a face. Films stand for people, who are unknown, unless a film is in both parts.
-
-    Raises:
-        DatasetError: If a part is not there.
-    """
-    classes = [folder for folder, _, _ in walk(root) if folder.name.lower() in _CLASSES]
-    releases = {split: _release(root, classes, names) for split, names in _PARTS.items()}
-    rows: list[tuple[str, MatchingFile]] = []
-    problems: list[tuple[Path, str]] = []
-    for split, (_, folders) in releases.items():
-        files = [(split, file) for folder in folders for file in matching_files(folder, _NAME)]
-        if not files:
-            raise missing_root(SFEWDataModule, root)
-        stems = Counter(file.path.stem for _, file in files)
-        for row in files:
-            if stems[row[1].path.stem] > 1:
-                problems.append((row[1].path, "is in several classes"))
-            else:
-                rows.append(row)
-    films = {
-        split: {file.fields[1].lower() for part, file in rows if part == split} for split in _PARTS
-    }
-    shared = sorted(films["train"] & films["test"])
-    found = Counter(split for split, _ in rows)
-    counts = {"train": found["train"], "validation": found["test"]}
-    return Index(
-        names=[f"{'val' if split == 'test' else split}/{file.path.stem}" for split, file in rows],
-        files=[file.path for _, file in rows],
-        expressions=np.array(
-            [_CLASSES[file.path.parent.name.lower()] for _, file in rows], np.int8
-        ),
-        splits=[split for split, _ in rows],
-        subjects=None if shared else [file.fields[1].lower() for _, file in rows],
-        problems=problems,
-        notes=[
-            f"faces of {' and '.join(release for release, _ in releases.values())}",
-            f"films in both parts: {', '.join(shared)}"
-            if shared
-            else f"{len(films['train'])} films to train on, {len(films['test'])} others to test on",
-            compare_counts("SFEW 2.0", root, counts, _PUBLISHED, strict=strict_counts),
-        ],
-    )
+        Raises:
+            DatasetError: If a part is not there.
+        """
+        classes = [folder for folder, _, _ in walk(root) if folder.name.lower() in _CLASSES]
+        releases = {split: _release(root, classes, names) for split, names in _PARTS.items()}
+        rows: list[tuple[str, MatchingFile]] = []
+        problems: list[tuple[Path, str]] = []
+        for split, (_, folders) in releases.items():
+            files = [(split, file) for folder in folders for file in matching_files(folder, _NAME)]
+            if not files:
+                raise missing_root(SFEWDataModule, root)
+            stems = Counter(file.path.stem for _, file in files)
+            for row in files:
+                if stems[row[1].path.stem] > 1:
+                    problems.append((row[1].path, "is in several classes"))
+                else:
+                    rows.append(row)
+        films = {
+            split: {file.fields[1].lower() for part, file in rows if part == split}
+            for split in _PARTS
+        }
+        shared = sorted(films["train"] & films["test"])
+        found = Counter(split for split, _ in rows)
+        counts = {"train": found["train"], "validation": found["test"]}
+        return Index(
+            names=[
+                f"{'val' if split == 'test' else split}/{file.path.stem}" for split, file in rows
+            ],
+            files=[file.path for _, file in rows],
+            expressions=np.array(
+                [_CLASSES[file.path.parent.name.lower()] for _, file in rows], np.int8
+            ),
+            splits=[split for split, _ in rows],
+            subjects=None if shared else [file.fields[1].lower() for _, file in rows],
+            problems=problems,
+            notes=[
+                f"faces of {' and '.join(release for release, _ in releases.values())}",
+                f"films in both parts: {', '.join(shared)}"
+                if shared
+                else f"{len(films['train'])} films to train on, "
+                f"{len(films['test'])} others to test on",
+                compare_counts("SFEW 2.0", root, counts, _PUBLISHED, strict=self._strict),
+            ],
+        )
 
 
 def _release(root: Path, classes: list[Path], names: tuple[str, ...]) -> tuple[str, list[Path]]:

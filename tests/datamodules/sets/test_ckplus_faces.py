@@ -11,7 +11,7 @@ import pytest
 
 from datamodules.errors import BadSample, DatasetError
 from datamodules.labels import ACTION_UNITS, Expression
-from datamodules.sets.ckplus_faces import CKPlusFacesDataModule, read_ckplus_faces, read_facs
+from datamodules.sets.ckplus_faces import CKPlusFacesDataModule, read_facs
 from tests.datamodules.trees import ckplus_tree
 
 pytestmark = pytest.mark.filterwarnings("ignore:CK")
@@ -43,7 +43,7 @@ def vector(*units: int) -> list[int]:
 
 
 def test_last_frames_first_frames_and_units(tmp_path: Path) -> None:
-    index = read_ckplus_faces(coded_tree(tmp_path, subjects=1))
+    index = CKPlusFacesDataModule().read_index(coded_tree(tmp_path, subjects=1))
     assert index.names == [
         *("S001/001:1", "S001/001:3", "S001/001:4", "S001/001:5"),
         *("S001/002:1", "S001/002:3", "S001/002:4", "S001/002:5"),
@@ -65,7 +65,7 @@ def test_last_frames_first_frames_and_units(tmp_path: Path) -> None:
 
 def test_which_frames_are_taken(tmp_path: Path) -> None:
     root = coded_tree(tmp_path, subjects=1, frames=3)
-    index = read_ckplus_faces(root, last_k=5, first_as_neutral=False)
+    index = CKPlusFacesDataModule(last_k=5, first_as_neutral=False).read_index(root)
     assert index.names[:2] == ["S001/001:2", "S001/001:3"]  # the first is never the peak
     assert Expression.NEUTRAL not in index.expressions
     with pytest.raises(ValueError, match=r"data\.last_k must be at least 1, but is 0"):
@@ -75,7 +75,7 @@ def test_which_frames_are_taken(tmp_path: Path) -> None:
 def test_without_facs_there_are_no_units(tmp_path: Path) -> None:
     root = coded_tree(tmp_path, subjects=1)
     shutil.rmtree(root / "FACS")
-    index = read_ckplus_faces(root)
+    index = CKPlusFacesDataModule().read_index(root)
     assert index.action_units is None
     assert len(index) == 8
 
@@ -87,7 +87,7 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
     next((root / "FACS" / "S001" / "002").iterdir()).write_text("1 2 3\n")
     shutil.rmtree(images / "S001" / "003")
     (root / "FACS" / "S002" / ".DS_Store").touch()
-    index = read_ckplus_faces(root)
+    index = CKPlusFacesDataModule().read_index(root)
     assert len(index) == 11
     assert [(path.name, reason) for path, reason in index.problems] == [
         ("001", "has no file of action units in FACS"),
@@ -103,7 +103,7 @@ def test_a_list_replaces_the_labels(tmp_path: Path) -> None:
     root = coded_tree(tmp_path / "ck", subjects=1)
     listing = tmp_path / "list.csv"
     listing.write_text("subject;file;emotion\nS001;003;5\nS001;001;0\n")
-    index = read_ckplus_faces(root, listing, last_k=1)
+    index = CKPlusFacesDataModule(labels_csv=str(listing), last_k=1).read_index(root)
     labels = dict(zip(index.names, index.expressions.tolist(), strict=True))
     assert labels == {
         "S001/003:1": Expression.NEUTRAL,
@@ -139,7 +139,7 @@ def test_the_small_copy(tmp_path: Path) -> None:
             name = f"S{person:03d}_004_{17 + words.index(word):08d}.png"
             cv2.imwrite(str(folder / name), np.full((48, 48), person, np.uint8))
         (folder / ".DS_Store").touch()
-    index = read_ckplus_faces(tmp_path)
+    index = CKPlusFacesDataModule().read_index(tmp_path)
     assert len(index) == 14
     assert index.names[:2] == ["S010/004:17", "S011/004:17"]
     assert set(index.subjects or []) == {"S010", "S011"}
@@ -150,7 +150,7 @@ def test_the_small_copy(tmp_path: Path) -> None:
 
 def test_missing_data(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)is empty.*cohn-kanade-images.*CK\+48.*jeffcohn"):
-        read_ckplus_faces(tmp_path)
+        CKPlusFacesDataModule().read_index(tmp_path)
 
 
 def test_action_units_need_no_expression(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DatasetError
-from datamodules.sets.face_folder import read_face_folder
+from datamodules.sets.face_folder import FaceFolderDataModule
 from tests.datamodules.still_trees import touch
 
 
@@ -13,7 +13,7 @@ def test_pictures_at_any_depth(tmp_path: Path) -> None:
     touch(tmp_path / "b.JPG", tmp_path / "a" / "x" / "y" / "c.png", tmp_path / "a" / "b.jpeg")
     touch(tmp_path / ".hidden.png", tmp_path / "__MACOSX" / "d.png", tmp_path / "a" / "notes.txt")
     touch(tmp_path / ".cache" / "e.png", tmp_path / "png")
-    index = read_face_folder(tmp_path)
+    index = FaceFolderDataModule().read_index(tmp_path)
     assert index.names == ["a/b.jpeg", "a/x/y/c.png", "b.JPG"]
     assert index.files == [tmp_path / name for name in index.names]
     assert index.expressions.tolist() == [-1, -1, -1]
@@ -24,6 +24,6 @@ def test_pictures_at_any_depth(tmp_path: Path) -> None:
 def test_an_empty_folder_and_none(tmp_path: Path) -> None:
     touch(tmp_path / "empty" / "deeper" / "list.txt")
     with pytest.raises(DatasetError, match=r"empty holds no picture \(\.bmp, .*nor does any"):
-        read_face_folder(tmp_path / "empty")
+        FaceFolderDataModule().read_index(tmp_path / "empty")
     with pytest.raises(DatasetError, match=r"does not exist; give it as data\.root"):
-        read_face_folder(tmp_path / "nowhere")
+        FaceFolderDataModule().read_index(tmp_path / "nowhere")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
 from datamodules.labels import Expression
-from datamodules.sets.fer2013 import FER2013DataModule, read_fer2013
+from datamodules.sets.fer2013 import FER2013DataModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:FER2013 at")
 
@@ -43,7 +43,7 @@ def kaggle(path: Path) -> Path:
 
 def test_the_file_of_the_data_set(tmp_path: Path) -> None:
     kaggle(tmp_path / "fer2013" / "fer2013" / "fer2013.csv")
-    index = read_fer2013(tmp_path)
+    index = FER2013DataModule().read_index(tmp_path)
     assert index.files is None
     assert index.pixels is not None
     np.testing.assert_array_equal(index.pixels, np.stack([image(row) for row in range(21)]))
@@ -58,8 +58,8 @@ def test_other_columns_with_spaces_in_their_names(tmp_path: Path) -> None:
     lines = [f"{code}, {usage}, {pixels(row)}" for row, (code, usage) in enumerate(ROWS)]
     text = "\r\n".join(["emotion, Usage, pixels", *lines, ""])
     (tmp_path / "icml_face_data.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    found = read_fer2013(tmp_path)
-    expected = read_fer2013(kaggle(tmp_path / "other" / "fer2013.csv"))
+    found = FER2013DataModule().read_index(tmp_path)
+    expected = FER2013DataModule().read_index(kaggle(tmp_path / "other" / "fer2013.csv"))
     assert found.names == expected.names
     assert found.splits == expected.splits
     assert found.pixels is not None
@@ -70,7 +70,7 @@ def test_the_files_of_the_challenge_have_training_images_only(tmp_path: Path) ->
     lines = [f"{code},{pixels(code)}" for code in range(7)]
     (tmp_path / "train.csv").write_text("\n".join(["emotion,pixels", *lines]))
     (tmp_path / "test.csv").write_text(f"pixels\n{pixels(9)}\n")
-    index = read_fer2013(tmp_path)
+    index = FER2013DataModule().read_index(tmp_path)
     assert index.splits == ["train"] * 7
 
 
@@ -87,7 +87,7 @@ def test_rows_that_are_wrong_are_named(tmp_path: Path) -> None:
         f"6,{pixels(1)},PublicTest",
     ]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
-    index = read_fer2013(tmp_path)
+    index = FER2013DataModule().read_index(tmp_path)
     assert index.names == ["Training_0", "PublicTest_7"]
     assert [reason for _, reason in index.problems] == [
         "row 1 does not hold 48 x 48 pixels",
@@ -98,7 +98,7 @@ def test_rows_that_are_wrong_are_named(tmp_path: Path) -> None:
     ]
     (tmp_path / "fer2013.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DatasetError, match=r"has the columns a, b; expected emotion, pixels"):
-        read_fer2013(tmp_path)
+        FER2013DataModule().read_index(tmp_path)
 
 
 def test_folders_tell_the_label_and_names_the_split(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_folders_tell_the_label_and_names_the_split(tmp_path: Path) -> None:
     (happy / "im0.png").touch()
     (happy / "Training_0.jpg").touch()
     (happy / "Thumbs.db").touch()
-    index = read_fer2013(tmp_path)
+    index = FER2013DataModule().read_index(tmp_path)
     assert index.pixels is None
     assert len(index) == 21
     for name, expression, split in zip(
@@ -128,7 +128,7 @@ def test_a_copy_that_names_no_split_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "train" / "happy"
     folder.mkdir(parents=True)
     (folder / "im0.png").touch()
-    index = read_fer2013(tmp_path)
+    index = FER2013DataModule().read_index(tmp_path)
     assert len(index) == 0
     assert [reason for _, reason in index.problems] == [
         "is not named after its split, like Training_123.jpg"
@@ -138,7 +138,7 @@ def test_a_copy_that_names_no_split_is_refused(tmp_path: Path) -> None:
 def test_missing_data(tmp_path: Path) -> None:
     (tmp_path / "train" / "cats").mkdir(parents=True)
     with pytest.raises(DatasetError, match=r"(?s)holds only train.*icml_face_data\.csv.*Kaggle"):
-        read_fer2013(tmp_path)
+        FER2013DataModule().read_index(tmp_path)
     with pytest.raises(DatasetError, match=r"no embedded faces: give its folder"):
         FER2013DataModule().prepare_data()
 

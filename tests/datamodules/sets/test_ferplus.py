@@ -9,7 +9,7 @@ import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.labels import Expression
-from datamodules.sets.ferplus import FERPlusDataModule, read_ferplus
+from datamodules.sets.ferplus import FERPlusDataModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:FERPlus at")
 
@@ -54,7 +54,7 @@ def table(path: Path, rows: Sequence[tuple[str, str, Sequence[int]]]) -> None:
 
 @pytest.mark.parametrize("data", ["data", "", "FERPlus/data", "x/FERPlus/data"])
 def test_parts_labels_and_votes(tmp_path: Path, data: str) -> None:
-    index = read_ferplus(tree(tmp_path, data=data))
+    index = FERPlusDataModule().read_index(tree(tmp_path, data=data))
     assert index.names == [name for rows in PARTS.values() for name, _ in rows]
     assert index.splits == ["train"] * 16 + ["val"] * 8 + ["test"] * 8
     assert index.expressions.tolist() == [int(name[3:]) % 8 for name in index.names]
@@ -69,14 +69,14 @@ def test_rows_that_a_rule_drops_are_counted(tmp_path: Path) -> None:
     odd = [*TRAIN, ("fer0000016", HALF), ("fer0000017", NOBODY), ("fer0000018", (1,) * 10)]
     nine = (0, 6, 0, 0, 0, 0, 0, 3, 0, 0)
     root = tree(tmp_path, {**PARTS, "Train": [*odd, ("fer0000019", nine)]})
-    index = read_ferplus(root)
+    index = FERPlusDataModule().read_index(root)
     assert "train, majority of label.csv: 17 kept, 3 dropped, 1 tied" in index.notes
     assert "FER2013Train: 1 rows with other than 10 votes" in index.notes
     assert index.expressions[index.names.index("fer0000019")] == Expression.HAPPINESS
-    soft = read_ferplus(root, "soft")
+    soft = FERPlusDataModule(rule="soft").read_index(root)
     assert "train, soft of label.csv: 19 kept, 1 dropped, 2 tied" in soft.notes
     with pytest.raises(ValueError, match=r"data\.rule must be one of majority"):
-        read_ferplus(root, "mean")  # type: ignore[arg-type]
+        FERPlusDataModule(rule="mean").read_index(root)  # type: ignore[arg-type]
 
 
 def test_images_without_votes_and_votes_without_images(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_images_without_votes_and_votes_without_images(tmp_path: Path) -> None:
     (folder / ".DS_Store").touch()
     labels = (folder / "label.csv").read_text()
     (folder / "label.csv").write_text(labels + '\nfer0000050.png,"(0, 0, 48, 48)",1,2\n')
-    index = read_ferplus(root)
+    index = FERPlusDataModule().read_index(root)
     assert "fer0000003" not in index.names
     assert [(path.name, reason) for path, reason in index.problems] == [
         ("label.csv", "line 17 does not hold a name, a box and 10 votes"),
@@ -104,9 +104,9 @@ def test_the_other_file_of_votes(tmp_path: Path) -> None:
     rows += [("PublicTest", f"{name}.png", votes) for name, votes in VALID]
     rows += [("PrivateTest", f"{name}.png", votes) for name, votes in TEST]
     table(root / "fer2013new.csv", rows)
-    index = read_ferplus(root, votes_file="fer2013new.csv")
+    index = FERPlusDataModule(votes_file="fer2013new.csv").read_index(root)
     assert index.expressions[2] == Expression.FEAR
-    assert read_ferplus(root).expressions[2] == Expression.SURPRISE
+    assert FERPlusDataModule().read_index(root).expressions[2] == Expression.SURPRISE
     assert "fer0000004" not in index.names
     assert len(index) == 31
     assert index.problems == []
@@ -114,26 +114,26 @@ def test_the_other_file_of_votes(tmp_path: Path) -> None:
     assert "FER2013Train: 1 rows of a name that comes again later" in index.notes
     (root / "fer2013new.csv").write_text(HEADER + "\nSecret,a.png,1,2\n")
     with pytest.raises(DatasetError, match=r"Line 2 of .*fer2013new\.csv does not hold"):
-        read_ferplus(root, votes_file="fer2013new.csv")
+        FERPlusDataModule(votes_file="fer2013new.csv").read_index(root)
     (root / "fer2013new.csv").write_text("emotion,pixels\n")
     with pytest.raises(DatasetError, match=r"does not begin with the columns Usage, Image name"):
-        read_ferplus(root, votes_file="fer2013new.csv")
+        FERPlusDataModule(votes_file="fer2013new.csv").read_index(root)
     (root / "fer2013new.csv").unlink()
     with pytest.raises(DatasetError, match=r"fer2013new\.csv cannot be read"):
-        read_ferplus(root, votes_file="fer2013new.csv")
+        FERPlusDataModule(votes_file="fer2013new.csv").read_index(root)
 
 
 def test_known_bad_images_stay_unless_asked(tmp_path: Path) -> None:
     root = tree(tmp_path, {**PARTS, "Test": [*TEST, ("fer0033120", clear(0))]})
-    assert "fer0033120" in read_ferplus(root).names
-    index = read_ferplus(root, drop_known_bad=True)
+    assert "fer0033120" in FERPlusDataModule().read_index(root).names
+    index = FERPlusDataModule(drop_known_bad=True).read_index(root)
     assert "fer0033120" not in index.names
     assert "FER2013Test: 1 images known to be no faces left out" in index.notes
 
 
 def test_no_test_images_is_no_error_to_train(tmp_path: Path) -> None:
     root = tree(tmp_path, {"Train": TRAIN, "Valid": VALID})
-    index = read_ferplus(root)
+    index = FERPlusDataModule().read_index(root)
     assert set(index.splits or []) == {"train", "val"}
     assert "FER2013Test is not there, so the part test is empty" in index.notes
     data = module(root, tmp_path)
@@ -145,7 +145,7 @@ def test_no_test_images_is_no_error_to_train(tmp_path: Path) -> None:
 
 def test_validation_on_a_part_of_train(tmp_path: Path) -> None:
     root = tree(tmp_path)
-    index = read_ferplus(root, validation="train")
+    index = FERPlusDataModule(validation="train").read_index(root)
     assert index.splits == ["train"] * 16 + ["test"] * 8
     assert index.names[-1] == "fer0000107"
     assert any("8 official Test images are not used" in note for note in index.notes)
@@ -175,10 +175,10 @@ def test_batches_have_votes_and_lists(tmp_path: Path) -> None:
 
 def test_missing_data(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)is empty.*FER2013Train.*generate_training_data"):
-        read_ferplus(tmp_path)
+        FERPlusDataModule().read_index(tmp_path)
     (tree(tmp_path) / "data" / "FER2013Valid" / "label.csv").unlink()
     with pytest.raises(DatasetError, match=r"FER2013Valid/label\.csv cannot be read"):
-        read_ferplus(tmp_path)
+        FERPlusDataModule().read_index(tmp_path)
 
 
 def module(root: Path, folder: Path, **kwargs: object) -> FERPlusDataModule:

@@ -8,7 +8,7 @@ import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.labels import JAFFE_CODES, Expression
-from datamodules.sets.jaffe import JAFFEDataModule, read_jaffe
+from datamodules.sets.jaffe import JAFFEDataModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:JAFFE at")
 
@@ -32,7 +32,7 @@ def tree(folder: Path, takes: int = 1) -> Path:
 @pytest.mark.parametrize("place", ["", "jaffe", "archive/jaffe"])
 def test_fields_are_parted_by_dots(tmp_path: Path, place: str) -> None:
     tree(tmp_path / "root" / place)
-    index = read_jaffe(tmp_path / "root")
+    index = JAFFEDataModule().read_index(tmp_path / "root")
     assert len(index) == 28
     assert index.splits is None
     rows = zip(index.names, index.subjects or [], index.expressions, strict=True)
@@ -53,6 +53,6 @@ def test_folds_share_nobody(tmp_path: Path) -> None:
 
 def test_counts_and_missing_data(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)does not exist.*KA\.AN1\.39\.tiff.*zenodo"):
-        read_jaffe(tmp_path / "nowhere")
+        JAFFEDataModule().read_index(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match=r"NE 4 \(of 30\)"):
-        read_jaffe(tree(tmp_path / "jaffe"), strict_counts=True)
+        JAFFEDataModule(strict_counts=True).read_index(tree(tmp_path / "jaffe"))

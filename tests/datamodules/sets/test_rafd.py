@@ -8,14 +8,14 @@ import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.labels import Expression
-from datamodules.sets.rafd import read_rafd
+from datamodules.sets.rafd import RaFDDataModule
 from tests.datamodules.still_trees import rafd_tree, touch
 
 pytestmark = pytest.mark.filterwarnings("ignore:RaFD at")
 
 
 def test_the_front_with_all_gazes_is_the_default(tmp_path: Path) -> None:
-    index = read_rafd(rafd_tree(tmp_path))
+    index = RaFDDataModule().read_index(rafd_tree(tmp_path))
     assert len(index) == 4 * 8 * 3
     assert index.splits is None
     assert sorted(set(index.subjects or [])) == ["01", "02", "04", "72"]
@@ -30,29 +30,34 @@ def test_the_front_with_all_gazes_is_the_default(tmp_path: Path) -> None:
 
 def test_cameras_and_gazes_are_chosen(tmp_path: Path) -> None:
     rafd_tree(tmp_path)
-    assert len(read_rafd(tmp_path, (0, 45, 90, 135, 180), ("frontal",))) == 4 * 8 * 5
-    assert len(read_rafd(tmp_path, (90,), ("frontal",))) == 4 * 8
+    assert (
+        len(RaFDDataModule(angles=(0, 45, 90, 135, 180), gazes=("frontal",)).read_index(tmp_path))
+        == 4 * 8 * 5
+    )
+    assert len(RaFDDataModule(angles=(90,), gazes=("frontal",)).read_index(tmp_path)) == 4 * 8
     with pytest.raises(ValueError, match=r"data\.angles must name some of 0, 45, .*\[30\]"):
-        read_rafd(tmp_path, (30,))
+        RaFDDataModule(angles=(30,)).read_index(tmp_path)
     with pytest.raises(ValueError, match=r"data\.gazes must name some of frontal, left"):
-        read_rafd(tmp_path, (90,), ())
+        RaFDDataModule(angles=(90,), gazes=()).read_index(tmp_path)
 
 
 def test_the_published_number_is_recognised_and_may_be_demanded(tmp_path: Path) -> None:
     rafd_tree(tmp_path, models=range(1, 68), angles=(90,), gazes=("frontal",))
-    index = read_rafd(tmp_path, (90,), ("frontal",), strict_counts=True)
+    index = RaFDDataModule(angles=(90,), gazes=("frontal",), strict_counts=True).read_index(
+        tmp_path
+    )
     assert len(index) == 536
     assert any("536 images, each count as published" in note for note in index.notes)
     (tmp_path / "Rafd090_01_Caucasian_female_sad_frontal.jpg").unlink()
     with pytest.raises(DatasetError, match=r"sad 66 \(of 67\)"):
-        read_rafd(tmp_path, (90,), ("frontal",), strict_counts=True)
+        RaFDDataModule(angles=(90,), gazes=("frontal",), strict_counts=True).read_index(tmp_path)
 
 
 def test_wrappers_copies_and_unknown_words(tmp_path: Path) -> None:
     inner = rafd_tree(tmp_path / "RaFD" / "RaFD", models=(1,), angles=(90,), gazes=("left",))
     shutil.copytree(inner, tmp_path / "RaFD" / "copy")
     touch(inner / "Rafd090_01_Caucasian_female_bored_left.jpg")
-    index = read_rafd(tmp_path)
+    index = RaFDDataModule().read_index(tmp_path)
     assert len(index) == 8
     assert [(path.name, reason) for path, reason in index.problems] == [
         (
@@ -65,4 +70,4 @@ def test_wrappers_copies_and_unknown_words(tmp_path: Path) -> None:
 def test_a_missing_root_shows_the_tree(tmp_path: Path) -> None:
     touch(tmp_path / "holiday.jpg")
     with pytest.raises(DatasetError, match=r"(?s)holds only holiday\.jpg.*Rafd090_01_.*rafd\.nl"):
-        read_rafd(tmp_path)
+        RaFDDataModule().read_index(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.labels import RAFDB_CODES, Expression
-from datamodules.sets.rafdb import RAFDBDataModule, read_rafdb
+from datamodules.sets.rafdb import RAFDBDataModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:RAF-DB at")
 
@@ -35,7 +35,7 @@ def official(
 
 
 def test_codes_and_parts(tmp_path: Path) -> None:
-    index = read_rafdb(official(tmp_path / "basic"))
+    index = RAFDBDataModule().read_index(official(tmp_path / "basic"))
     assert index.names[:2] == ["train_00001", "train_00002"]
     assert index.names[-1] == "test_0007"
     assert index.expressions.tolist() == [RAFDB_CODES[code] for code in [*range(1, 8)] * 4]
@@ -50,7 +50,7 @@ def test_codes_and_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["", "basic", "raf-basic", "RAF-DB/basic"])
 def test_roots_and_wrappers(tmp_path: Path, place: str) -> None:
     official(tmp_path / place)
-    assert len(read_rafdb(tmp_path)) == 28
+    assert len(RAFDBDataModule().read_index(tmp_path)) == 28
 
 
 def test_other_line_ends_and_the_right_spelling(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_other_line_ends_and_the_right_spelling(tmp_path: Path) -> None:
     listing.write_bytes(b"\xef\xbb\xbf" + listing.read_bytes() + b"\r\n\r\n")
     for junk in (".DS_Store", "Thumbs.db", "._train_00001_aligned.jpg", "readme.txt"):
         (root / "Image" / "aligned" / junk).touch()
-    index = read_rafdb(root)
+    index = RAFDBDataModule().read_index(root)
     assert len(index) == 28
     assert index.problems == []
 
@@ -69,7 +69,7 @@ def test_an_archive_in_a_folder_of_its_name(tmp_path: Path) -> None:
     (root / "Image" / "aligned").rename(root / "Image" / "x")
     (root / "Image" / "aligned").mkdir()
     (root / "Image" / "x").rename(root / "Image" / "aligned" / "aligned")
-    assert len(read_rafdb(root)) == 28
+    assert len(RAFDBDataModule().read_index(root)) == 28
 
 
 def test_everything_wrong_is_named(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
     shutil.copy(images / "train_00003_aligned.jpg", images / "test_0099_aligned.jpg")
     listing = root / "EmoLabel" / "list_patition_label.txt"
     listing.write_text(listing.read_text() + "\ntrain_00001.jpg 4\ntest_0001.jpg 8\nwhat\n")
-    index = read_rafdb(root)
+    index = RAFDBDataModule().read_index(root)
     assert len(index) == 27
     assert [(path.name, reason) for path, reason in index.problems] == [
         ("train_00002_aligned.jpg", "is in the list but not there"),
@@ -92,7 +92,7 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
 
 
 def test_the_copy_with_a_folder_for_each_label(tmp_path: Path) -> None:
-    source = read_rafdb(official(tmp_path / "source"))
+    source = RAFDBDataModule().read_index(official(tmp_path / "source"))
     for name, path, split, expression in zip(
         source.names, source.files or [], source.splits or [], source.expressions, strict=True
     ):
@@ -104,7 +104,7 @@ def test_the_copy_with_a_folder_for_each_label(tmp_path: Path) -> None:
     shutil.copy(wrong / "train_00002_aligned.jpg", wrong.parent / "3")
     shutil.copy(wrong / "train_00002_aligned.jpg", wrong / "test_0050_aligned.jpg")
     (tmp_path / "kaggle" / "train_labels.csv").write_text("image,label\n")
-    index = read_rafdb(tmp_path / "kaggle")
+    index = RAFDBDataModule().read_index(tmp_path / "kaggle")
     kept = [row for row, name in enumerate(source.names) if name != "train_00002"]
     assert index.names == [source.names[row] for row in kept]  # an image of two labels has none
     assert index.expressions.tolist() == source.expressions[kept].tolist()
@@ -117,27 +117,27 @@ def test_the_copy_with_a_folder_for_each_label(tmp_path: Path) -> None:
 
 def test_compound_expressions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"compound is RAF-DB's set of compound expressions"):
-        read_rafdb(official(tmp_path / "compound"))
+        RAFDBDataModule().read_index(official(tmp_path / "compound"))
     official(tmp_path / "raf-basic")  # comes after it
-    assert "raf-basic" in str((read_rafdb(tmp_path).files or [])[0])
+    assert "raf-basic" in str((RAFDBDataModule().read_index(tmp_path).files or [])[0])
     other = tmp_path / "other" / "EmoLabel"
     other.mkdir(parents=True)
     (other / "list_patition_label.txt").write_text("train_0001.jpg 11\ntest_001.jpg 3\n")
     (tmp_path / "other" / "Image" / "aligned").mkdir(parents=True)
     with pytest.raises(DatasetError, match=r"no list of RAF-DB's set basic"):
-        read_rafdb(tmp_path / "other")
+        RAFDBDataModule().read_index(tmp_path / "other")
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)is empty.*list_patition_label.*whdeng\.cn"):
-        read_rafdb(tmp_path)
+        RAFDBDataModule().read_index(tmp_path)
     root = official(tmp_path / "basic")
     shutil.rmtree(root / "Image")
     with pytest.raises(DatasetError, match=r"no folder Image/aligned; unpack aligned\.zip"):
-        read_rafdb(root)
+        RAFDBDataModule().read_index(root)
     (root / "EmoLabel" / "list_patition_label.txt").unlink()
     with pytest.raises(DatasetError, match=r"EmoLabel holds no list_patition_label\.txt"):
-        read_rafdb(root)
+        RAFDBDataModule().read_index(root)
 
 
 def test_data_module_with_lists(tmp_path: Path) -> None:

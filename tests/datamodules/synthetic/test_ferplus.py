@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datamodules.files import MARKER
-from datamodules.sets.ferplus import read_ferplus
+from datamodules.sets.ferplus import FERPlusDataModule
 from datamodules.sets.lists.vote_rules import RULES
 from datamodules.synthetic import write_ferplus
 
@@ -39,17 +39,17 @@ def test_layout_is_the_official_one(plus: Path) -> None:
 
 def test_the_reader_meets_all_that_is_odd(plus: Path) -> None:
     for rule in RULES:
-        index = read_ferplus(plus, rule)
+        index = FERPlusDataModule(rule=rule).read_index(plus)
         assert index.problems == []
         assert set(index.splits or []) == {"train", "val", "test"}
         assert set(index.expressions.tolist()) == set(range(8))
         assert 48 < len(index) <= 64
-    majority = read_ferplus(plus)
+    majority = FERPlusDataModule().read_index(plus)
     for odd in ("fer0000000", "fer0000002", "fer0000003"):  # a half, no expression, all single
         assert odd not in majority.names
     assert "fer0000001" in majority.names  # nine votes
     assert "FER2013Train: 1 rows with other than 10 votes" in majority.notes
-    other = read_ferplus(plus, "argmax8", votes_file="fer2013new.csv")
+    other = FERPlusDataModule(rule="argmax8", votes_file="fer2013new.csv").read_index(plus)
     assert "FER2013Train: 1 rows without a name" in other.notes
     assert "FER2013Train: 1 rows of a name that comes again later" in other.notes
     assert "fer0000006" not in other.names
@@ -59,8 +59,8 @@ def test_a_copy_has_votes_of_its_own_in_one_file_only(plus: Path) -> None:
     folder = plus / "data" / "FER2013Train"
     first, copy = ((folder / f"fer{n:07d}.png").read_bytes() for n in (4, 5))
     assert first == copy
-    own = read_ferplus(plus, "argmax8")
-    listed = read_ferplus(plus, "argmax8", votes_file="fer2013new.csv")
+    own = FERPlusDataModule(rule="argmax8").read_index(plus)
+    listed = FERPlusDataModule(rule="argmax8", votes_file="fer2013new.csv").read_index(plus)
     rows = [[index.names.index(f"fer{n:07d}") for n in (4, 5)] for index in (own, listed)]
     assert own.votes is not None
     assert listed.votes is not None

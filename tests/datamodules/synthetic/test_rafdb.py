@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datamodules.files import MARKER
-from datamodules.sets.rafdb import read_rafdb
+from datamodules.sets.rafdb import RAFDBDataModule
 from datamodules.synthetic import write_rafdb
 
 
@@ -36,7 +36,7 @@ def test_layout_is_the_official_one(raf: Path) -> None:
 
 
 def test_the_reader_reads_it_with_its_lists(raf: Path) -> None:
-    index = read_rafdb(raf)
+    index = RAFDBDataModule().read_index(raf)
     assert index.problems == []
     assert Counter(index.splits) == {"train": 14, "test": 28}
     assert set(Counter(index.expressions[:14].tolist()).values()) == {2}
