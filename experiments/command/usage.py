@@ -49,8 +49,10 @@ def help_text() -> str:
 
 def _table(title: str, rows: dict[str, str]) -> Iterator[str]:
     yield title
+    indent = max(map(len, rows)) + 4
     for name, text in rows.items():
-        yield textwrap.fill(text, 79, initial_indent=f"  {name:<14}", subsequent_indent=" " * 16)
+        first = f"  {name}".ljust(indent)
+        yield textwrap.fill(text, 79, initial_indent=first, subsequent_indent=" " * indent)
     yield ""
 
 
