@@ -89,7 +89,11 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "devices": trainer.world_size,
         "threads": torch.get_num_threads(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        # PyTorch itself says of which build it is; its package does not everywhere.
+        "versions": {
+            **{name: _version(name) for name in _PACKAGES},
+            "torch": str(torch.__version__),
+        },
     }
 
 
