@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 _E_FER_SEED, _FLOW_JUDGE_SEED, _IMAGE_JUDGE_SEED = range(3)
-_JUDGE_EPOCHS = 20
+_JUDGE_EPOCHS, _JUDGE_STEPS = 20, 300
 
 
 class EMotionGAN(ExpressionModule):
@@ -454,7 +454,7 @@ class EMotionGAN(ExpressionModule):
             (self.image_judge, "the independent image classifier", faces, _IMAGE_JUDGE_SEED),
         )
         for judge, name, samples, seed in judges:
-            _fit_once(judge, name, samples, epochs=_JUDGE_EPOCHS, seed=seed)
+            _fit_once(judge, name, samples, epochs=_JUDGE_EPOCHS, steps=_JUDGE_STEPS, seed=seed)
 
 
 def _fit_once(
@@ -463,12 +463,13 @@ def _fit_once(
     samples: Callable[[int], Samples],
     *,
     epochs: int,
+    steps: int = 0,
     seed: int,
 ) -> None:
     """Fit a classifier on the first process and hand it to the others."""
 
     def fit() -> dict[str, Tensor]:
-        accuracy = fit_classifier(model, samples, name=name, epochs=epochs, seed=seed)
+        accuracy = fit_classifier(model, samples, name=name, epochs=epochs, steps=steps, seed=seed)
         rank_zero_info(f"Fitted {name}: it recognised {accuracy:.1%} of its last pass.")
         return {key: tensor.cpu() for key, tensor in model.state_dict().items()}
 
