@@ -57,6 +57,8 @@ class PosedFlowBatch(FlowBatch):
             expression, false for a pair of frames in between.
         registered_flow: float32 [B, 2, H, W] in pixels, the flow after a classical registration
             of the posed frames; in test batches only.
+        posed_apex: float32 [B, 3, H, W], the frame of the moving head at which `posed_flow` ends;
+            in test batches only.
     """
 
     posed_flow: Tensor
@@ -64,6 +66,7 @@ class PosedFlowBatch(FlowBatch):
     apex: Tensor
     is_neutral_apex: Tensor
     registered_flow: NotRequired[Tensor]
+    posed_apex: NotRequired[Tensor]
 
 
 class SequenceBatch(TypedDict):

@@ -28,8 +28,8 @@ class CacheDataset(Dataset[Batch]):
         cache: Cache with a row for each sample.
         rows: int64 [N], the rows of this part; a row's number is its `sample_id`.
         columns: Further values of each row of the cache, by the name that they have in a batch.
-        registered: Cache of the flows after registration, with a row for each of `rows`; those
-            without such a flow are left out.
+        registered: Cache of the flows after registration and of the posed faces, with a row for
+            each of `rows`; those without such a flow are left out.
     """
 
     def __init__(
@@ -56,8 +56,9 @@ class CacheDataset(Dataset[Batch]):
         rows = self.rows[indices]
         batch = {name: _read(array, rows) for name, array in self._cache.arrays.items()}
         if self._registered is not None:
-            array = self._registered.arrays["registered_flow"]
-            batch["registered_flow"] = _read(array, self._registered_rows[indices])
+            chosen = self._registered_rows[indices]
+            for name in ("registered_flow", "posed_apex"):
+                batch[name] = _read(self._registered.arrays[name], chosen)
         batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
         batch["sample_id"] = torch.from_numpy(rows)
         return batch

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from callbacks.records.fold_record import MAIN, FoldRecord
+from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError, close_match, usage_error
 from experiments.crossval.folder import CrossvalFolder, Description
@@ -27,7 +28,6 @@ from experiments.report.markdown import (
     p_value,
     spread,
 )
-from experiments.report.statistics import corrected_resampled_t, estimate, mcnemar
 
 HEADLINE = "accuracy"
 _RESTORED = "_reconstructed"

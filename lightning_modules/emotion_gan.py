@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
@@ -15,17 +16,29 @@ from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule, compute_once
 from lightning_modules.metrics.classification import ClassifierQuality
-from lightning_modules.metrics.frontalization import FrontalizationQuality
+from lightning_modules.metrics.frontalization import (
+    FrontalizationQuality,
+    measure_face,
+    measure_flow,
+)
 from lightning_modules.metrics.means import take
 from lightning_modules.networks.blocks import check_size
 from lightning_modules.networks.codec import FlowCodec, Representation
+from lightning_modules.networks.fitted_classifier import (
+    FittedClassifier,
+    Samples,
+    fit_classifier,
+)
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.flow_generator import FlowGenerator
-from lightning_modules.networks.image_classifier import ImageClassifier, fit_image_classifier
+from lightning_modules.networks.flow_judge import FlowJudge
+from lightning_modules.networks.head_motion import fit_frontal_flow
+from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
+from lightning_modules.networks.warp import warp
 from lightning_modules.networks.weights import load_trained, read_checkpoint
 from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
 from losses.adversarial import discriminator_loss, generator_loss
@@ -36,8 +49,16 @@ if TYPE_CHECKING:
     from datamodules.batch import PosedFlowBatch, SequenceBatch
 
 
+_E_FER_SEED, _FLOW_JUDGE_SEED, _IMAGE_JUDGE_SEED = range(3)
+_JUDGE_EPOCHS = 20
+
+
 class EMotionGAN(ExpressionModule):
     """Flow generator G_F, image generator G_W and their discriminators D_P, D_E and e_FER.
+
+    Two judges score them: a Flow-CNN and an image classifier of their own seeds, fitted once before
+    the first epoch on the frontal flows and faces of the training fold. They are asked in
+    validation and test only, and never by a loss.
 
     Args:
         num_classes: Number of expressions K.
@@ -151,10 +172,13 @@ class EMotionGAN(ExpressionModule):
         self.d_e = FlowCNN(num_classes, size)
         self.e_fer = ImageClassifier(num_classes, size).requires_grad_(False)
         self.vgg = VGGFeatures().requires_grad_(False) if perceptual == "vgg16" else None
+        self.flow_judge = FlowJudge(num_classes, size).requires_grad_(False)
+        self.image_judge = ImageClassifier(num_classes, size).requires_grad_(False)
 
         self.example_input_array = (torch.zeros(1, 2, size, size), torch.zeros(1, 3, size, size))
-        rows = ("posed", "registration", "emotion_gan", "frontal", "neutral")
-        self.table = FrontalizationQuality(rows)
+        rows = ("posed", "zero", "fit", "registration", "emotion_gan", "frontal")
+        faces = (*rows, *(f"{row}_warp" for row in rows), "neutral", "posed_apex", "apex")
+        self.table = FrontalizationQuality(rows, faces)
         self.quality = ClassifierQuality(num_classes)
 
     def forward(self, posed_flow: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -175,12 +199,14 @@ class EMotionGAN(ExpressionModule):
     # ---- training
 
     def on_fit_start(self) -> None:
-        """Load or fit the frozen networks once, before they measure faces.
+        """Load or fit the frozen networks once, before they measure flows and faces.
 
         Raises:
-            UserError: If e_FER or VGG-16 cannot be had, or were learnt of other classes or of
-                people who are held out.
+            UserError: If e_FER, VGG-16 or the judges cannot be had, or were learnt of other classes
+                or of people who are held out.
         """
+        if not self.flow_judge.fitted:
+            self._fit_judges()
         if self._needs_e_fer and not self.e_fer.fitted:
             self._prepare_e_fer()
         if self.vgg is not None and not self.vgg.loaded:
@@ -230,7 +256,7 @@ class EMotionGAN(ExpressionModule):
         Raises:
             UserError: If it was not.
         """
-        if self._needs_e_fer and not self.e_fer.fitted:
+        if not self.flow_judge.fitted:
             raise UserError(
                 "This eMotion-GAN was never trained: its weights are random. Give the checkpoint "
                 "of a training run with --ckpt_path (best and last name those of the newest run)."
@@ -242,41 +268,54 @@ class EMotionGAN(ExpressionModule):
         """Measure the flows of a batch, and the faces that the frontalized ones animate.
 
         Returns:
-            As :meth:`test_step`.
+            What :meth:`test_step` returns, without ``measures``.
         """
-        flow, label = batch["flow"], batch["label"]
         frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
-        self.table.count("emotion_gan", frontalized, flow, logits, label, face, batch["apex"])
-        for row, other in (("posed", batch["posed_flow"]), ("frontal", flow)):
-            self.table.count(row, other, flow, self._recognize(other), label)
+        for row, flow in self._free_flows(batch).items():
+            self._count_flow(row, flow, self._recognize(flow), batch)
+        self._count_flow("emotion_gan", frontalized, logits, batch)
+        self._count_face("emotion_gan", face, batch)
+        self._count_face("emotion_gan_warp", warp(batch["neutral"], frontalized), batch)
         return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
 
     def on_validation_epoch_end(self) -> None:
-        """Log ``val/<quantity>`` of eMotion-GAN and ``val/<row>_<quantity>`` of the others."""
+        """Log ``val/<quantity>`` of eMotion-GAN and ``val/<row>_<quantity>`` of the others.
+
+        Endpoint errors and ``val/judge_confidence`` select a checkpoint: accuracy jumps by a whole
+        sample, and a fold has few.
+        """
         summary = take(self.table).items()
         self.log_summary("val", {name.removeprefix("emotion_gan_"): v for name, v in summary})
 
     def test_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
-        """Measure every row of the table, each with the face that its flow animates.
+        """Measure every row of the table, each with the faces that its flow animates.
 
         Returns:
             What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
-            it, and ``warped``, the faces in [0, 1] that it animates.
+            it, ``warped``, the faces in [0, 1] that it animates, and ``measures``, what the means
+            of the table are taken of, [B] by name.
         """
-        flow, label = batch["flow"], batch["label"]
-        neutral, apex = batch["neutral"], batch["apex"]
+        neutral = batch["neutral"]
         frontalized, logits, face = self(batch["posed_flow"], neutral)
-        self.table.count("emotion_gan", frontalized, flow, logits, label, face, apex)
-        self.quality.update(logits, label)
-        still = torch.zeros_like(flow)
-        self.table.count("neutral", still, flow, self._recognize(still), label, neutral, apex)
-        others = {"posed": batch["posed_flow"], "frontal": flow}
-        if "registered_flow" in batch:
-            others["registration"] = batch["registered_flow"]
-        for row, other in others.items():
-            animated = self.g_w(neutral, self.codec.encode(other))
-            self.table.count(row, other, flow, self._recognize(other), label, animated, apex)
-        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
+        self.quality.update(logits, batch["label"])
+        measures = self._count_flow("emotion_gan", frontalized, logits, batch)
+        measures |= self._count_face("emotion_gan", face, batch)
+        flows = self._free_flows(batch)
+        for row, flow in flows.items():
+            measures |= self._count_flow(row, flow, self._recognize(flow), batch)
+            measures |= self._count_face(row, self.g_w(neutral, self.codec.encode(flow)), batch)
+        for row, flow in {**flows, "emotion_gan": frontalized}.items():
+            measures |= self._count_face(f"{row}_warp", warp(neutral, flow), batch)
+        for row in ("neutral", "apex", "posed_apex"):
+            if row in batch:
+                measures |= self._count_face(row, batch[row], batch)  # type: ignore[literal-required]
+        return {
+            **batch,
+            "logits": logits,
+            "frontalized_flow": frontalized,
+            "warped": face,
+            "measures": measures,
+        }
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/<row>_<quantity>`` and what the classifier's collection says."""
@@ -286,7 +325,7 @@ class EMotionGAN(ExpressionModule):
         """Frontalize pairs of frames that have neither label nor frontal camera.
 
         Returns:
-            As :meth:`test_step`.
+            What :meth:`test_step` returns, without ``measures``.
         """
         frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
         return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
@@ -353,10 +392,31 @@ class EMotionGAN(ExpressionModule):
                 total = total + self.alpha_expression * losses["g_w_expression"]
         return losses | {"g_w": total}
 
-    # ---- frozen networks
+    # ---- measures
+
+    def _free_flows(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
+        """Return the flows that cost no training, by their rows, and the true one."""
+        posed, flow = batch["posed_flow"], batch["flow"]
+        rows = {"posed": posed, "zero": torch.zeros_like(flow), "fit": fit_frontal_flow(posed)}
+        if "registered_flow" in batch:
+            rows["registration"] = batch["registered_flow"]
+        return {**rows, "frontal": flow}
+
+    def _count_flow(
+        self, row: str, flow: Tensor, logits: Tensor, batch: PosedFlowBatch
+    ) -> dict[str, Tensor]:
+        judged = self.flow_judge(flow).float()
+        values = measure_flow(flow, batch["flow"], logits, judged, batch["label"])
+        return self.table.count(row, values)
+
+    def _count_face(self, row: str, face: Tensor, batch: PosedFlowBatch) -> dict[str, Tensor]:
+        judged = self.image_judge(face).float()
+        return self.table.count(row, measure_face(face, batch["apex"], judged, batch["label"]))
 
     def _recognize(self, flow: Tensor) -> Tensor:
         return self.d_e(self.codec.encode(flow)).float()  # type: ignore[no-any-return]
+
+    # ---- frozen networks
 
     @property
     def _needs_e_fer(self) -> bool:
@@ -376,17 +436,40 @@ class EMotionGAN(ExpressionModule):
                 raise UserError(f"The e_FER in {path} was never fitted: its weights are random.")
             rank_zero_info(f"e_FER: loaded from {path}.")
             return
-        faces = getattr(self.data, "frontal_faces", None)
-        if faces is None:
-            raise UserError(
-                "e_FER has neither a checkpoint nor frontal faces to learn from: give "
-                "e_fer_checkpoint, or a data module with frontal_faces()."
-            )
         rank_zero_info("e_FER: no checkpoint given, so it is fitted on the training fold's faces.")
 
-        def fit() -> dict[str, Tensor]:
-            accuracy = fit_image_classifier(self.e_fer, faces, epochs=self.e_fer_epochs)
-            rank_zero_info(f"e_FER: recognised {accuracy:.1%} of these faces in its last pass.")
-            return {name: tensor.cpu() for name, tensor in self.e_fer.state_dict().items()}
+        faces = self.data.frontal_faces
+        _fit_once(self.e_fer, "e_FER", faces, epochs=self.e_fer_epochs, seed=_E_FER_SEED)
 
-        self.e_fer.load_state_dict(compute_once(fit))
+    def _fit_judges(self) -> None:
+        """Fit the independent judges on the frontal flows and faces of the training fold."""
+        flows, faces = (getattr(self.data, f"frontal_{what}", None) for what in ("flows", "faces"))
+        if flows is None or faces is None:
+            raise UserError(
+                "The judges of eMotion-GAN have no frontal flows and faces to learn from: give a "
+                "data module with frontal_flows() and frontal_faces()."
+            )
+        judges = (
+            (self.flow_judge, "the independent Flow-CNN", flows, _FLOW_JUDGE_SEED),
+            (self.image_judge, "the independent image classifier", faces, _IMAGE_JUDGE_SEED),
+        )
+        for judge, name, samples, seed in judges:
+            _fit_once(judge, name, samples, epochs=_JUDGE_EPOCHS, seed=seed)
+
+
+def _fit_once(
+    model: FittedClassifier,
+    name: str,
+    samples: Callable[[int], Samples],
+    *,
+    epochs: int,
+    seed: int,
+) -> None:
+    """Fit a classifier on the first process and hand it to the others."""
+
+    def fit() -> dict[str, Tensor]:
+        accuracy = fit_classifier(model, samples, name=name, epochs=epochs, seed=seed)
+        rank_zero_info(f"Fitted {name}: it recognised {accuracy:.1%} of its last pass.")
+        return {key: tensor.cpu() for key, tensor in model.state_dict().items()}
+
+    model.load_state_dict(compute_once(fit))

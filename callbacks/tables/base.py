@@ -58,6 +58,10 @@ class TestTable(pl.Callback, ABC):
     def tables(self, summary: dict[str, Any]) -> list[TextTable]:
         """Lay out the summary."""
 
+    def verdict(self, summary: dict[str, Any]) -> list[str]:
+        """Say what the tables come to, in lines above them."""
+        return []
+
     def notes(self, summary: dict[str, Any]) -> list[str]:
         """Say what the tables show, in lines below them."""
         return []
@@ -116,7 +120,7 @@ class TestTable(pl.Callback, ABC):
             f"{summary['seed']}, {summary['n_test']} test samples of "
             f"{'people unknown' if people is None else f'{people} people'}"
         ]
-        _print(console, lines)
+        _print(console, [*lines, *self.verdict(summary)])
         for table in self.tables(summary):
             printed = Table()
             for i, column in enumerate(table.columns):

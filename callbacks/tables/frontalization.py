@@ -1,98 +1,246 @@
-"""The table that a test of eMotion-GAN ends with."""
+"""The tables that a test of eMotion-GAN ends with."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 
+from callbacks.outputs import Samples, join_samples, require
+from callbacks.statistics import estimate, mcnemar
 from callbacks.tables.base import TestTable, TextTable, number, said
-from datamodules.errors import UserError
 
-ROWS = {
+FREE = {
     "posed": "posed flow as it is",
+    "zero": "zero flow",
+    "fit": "closed-form head-motion fit",
     "registration": "registered frames, then flow",
-    "emotion_gan": "eMotion-GAN",
-    "frontal": "true frontal flow (ceiling)",
 }
-MEASURES = {"epe_px": "{:.2f}", "accuracy": "{:.1f}", "ssim": "{:.4f}", "rmse": "{:.2f}"}
+"""Rows that cost no training."""
+OURS = "emotion_gan"
+ROWS = {**FREE, OURS: "eMotion-GAN", "frontal": "true frontal flow (ceiling)"}
+STILLS = {"neutral": "neutral face", "posed_apex": "posed face", "apex": "true apex"}
+"""Faces that no flow has moved."""
+
+FLOW_MEASURES = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence")
+FACE_MEASURES = ("ssim", "rmse", "image_accuracy")
+MEASURES = (*FLOW_MEASURES, *FACE_MEASURES, *(f"warp_{measure}" for measure in FACE_MEASURES))
+
+_NAMES = {
+    "epe_px": "EPE px",
+    "epe_face_px": "EPE px in the face",
+    "judge_accuracy": "accuracy of the independent Flow-CNN",
+    "ssim": "SSIM",
+    "rmse": "RMSE",
+    "image_accuracy": "image accuracy",
+}
+_FORMS = {"epe_px": "{:.3f}", "epe_face_px": "{:.3f}", "ssim": "{:.4f}", "rmse": "{:.2f}"}
+_LOWER_IS_BETTER = ("epe_px", "epe_face_px", "rmse")
+_CHANCE = 0.05
+_OUTCOMES = ("better", "worse", "not different beyond chance")
 
 
 class FrontalizationTable(TestTable):
     """Prints what frontalization gains on the test subjects and writes ``summary.json``.
 
-    Each row is a flow: as the moving head gives it, after a classical registration of the frames,
-    frontalized, and the true frontal one. Its measures are the endpoint error in pixels of a
-    128x128 grid, the accuracy of the Flow-CNN on it, and SSIM and RMSE (grey levels, 0 to 255) of
-    the neutral face warped by it against the true apex. They are read from what the test logged as
-    ``test/<row>_<measure>``; a row that the data does not have (no registered frames) is empty.
+    Each row is a flow: as the moving head gives it, zero, what a closed-form fit of the head's
+    motion leaves, after a classical registration of the frames (ECC), frontalized, and the true
+    frontal one. Its measures are the endpoint error in pixels of a 128x128 grid, over the crop and
+    in the face; the accuracy on it of Flow-CNN D_E, which trains the generator, and of one that
+    does not; and of the neutral face animated with it, by G_W and by moving pixels alone (pure
+    warp), SSIM and RMSE (grey levels, 0 to 255) to the true apex and the accuracy of an independent
+    image classifier. The same is said of faces that no flow has moved.
 
-    ``summary.json`` holds ``rows`` with ``epe_px, accuracy, ssim, rmse`` of ``posed, registration,
-    emotion_gan, frontal``, and ``neutral_face`` with ``ssim, rmse`` of the face left as it is.
-    Accuracies are shares from 0 to 1; what was not measured or is not a number is null.
+    Above the tables stands what they come to: on every measure eMotion-GAN against the best of the
+    rows that cost no training, and G_W against the pure warp of the same flow, by paired
+    differences over the test samples with their 95 % intervals, for accuracies by McNemar's test.
+    Samples of one person are alike: these are, if anything, too sure.
+
+    ``summary.json`` holds ``rows``: by ``posed, zero, fit, registration, emotion_gan, frontal`` the
+    numbers ``epe_px, epe_face_px, accuracy, judge_accuracy, judge_confidence, ssim, rmse,
+    image_accuracy`` and the last three with ``warp_``; ``faces``: by ``neutral, posed_apex, apex``
+    those three; and ``comparisons``: by measure ``against`` (a row, or ``warp``), ``ours, theirs,
+    difference, low, high, p, outcome``. They are read from what the test logged as
+    ``test/<row>_<measure>`` and returned as ``measures``. Accuracies are shares from 0 to 1; what
+    was not measured or is not a number is null.
     """
 
     title = "Frontalization"
 
-    def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
-        """Read the rows.
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[Samples] = []
+        self._measured: Samples = {}
 
-        Raises:
-            UserError: If none was logged.
-        """
-        if not any(f"test/{row}_{measure}" in logged for row in ROWS for measure in MEASURES):
-            raise UserError(
-                "FrontalizationTable found no test/<row>_<measure> among the logged values: it is "
-                "for eMotion-GAN; take it out of the callbacks of another method."
-            )
-        rows = {
-            row: {measure: number(logged, f"test/{row}_{measure}") for measure in MEASURES}
-            for row in ROWS
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget an earlier test."""
+        super().on_test_start(trainer, pl_module)
+        self._parts = []
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the measures of a batch, sample by sample."""
+        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        found = require(self, pl_module, outputs, ("measures", "sample_id"))
+        values = {**found["measures"], "sample_id": found["sample_id"]}
+        self._parts.append({name: value.cpu().numpy() for name, value in values.items()})
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the samples of all processes together."""
+        names = self._parts[0] if self._parts else ()
+        self._measured = join_samples(
+            {name: np.concatenate([part[name] for part in self._parts]) for name in names}
+        )
+
+    def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
+        """Read the rows, and compare eMotion-GAN with those that cost nothing."""
+        return {
+            "rows": {
+                row: {measure: number(logged, f"test/{row}_{measure}") for measure in MEASURES}
+                for row in ROWS
+            },
+            "faces": {
+                face: {
+                    measure: number(logged, f"test/{face}_{measure}") for measure in FACE_MEASURES
+                }
+                for face in STILLS
+            },
+            "comparisons": _comparisons(self._measured),
         }
-        neutral = {
-            measure: number(logged, f"test/neutral_{measure}") for measure in ("ssim", "rmse")
-        }
-        return {"rows": rows, "neutral_face": neutral}
 
     def tables(self, summary: dict[str, Any]) -> list[TextTable]:
-        """Lay out the flows in the rows."""
-        numbers = {title: summary["rows"][row] for row, title in ROWS.items()}
-        unmoved = {"epe_px": None, "accuracy": None, **summary["neutral_face"]}
-        rows = [
+        """Lay out the flows, and the faces that they animate."""
+        rows = summary["rows"]
+        flows = [
             [
                 title,
-                *(
-                    said(values[measure], form, 100 if measure == "accuracy" else 1)
-                    for measure, form in MEASURES.items()
-                ),
+                *(_said(rows[row], measure) for measure in FLOW_MEASURES[:-1]),
             ]
-            for title, values in {**numbers, "neutral face, not warped": unmoved}.items()
+            for row, title in ROWS.items()
         ]
-        columns = ("flow", "EPE px", "accuracy %", "SSIM", "RMSE")
-        return [TextTable("frontalization", columns, rows, emphasized=ROWS["emotion_gan"])]
+        faces = [
+            [title, *(_said(rows[row], measure) for measure in MEASURES[len(FLOW_MEASURES) :])]
+            for row, title in ROWS.items()
+        ]
+        faces += [
+            [title, *"---", *(_said(summary["faces"][face], measure) for measure in FACE_MEASURES)]
+            for face, title in STILLS.items()
+        ]
+        of_flows = ("flow", "EPE px", "EPE px in the face", "accuracy % D_E", "independent %")
+        of_faces = ("SSIM", "RMSE", "image %")
+        columns = [f"{name} {by}" for by in ("G_W", "warp") for name in of_faces]
+        return [
+            TextTable("frontalization", of_flows, flows, emphasized=ROWS[OURS]),
+            TextTable("faces", ("face", *columns), faces, emphasized=ROWS[OURS]),
+        ]
+
+    def verdict(self, summary: dict[str, Any]) -> list[str]:
+        """Say whether eMotion-GAN beats what costs nothing."""
+        found = summary["comparisons"]
+        if not found:
+            return []
+        flow = {measure: c for measure, c in found.items() if c["against"] != "warp"}
+        face = {measure: c for measure, c in found.items() if c["against"] == "warp"}
+        return [
+            f"eMotion-GAN against the best flow that costs no training is {_outcomes(flow)}.",
+            *(_difference(measure, c) for measure, c in flow.items()),
+            f"G_W against the pure warp of the same flow is {_outcomes(face)}.",
+            *(_difference(measure, c) for measure, c in face.items()),
+        ]
 
     def notes(self, summary: dict[str, Any]) -> list[str]:
-        """Say what the columns are and what frontalization changed, as far as it was measured."""
+        """Say what the columns are."""
         return [
-            "EPE to the true frontal flow; accuracy of the Flow-CNN; SSIM and RMSE (grey levels) "
-            "of the neutral face warped by the flow, to the true apex",
-            *_gains(summary),
+            "EPE to the true frontal flow, in the face: where the face detector saw it; accuracy "
+            "of D_E and of an independent Flow-CNN; faces animated by G_W and by the pure warp: "
+            "SSIM and RMSE (grey levels) to the true apex, accuracy of an independent classifier",
         ]
 
 
-def _gains(summary: dict[str, Any]) -> list[str]:
-    """Say what frontalization changed, as far as it was measured."""
-    posed, ours, ceiling = (summary["rows"][row] for row in ("posed", "emotion_gan", "frontal"))
-    lines = []
-    if posed["epe_px"] and ours["epe_px"] is not None:
-        lines.append(f"EPE: {ours['epe_px'] / posed['epe_px']:.2f} of the posed flow's")
-    if None not in (posed["accuracy"], ours["accuracy"], ceiling["accuracy"]):
-        over = 100 * (ours["accuracy"] - posed["accuracy"])
-        to_ceiling = 100 * (ours["accuracy"] - ceiling["accuracy"])
-        lines.append(
-            f"accuracy: {over:+.1f} points to the posed flow, {to_ceiling:+.1f} to the ceiling"
-        )
-    if None not in (ours["ssim"], summary["neutral_face"]["ssim"]):
-        nearer = ours["ssim"] - summary["neutral_face"]["ssim"]
-        lines.append(f"SSIM: {nearer:+.4f} to the neutral face")
-    return lines
+def _comparisons(samples: Samples) -> dict[str, Any]:
+    """Compare eMotion-GAN with the best free row, and G_W with the pure warp, by measure."""
+    found: dict[str, Any] = {}
+    for measure in ("epe_px", "epe_face_px", "judge_accuracy"):
+        sign = 1 if measure in _LOWER_IS_BETTER else -1
+        means = {
+            row: sign * float(samples[f"{row}_{measure}"].mean(dtype=np.float64))
+            for row in FREE
+            if f"{row}_{measure}" in samples
+        }
+        if means:
+            # Chosen on the test samples themselves, in favour of what costs nothing.
+            best = min(means, key=lambda row: means[row])
+            found[measure] = _comparison(samples, measure, f"{best}_{measure}", best)
+    for measure in FACE_MEASURES:
+        if f"{OURS}_warp_{measure}" in samples:
+            found[measure] = _comparison(samples, measure, f"{OURS}_warp_{measure}", "warp")
+    return {measure: comparison for measure, comparison in found.items() if comparison}
+
+
+def _comparison(samples: Samples, measure: str, other: str, against: str) -> dict[str, Any] | None:
+    """Compare two columns of the samples; None where one is not finite."""
+    ours, theirs = (samples[name].astype(np.float64) for name in (f"{OURS}_{measure}", other))
+    differences = (ours - theirs).tolist()
+    if not all(map(math.isfinite, differences)):
+        return None
+    difference = estimate(differences)
+    p = None
+    beyond_chance = difference.low is not None and difference.low * (difference.high or 0) > 0
+    if measure.endswith("accuracy"):
+        p = mcnemar((ours > 0).tolist(), (theirs > 0).tolist())
+        beyond_chance = p < _CHANCE
+    lower = difference.mean < 0
+    won = lower if measure in _LOWER_IS_BETTER else not lower
+    return {
+        "against": against,
+        "ours": float(ours.mean()),
+        "theirs": float(theirs.mean()),
+        "difference": difference.mean,
+        "low": difference.low,
+        "high": difference.high,
+        "p": p,
+        "outcome": (_OUTCOMES[0] if won else _OUTCOMES[1]) if beyond_chance else _OUTCOMES[2],
+    }
+
+
+def _said(row: Mapping[str, float | None], measure: str) -> str:
+    kind = measure.removeprefix("warp_")
+    if kind.endswith("accuracy"):
+        return said(row[measure], "{:.1f}", 100)
+    return said(row[measure], _FORMS[kind])
+
+
+def _outcomes(comparisons: Mapping[str, Mapping[str, Any]]) -> str:
+    """List on which measures it is better, on which worse, and on which neither."""
+    parts = []
+    for outcome in _OUTCOMES:
+        measures = [_NAMES[m] for m, c in comparisons.items() if c["outcome"] == outcome]
+        if measures:
+            parts.append(f"{outcome} in {', '.join(measures)}")
+    return "; ".join(parts)
+
+
+def _difference(measure: str, comparison: Mapping[str, Any]) -> str:
+    """Write both numbers, and their difference with its interval."""
+    share = measure.endswith("accuracy")
+    factor, form = (100, "{:.1f}") if share else (1, _FORMS[measure])
+    ours, theirs = (form.format(factor * comparison[key]) for key in ("ours", "theirs"))
+    signed = form.replace(":", ":+")
+    change = signed.format(factor * comparison["difference"])
+    if comparison["low"] is not None:
+        ends = (signed.format(factor * comparison[end]) for end in ("low", "high"))
+        change += f" [{', '.join(ends)}]"
+    if comparison["p"] is not None:
+        change += f" points, McNemar p = {comparison['p']:.2g}"
+    other = "pure warp" if comparison["against"] == "warp" else ROWS[comparison["against"]]
+    return f"  {_NAMES[measure]}: {ours}, {other} {theirs}: {change}"

@@ -68,7 +68,9 @@ class PairCaches:
         compute: Callable[[int], Mapping[str, NDArray[Any]]],
         parameters: Mapping[str, Any],
     ) -> Cache:
-        """Open the cache of flows after registration; row i belongs to the pair `rows[i]`.
+        """Open the cache of what only tests need, see `PairReader.registered_specs`.
+
+        Row i belongs to the pair `rows[i]`.
 
         Only test pairs are registered, because it takes longer than all the rest. `parameters` are
         what the flows depend on beside the files and the reader.

@@ -140,7 +140,7 @@ class FlowDataModule(FERDataModule):
         }
 
     def dataset(self, part: str) -> CacheDataset:
-        """Make the data set of a part, train, val or test; test has registered flows."""
+        """Make the data set of a part, train, val or test; test has what only it compares."""
         registered = self._registered if part == "test" else None
         return self._open().dataset(part, self.columns(part), registered)
 
@@ -156,7 +156,7 @@ class FlowDataModule(FERDataModule):
         )
 
     def open_registered(self) -> Cache | None:
-        """Open the cache of the registered flows of the test pairs; None for no such flows."""
+        """Open the cache of registered flows and posed faces of the test pairs; None for none."""
         return self._caches.open_registered(
             self._open().rows["test"],
             lambda row: self.compute_registered(self._caches.reader, row),
@@ -207,9 +207,7 @@ class FlowDataModule(FERDataModule):
         rows, arrays = parts.samples("train"), parts.cache.arrays
         neutral = names.index("neutral") if "neutral" in names else None
         rows, is_apex, classes = choose_faces(rows, parts.classes[rows], neutral, len(names))
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(rows))
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+        for chosen in self._shuffled(len(rows), epoch, batch_size):
             stored = np.where(
                 is_apex[chosen, None, None, None],
                 np.asarray(arrays["apex"])[rows[chosen]],
@@ -217,6 +215,30 @@ class FlowDataModule(FERDataModule):
             )
             face = to_float({"face": torch.from_numpy(stored)})["face"]
             yield face, torch.from_numpy(classes[chosen])
+
+    def frontal_flows(
+        self, epoch: int = 0, batch_size: int = 64
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the frontal flows of the training fold, neutral to apex, to fit a classifier.
+
+        Args:
+            epoch: The order is a pure function of this and the seed.
+            batch_size: Flows a batch.
+
+        Yields:
+            Flows float32 [B, 2, H, W] in pixels and classes int64 [B], on the CPU.
+        """
+        parts = self._open()
+        rows, flows = parts.samples("train"), np.asarray(parts.cache.arrays["flow"])
+        for chosen in self._shuffled(len(rows), epoch, batch_size):
+            flow = torch.from_numpy(flows[rows[chosen]]).float()
+            yield flow, torch.from_numpy(parts.classes[rows[chosen]])
+
+    def _shuffled(self, count: int, epoch: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the positions of batches, in an order of the epoch's own."""
+        order = np.random.default_rng((self.seed, epoch)).permutation(count)
+        for start in range(0, count, batch_size):
+            yield order[start : start + batch_size]
 
     def _extraction(self) -> Extraction:
         return Extraction(self.size, self.flow, self.crop, self._colour)

@@ -257,7 +257,7 @@ class PairReader:
 
     def registered(self, row: int) -> dict[str, NDArray[Any]]:
         """Estimate the posed flow after a registration: the arrays of `registered_specs`."""
-        first, second = (grey(face) for face in self._faces(row, camera=1))
+        first, second = self._faces(row, camera=1)
         return self._register(row, 1, first, second)
 
     def registered_after_turn(
@@ -267,23 +267,26 @@ class PairReader:
 
         The turn is the one that `draw_poses` gives the sample of this number.
         """
-        first, second = (grey(face) for face in self._faces(row, camera=0))
+        first, second = self._faces(row, camera=0)
         motion = draw_poses(torch.tensor([row]), seed=seed, epoch=0, limits=limits)[0].numpy()
         return self._register(row, 0, first, turn(second, motion, self._extraction.size))
 
     def registered_specs(self) -> dict[str, ArraySpec]:
-        """Describe the arrays: the flow, and whether the registration converged."""
+        """Describe the arrays: flow, posed second frame, whether the registration converged."""
         size = self._extraction.size
         return {
             "registered_flow": ArraySpec((2, size, size), "float16"),
+            "posed_apex": ArraySpec((3 if self._extraction.colour else 1, size, size), "uint8"),
             "converged": ArraySpec((), "bool"),
         }
 
     def _register(self, row: int, camera: int, first: Frame, second: Frame) -> dict[str, Any]:
-        found = register(first, second)
+        template, moved = grey(first), grey(second)
+        found = register(template, moved)
         return {
-            "registered_flow": self._flow(row, camera, first, found),
-            "converged": np.array(found is not second),
+            "registered_flow": self._flow(row, camera, template, found),
+            "posed_apex": self._extraction.image(second),
+            "converged": np.array(found is not moved),
         }
 
     def _of_row(self, row: int) -> tuple[Recording, ...]:
@@ -314,11 +317,11 @@ def turn(image: Frame, motion: NDArray[np.float32], size: int) -> Frame:
     """Apply an in-plane motion to an image, its border repeated where the image was left.
 
     Args:
-        image: [H, W] grey.
+        image: [H, W] grey or [H, W, 3].
         motion: [2, 3] about the centre, in pixels of a grid that spans the image.
         size: Side of that grid.
     """
-    height, width = image.shape
+    height, width = image.shape[:2]
     scale = np.array([width / size, height / size])
     linear = motion[:, :2] * scale[:, None] / scale
     centre = np.array([(width - 1) / 2, (height - 1) / 2])

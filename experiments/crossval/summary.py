@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callbacks.records.fold_record import MAIN, DamagedRecordError, FoldRecord, read_record
+from callbacks.statistics import confusion_matrix, estimate, scores
 from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder, Description
 from experiments.jobs.step import failure
-from experiments.report.statistics import confusion_matrix, estimate, scores
 
 Summary = dict[str, Any]
 

@@ -1,1 +1,1 @@
-"""Tables and statistics over runs."""
+"""Tables over runs, as files."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kornia.metrics import ssim
 from torch import Tensor
@@ -11,54 +11,102 @@ from datamodules.batch import REFERENCE_SIDE
 from lightning_modules.metrics.means import SampleMeans
 from losses.flow import endpoint_error
 
+FACE_SHARE = 1 / 1.6
+"""Side of the face in sides of a loose crop, which is 1.6 boxes of the face detector wide."""
 
-class FrontalizationQuality(SampleMeans):
-    """Endpoint error and recognition of flows, SSIM and RMSE of faces, for each row of a table.
 
-    The endpoint error is in pixels of a 128x128 grid, whatever the size of the flows, so that runs
-    of different sizes compare. SSIM is the mean of its map (Gaussian window of 11) over an image;
-    RMSE is the root of the mean squared difference over an image, in grey levels 0 to 255. Both
-    are then averaged over images.
+def measure_flow(
+    flow: Tensor, true_flow: Tensor, logits: Tensor, judged: Tensor, label: Tensor
+) -> dict[str, Tensor]:
+    """Measure flows against the true frontal ones, sample by sample.
+
+    ``epe_px`` is the endpoint error over the whole crop, ``epe_face_px`` that in the middle square
+    of it where the face detector saw the frontal face at rest, from the brows to the chin: a
+    region that no method chooses. Both are in pixels of a 128x128 grid, whatever the size of the
+    flows, so that runs of different sizes compare.
 
     Args:
-        rows: Names of the rows. What is computed is named ``<row>_<quantity>``.
+        flow: Flows [B, 2, H, W] in pixels.
+        true_flow: Frontal flows [B, 2, H, W] in pixels.
+        logits: What Flow-CNN says of ``flow`` [B, K].
+        judged: What the independent Flow-CNN says of it [B, K].
+        label: Class indices [B].
+
+    Returns:
+        ``epe_px``, ``epe_face_px``, ``accuracy`` and ``judge_accuracy`` (whether the networks were
+        right), ``judge_confidence`` (its probability of the right class): each [B].
+    """
+    height, width = flow.shape[-2:]
+    error = endpoint_error(flow, true_flow, reduction="none") * (REFERENCE_SIDE / width)
+    rows, columns = (_middle(side) for side in (height, width))
+    confidence = judged.softmax(dim=1).gather(1, label[:, None]).squeeze(1)
+    return {
+        "epe_px": error.mean((1, 2)),
+        "epe_face_px": error[:, rows, columns].mean((1, 2)),
+        "accuracy": (logits.argmax(dim=1) == label).float(),
+        "judge_accuracy": (judged.argmax(dim=1) == label).float(),
+        "judge_confidence": confidence,
+    }
+
+
+def measure_face(face: Tensor, apex: Tensor, judged: Tensor, label: Tensor) -> dict[str, Tensor]:
+    """Measure faces against the true apex, sample by sample.
+
+    SSIM is the mean of its map (Gaussian window of 11) over an image; RMSE is the root of the mean
+    squared difference over an image, in grey levels 0 to 255.
+
+    Args:
+        face: Faces [B, 3, H, W] in [0, 1].
+        apex: True faces of the same shape.
+        judged: What the independent image classifier says of ``face`` [B, K].
+        label: Class indices [B].
+
+    Returns:
+        ``ssim``, ``rmse`` and ``image_accuracy`` (whether the classifier was right): each [B].
 
     Reference:
         eMotion-GAN, V.A, Tables I and II.
     """
+    face, apex = face.float(), apex.float()
+    return {
+        "ssim": ssim(face, apex, window_size=11).mean((1, 2, 3)),
+        "rmse": (255 * (face - apex)).square().mean((1, 2, 3)).sqrt(),
+        "image_accuracy": (judged.argmax(dim=1) == label).float(),
+    }
 
-    def __init__(self, rows: Iterable[str]) -> None:
-        quantities = ("epe_px", "accuracy", "ssim", "rmse")
-        super().__init__(f"{row}_{quantity}" for row in rows for quantity in quantities)
 
-    def count(
-        self,
-        row: str,
-        flow: Tensor,
-        true_flow: Tensor,
-        logits: Tensor,
-        label: Tensor,
-        face: Tensor | None = None,
-        apex: Tensor | None = None,
-    ) -> None:
+class FrontalizationQuality(SampleMeans):
+    """Means of what :func:`measure_flow` and :func:`measure_face` say, for each row of a table.
+
+    Args:
+        flows: Rows of flows.
+        faces: Rows of faces. A mean is named ``<row>_<quantity>``.
+    """
+
+    def __init__(self, flows: Iterable[str], faces: Iterable[str]) -> None:
+        of_flows = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence")
+        of_faces = ("ssim", "rmse", "image_accuracy")
+        super().__init__(
+            [f"{row}_{quantity}" for row in flows for quantity in of_flows]
+            + [f"{row}_{quantity}" for row in faces for quantity in of_faces]
+        )
+
+    def count(self, row: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Count a batch.
 
         Args:
             row: The row.
-            flow: Flows [B, 2, H, W] in pixels.
-            true_flow: Frontal flows [B, 2, H, W] in pixels.
-            logits: What Flow-CNN says of ``flow`` [B, K].
-            label: Class indices [B].
-            face: Faces [B, 3, H, W] in [0, 1] that ``flow`` animated, where they are measured.
-            apex: True faces of the same shape, with ``face``.
+            values: Measures of its samples, each [B].
+
+        Returns:
+            The measures by their full names.
         """
-        error = endpoint_error(flow, true_flow, reduction="none").mean((1, 2))
-        values = {
-            "epe_px": error * (REFERENCE_SIDE / flow.shape[-1]),
-            "accuracy": logits.argmax(dim=1) == label,
-        }
-        if face is not None and apex is not None:
-            face, apex = face.float(), apex.float()
-            values["ssim"] = ssim(face, apex, window_size=11).mean((1, 2, 3))
-            values["rmse"] = (255 * (face - apex)).square().mean((1, 2, 3)).sqrt()
-        self.update(**{f"{row}_{name}": value for name, value in values.items()})
+        named = {f"{row}_{quantity}": value for quantity, value in values.items()}
+        self.update(**named)
+        return named
+
+
+def _middle(side: int) -> slice:
+    """Return the middle of a crop's side that the box of the face fills."""
+    edge = round(side * (1 - FACE_SHARE) / 2)
+    return slice(edge, side - edge)

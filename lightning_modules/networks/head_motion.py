@@ -61,3 +61,17 @@ def remove_head_motion(flow: Tensor) -> Tensor:
             residual = torch.linalg.vector_norm(left, dim=2) / (_TOLERANCE * width)
             weights = window / (1 + residual.square())
         return left.transpose(1, 2).reshape(flow.shape)
+
+
+def fit_frontal_flow(flow: Tensor) -> Tensor:
+    """Estimate a frontal flow with nothing learned: what the fit leaves, within its window.
+
+    Args:
+        flow: Flow [B, 2, H, W] in pixels.
+
+    Returns:
+        float32 [B, 2, H, W] in pixels. No gradient.
+    """
+    height, width = flow.shape[-2:]
+    window = _face_window(_quadratic(height, width, flow.device)).view(height, width)
+    return window * remove_head_motion(flow)

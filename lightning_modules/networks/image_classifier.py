@@ -1,24 +1,17 @@
-"""e_FER: which expression does a face show?"""
+"""e_FER and the independent judge of faces: which expression does a face show?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from datamodules.errors import UserError
+from lightning_modules.networks.fitted_classifier import FittedClassifier
 
-Faces = Iterable[tuple[Tensor, Tensor]]
 
-
-class ImageClassifier(nn.Module):
+class ImageClassifier(FittedClassifier):
     """Four blocks of 3x3 convolution of stride 2, batch norm and ReLU, then one linear layer.
-
-    Whether its weights mean anything is part of its state, as the buffer ``fitted``.
 
     Args:
         num_classes: Number of expressions K.
@@ -36,11 +29,8 @@ class ImageClassifier(nn.Module):
         small network learns the training fold's own faces instead.
     """
 
-    fitted: Tensor
-
     def __init__(self, num_classes: int, size: int = 128, *, width: int = 16) -> None:
         super().__init__()
-        self.register_buffer("fitted", torch.tensor(False))
         if size < 16:
             raise UserError(f"e_FER needs faces of at least 16x16 pixels, got {size}x{size}.")
         channels = [3, *(width * 2**level for level in range(4))]
@@ -73,60 +63,6 @@ class ImageClassifier(nn.Module):
             maps.append(block(maps[-1]))
         return maps[1:]
 
-
-def fit_image_classifier(
-    model: ImageClassifier,
-    faces: Callable[[int], Faces],
-    *,
-    epochs: int,
-    lr: float = 1e-3,
-    seed: int = 0,
-) -> float:
-    """Fit a classifier by Adam and cross-entropy, and leave it frozen in evaluation mode.
-
-    A function of the model, the faces and the seed alone: the caller's random state is neither
-    read nor moved.
-
-    Args:
-        model: The classifier; its weights are drawn anew.
-        faces: Returns, for an epoch from 0, an iterable of images [B, 3, H, W] in [0, 1] with
-            their class indices [B], in an order of that epoch's own.
-        epochs: Passes over the faces; stops early once every face is recognised.
-        lr: Learning rate.
-        seed: Of the initial weights, dropout and the mirroring of faces.
-
-    Returns:
-        The share of the faces of the last pass that was recognised while learning.
-
-    Raises:
-        UserError: If there is no face.
-    """
-    device = next(model.parameters()).device
-    devices = [device] if device.type == "cuda" else []
-    accuracy = 0.0
-    with torch.random.fork_rng(devices), torch.enable_grad(), torch.inference_mode(False):
-        torch.manual_seed(seed)
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
-                module.reset_parameters()
-        model.requires_grad_(True).train()
-        optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-        for epoch in tqdm(range(epochs), desc="Fitting e_FER", unit="pass", leave=False):
-            seen, right = 0, torch.zeros((), device=device)
-            for images, labels in faces(epoch):
-                images, labels = images.to(device), labels.to(device)
-                mirrored = torch.rand(len(images), 1, 1, 1, device=device) < 0.5
-                logits = model(torch.where(mirrored, images.flip(-1), images))
-                optimizer.zero_grad()
-                functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                seen += len(labels)
-                right += (logits.argmax(dim=1) == labels).sum()
-            if not seen:
-                raise UserError("e_FER has no face to learn from: the training fold is empty.")
-            accuracy = right.item() / seen
-            if accuracy == 1.0:
-                break
-    model.requires_grad_(False)
-    model.fitted.fill_(True)
-    return accuracy
+    def mirror(self, sample: Tensor) -> Tensor:
+        """Return what images [B, 3, H, W] are in a mirror."""
+        return sample.flip(-1)

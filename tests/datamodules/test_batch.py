@@ -4,7 +4,7 @@ from typing_extensions import NotRequired, get_type_hints
 from datamodules.batch import FaceBatch, FaceInputBatch, FlowBatch, PosedFlowBatch, SequenceBatch
 
 
-def test_a_posed_batch_is_a_flow_batch_and_registration_is_for_tests_only() -> None:
+def test_a_posed_batch_is_a_flow_batch_and_some_of_it_is_for_tests_only() -> None:
     frontal = get_type_hints(FlowBatch)
     posed = get_type_hints(PosedFlowBatch, include_extras=True)
     assert set(frontal) == {"flow", "label", "subject", "sample_id"}
@@ -14,8 +14,10 @@ def test_a_posed_batch_is_a_flow_batch_and_registration_is_for_tests_only() -> N
         "apex",
         "is_neutral_apex",
         "registered_flow",
+        "posed_apex",
     }
-    assert posed.pop("registered_flow") == NotRequired[Tensor]
+    for name in ("registered_flow", "posed_apex"):
+        assert posed.pop(name) == NotRequired[Tensor]
     assert set(posed.values()) == {Tensor}
 
 

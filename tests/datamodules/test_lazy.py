@@ -14,12 +14,12 @@ from datamodules.lazy import load
 # What says the results of runs must answer at once.
 LIGHT = [
     "callbacks",
+    "callbacks.statistics",
     "datamodules.errors",
     "datamodules.labels",
     "datamodules.store.replacing",
     "experiments.published",
     "experiments.report.markdown",
-    "experiments.report.statistics",
 ]
 
 

@@ -14,14 +14,16 @@ from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec
 
 
-def stored(folder: Path, name: str = "flow", bad: int = -1, rows: int = 8) -> Cache:
+def stored(folder: Path, *names: str, bad: int = -1, rows: int = 8) -> Cache:
+    names = names or ("flow",)
+
     def compute(row: int) -> dict[str, np.ndarray]:
         if row == bad:
             raise BadSample(f"row {row}", "is bad")
-        return {name: np.full((2, 3, 3), row, np.float16)}
+        return {name: np.full((2, 3, 3), row, np.float16) for name in names}
 
-    specs = {name: ArraySpec((2, 3, 3), "float16")}
-    return build_cache(folder, {}, rows, specs, compute, "skip", workers=1, label=name)
+    specs = {name: ArraySpec((2, 3, 3), "float16") for name in names}
+    return build_cache(folder, {}, rows, specs, compute, "skip", workers=1, label=names[0])
 
 
 def test_batches_are_one_read_of_memory_maps(
@@ -51,12 +53,14 @@ def test_a_data_set_pickles_as_a_path(tmp_path: Path) -> None:
 
 
 def test_registered_flows_follow_their_pairs_and_bad_ones_leave(tmp_path: Path) -> None:
-    registered = stored(tmp_path, "registered_flow", bad=1, rows=3)
+    registered = stored(tmp_path, "registered_flow", "posed_apex", "converged", bad=1, rows=3)
     data = CacheDataset(stored(tmp_path), np.array([7, 3, 5]), {}, registered)
     assert data.rows.tolist() == [7, 5]
     batch = data.__getitems__([1, 0])
     assert batch["flow"][:, 0, 0, 0].tolist() == [5, 7]
-    assert batch["registered_flow"][:, 0, 0, 0].tolist() == [2, 0]
+    for name in ("registered_flow", "posed_apex"):
+        assert batch[name][:, 0, 0, 0].tolist() == [2, 0]
+    assert "converged" not in batch
 
 
 @pytest.mark.parametrize("workers", [0, 1])

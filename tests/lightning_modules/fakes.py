@@ -40,6 +40,7 @@ class FakeFlows(Dataset[dict[str, Tensor]]):
             }
             if registered:
                 sample["registered_flow"] = flow + 0.5 * drift
+                sample["posed_apex"] = sample["apex"].flip(-1)
             self.samples.append(sample)
 
     def __len__(self) -> int:
@@ -82,6 +83,10 @@ class FakeDataModule(LightningDataModule):
         self.asked_for_faces += 1
         for batch in DataLoader(FakeFlows(self.length), self.batch_size):
             yield batch["apex"], batch["label"]
+
+    def frontal_flows(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in DataLoader(FakeFlows(self.length), self.batch_size):
+            yield batch["flow"], batch["label"]
 
 
 class SeededSteps(Callback):

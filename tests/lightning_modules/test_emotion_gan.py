@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.warp import warp
 from losses import charbonnier_loss, endpoint_error, generator_loss, perceptual_loss
 from tests.lightning_modules.fakes import SIZE, FakeDataModule, fake_batch
@@ -159,6 +160,7 @@ def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
     module, batch = model().eval(), fake_batch(3, registered=True)
     with torch.no_grad():
         outputs = module.test_step(batch, 0)
+    measures = outputs.pop("measures")
     shapes = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
     flow, image = (3, 2, 32, 32), (3, 3, 32, 32)
     assert shapes == {
@@ -172,10 +174,15 @@ def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
         "warped": image,
         "apex": image,
         "registered_flow": flow,
+        "posed_apex": image,
         "is_neutral_apex": (3,),
         "subject": (3,),
     }
     assert all(not tensor.requires_grad for tensor in outputs.values())
+    assert {tuple(values.shape) for values in measures.values()} == {(3,)}
+    assert measures["posed_epe_px"].mean() == pytest.approx(
+        128 / SIZE * endpoint_error(batch["posed_flow"], batch["flow"]).item(), rel=1e-5
+    )
 
 
 def test_predict_step_needs_no_frontal_camera(model):
@@ -199,17 +206,20 @@ def test_predict_step_needs_no_frontal_camera(model):
 
 @pytest.mark.parametrize("registered", [True, False])
 def test_every_row_of_the_table_is_measured(model, trainer, registered):
-    module = model()
-    module.e_fer.fitted.fill_(True)
-    runner = trainer()
-    results = runner.test(module, datamodule=FakeDataModule(registered=registered), verbose=False)[
-        0
-    ]
-    rows = {"posed", "emotion_gan", "frontal", "neutral"} | (
-        {"registration"} if registered else set()
-    )
-    quantities = {"epe_px", "accuracy", "ssim", "rmse"}
-    assert {f"test/{row}_{quantity}" for row in rows for quantity in quantities} | {
+    module = model(image_prior="warp", representation="cartesian")
+    module.flow_judge.fitted.fill_(True)
+    datamodule = FakeDataModule(registered=registered)
+    results = trainer().test(module, datamodule=datamodule, verbose=False)[0]
+    rows = {"posed", "zero", "fit", "emotion_gan", "frontal"}
+    stills = {"neutral", "apex"}
+    if registered:
+        rows, stills = rows | {"registration"}, stills | {"posed_apex"}
+    of_flows = {"epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence"}
+    of_faces = {"ssim", "rmse", "image_accuracy"}
+    faces = rows | {f"{row}_warp" for row in rows} | stills
+    assert {f"test/{row}_{quantity}" for row in rows for quantity in of_flows} | {
+        f"test/{face}_{quantity}" for face in faces for quantity in of_faces
+    } | {
         "test/accuracy",
         "test/balanced_accuracy",
         "test/f1_macro",
@@ -219,23 +229,54 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
     } == set(results)
 
     batch = fake_batch(4, registered=True)
-    assert results["test/posed_epe_px"] == pytest.approx(
-        128 / SIZE * endpoint_error(batch["posed_flow"], batch["flow"]).item(), rel=1e-5
-    )
-    assert results["test/frontal_epe_px"] == 0
+    length = 128 / SIZE * batch["flow"].norm(dim=1).mean().item()
+    assert results["test/zero_epe_px"] == pytest.approx(length, rel=1e-5)
+    fitted = endpoint_error(fit_frontal_flow(batch["posed_flow"]), batch["flow"]).item()
+    assert results["test/fit_epe_px"] == pytest.approx(128 / SIZE * fitted, rel=1e-5)
+    assert results["test/frontal_epe_px"] == results["test/frontal_epe_face_px"] == 0
     assert results["test/accuracy"] == pytest.approx(results["test/emotion_gan_accuracy"])
     if registered:
+        # A drift is the same everywhere, in the face and beside it.
         assert results["test/registration_epe_px"] == pytest.approx(
-            results["test/posed_epe_px"] / 2, rel=1e-5
+            results["test/posed_epe_face_px"] / 2, rel=1e-5
         )
-    roots = (255 * (batch["neutral"] - batch["apex"])).square().mean((1, 2, 3)).sqrt()
-    assert results["test/neutral_rmse"] == pytest.approx(roots.mean().item(), rel=1e-5)
+        mirrored = (255 * (batch["posed_apex"] - batch["apex"])).square().mean((1, 2, 3)).sqrt()
+        assert results["test/posed_apex_rmse"] == pytest.approx(mirrored.mean().item(), rel=1e-5)
+    # Nothing is moved by a zero flow.
+    for quantity in of_faces:
+        assert results[f"test/zero_warp_{quantity}"] == pytest.approx(
+            results[f"test/neutral_{quantity}"], rel=1e-5
+        )
+    assert results["test/apex_rmse"] == 0
+    moved = warp(batch["neutral"], batch["flow"])
+    roots = (255 * (moved - batch["apex"])).square().mean((1, 2, 3)).sqrt()
+    assert results["test/frontal_warp_rmse"] == pytest.approx(roots.mean().item(), rel=1e-4)
+
+
+def test_judges_answer_for_themselves(model, trainer):
+    """What they are fitted on decides what they say, whatever D_E and e_FER say."""
+    module, datamodule = model(), FakeDataModule()
+    trainer(limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=datamodule)
+    for judge, constant in ((module.flow_judge, 1), (module.image_judge, 2)):
+        last = [m for m in judge.modules() if isinstance(m, torch.nn.Linear)][-1]
+        last.weight.zero_()
+        last.bias.copy_(functional.one_hot(torch.tensor(constant), 3).float())
+    results = trainer().test(module, datamodule=datamodule, verbose=False)[0]
+    # Labels of the four samples: 0, 1, 2, 0.
+    for row in ("zero", "emotion_gan", "frontal"):
+        assert results[f"test/{row}_judge_accuracy"] == 0.25
+        assert results[f"test/{row}_image_accuracy"] == 0.25
+        e = torch.tensor(1.0).exp().item()
+        expected = (e / (e + 2) + 3 / (e + 2)) / 4
+        assert results[f"test/{row}_judge_confidence"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_validation_measures_the_flows_and_the_faces(model, trainer, datamodule):
     module = model()
-    module.e_fer.fitted.fill_(True)
+    module.flow_judge.fitted.fill_(True)
     results = trainer().validate(module, datamodule=datamodule, verbose=False)[0]
-    for name in ("epe_px", "accuracy", "posed_epe_px", "posed_accuracy", "frontal_accuracy"):
+    names = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence")
+    for row in ("", "posed_", "zero_", "fit_", "frontal_"):
+        assert {f"val/{row}{name}" for name in names} <= set(results)
+    for name in ("ssim", "rmse", "image_accuracy", "warp_ssim", "warp_rmse"):
         assert f"val/{name}" in results
-    assert -1 <= results["val/ssim"] <= 1

@@ -12,15 +12,17 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_modules import emotion_gan, optim
 from lightning_modules.emotion_gan import EMotionGAN
+from lightning_modules.networks.fitted_classifier import fit_classifier
 from tests.lightning_modules.fakes import FakeDataModule, SeededSteps, fake_batch
 
 PLAYERS = ("g_f", "g_w", "d_p", "d_e")
+FROZEN = ("e_fer", "flow_judge", "image_judge")
 
 
 def snapshot(module: EMotionGAN) -> dict[str, list[torch.Tensor]]:
     return {
         name: [tensor.detach().clone() for tensor in getattr(module, name).parameters()]
-        for name in (*PLAYERS, "e_fer")
+        for name in (*PLAYERS, *FROZEN)
     }
 
 
@@ -155,20 +157,27 @@ def test_generated_flows_do_not_reach_the_statistics_of_the_expression_discrimin
     assert module.d_e.training
 
 
-def test_e_fer_is_fitted_once_and_then_stays(model, trainer, datamodule):
+def test_judges_and_e_fer_are_fitted_once_and_then_stay(model, trainer, datamodule):
     module = model(e_fer_epochs=2)
     states = []
 
     class Note(Callback):
         def on_train_start(self, *_) -> None:
-            states.append(copy.deepcopy(module.e_fer.state_dict()))
+            states.append(
+                {name: copy.deepcopy(getattr(module, name).state_dict()) for name in FROZEN}
+            )
 
     trainer(max_epochs=2, callbacks=[Note()]).fit(module, datamodule=datamodule)
-    assert module.e_fer.fitted
     asked = datamodule.asked_for_faces
     assert asked >= 1
-    for name, tensor in module.e_fer.state_dict().items():
-        assert torch.equal(tensor, states[0][name])
+    for frozen in FROZEN:
+        assert getattr(module, frozen).fitted
+        # Batch statistics too: no batch of a training passes through them.
+        for name, tensor in getattr(module, frozen).state_dict().items():
+            assert torch.equal(tensor, states[0][frozen][name])
+    # A judge is no copy of the network that trains.
+    first, second = (net.blocks[0][0].weight for net in (module.e_fer, module.image_judge))
+    assert not torch.equal(first, second)
     trainer().fit(module, datamodule=datamodule)
     assert datamodule.asked_for_faces == asked
 
@@ -202,7 +211,7 @@ def test_a_resumed_run_ends_at_the_same_bits(model, trainer, tmp_path):
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
-def test_a_checkpoint_is_tested_and_lends_its_e_fer(model, trainer, tmp_path):
+def test_a_checkpoint_is_tested_and_lends_its_e_fer(model, trainer, tmp_path, monkeypatch):
     trained, _, last = fit(model, trainer, tmp_path, epochs=1)
     fresh = model()
     runner = trainer(enable_checkpointing=True, callbacks=[ModelCheckpoint(tmp_path)])
@@ -211,9 +220,15 @@ def test_a_checkpoint_is_tested_and_lends_its_e_fer(model, trainer, tmp_path):
     )
     for name, tensor in trained.state_dict().items():
         assert torch.equal(tensor, fresh.state_dict()[name])
-    borrower, datamodule = model(e_fer_checkpoint=last), FakeDataModule()
-    trainer(limit_train_batches=1).fit(borrower, datamodule=datamodule)
-    assert datamodule.asked_for_faces == 0
+    borrower, fitted = model(e_fer_checkpoint=last), []
+
+    def note(network, samples, *, name, **options):
+        fitted.append(name)
+        return fit_classifier(network, samples, name=name, **options)
+
+    monkeypatch.setattr(emotion_gan, "fit_classifier", note)
+    trainer(limit_train_batches=1).fit(borrower, datamodule=FakeDataModule())
+    assert fitted == ["the independent Flow-CNN", "the independent image classifier"]
     assert torch.equal(borrower.e_fer.classifier[-1].weight, trained.e_fer.classifier[-1].weight)
 
 
@@ -235,8 +250,8 @@ def test_what_was_never_trained_predicts_nothing(model, trainer, datamodule):
         trainer().predict(model(), dataloaders=datamodule.val_dataloader())
 
 
-def test_without_faces_and_without_checkpoint_nothing_is_judged(model, trainer, datamodule):
-    with pytest.raises(ValueError, match="neither a checkpoint nor frontal faces"):
+def test_without_flows_and_faces_there_is_no_judge(model, trainer, datamodule):
+    with pytest.raises(ValueError, match="no frontal flows and faces to learn from"):
         trainer(limit_val_batches=0).fit(
             model(), datamodule.train_dataloader(), datamodule.val_dataloader()
         )

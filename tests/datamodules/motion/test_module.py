@@ -44,12 +44,12 @@ def test_batches_are_as_promised(snap: Path, cache: Path) -> None:
         (data.test_dataloader(), True),
     ):
         batch = data.on_after_batch_transfer(next(iter(loader)), 0)
-        assert ("registered_flow" in batch) == registered
+        assert ("registered_flow" in batch) == ("posed_apex" in batch) == registered
         size = len(batch["label"])
         for name in ("flow", "posed_flow", *(["registered_flow"] if registered else [])):
             assert batch[name].shape == (size, 2, 16, 16)
             assert batch[name].dtype == torch.float32
-        for name in ("neutral", "apex"):
+        for name in ("neutral", "apex", *(["posed_apex"] if registered else [])):
             assert batch[name].shape == (size, 3, 16, 16)
             assert 0 <= batch[name].min() <= batch[name].max() <= 1
         assert batch["is_neutral_apex"].dtype == torch.bool
@@ -242,6 +242,30 @@ def test_frontal_faces_are_of_the_training_fold(snap: Path, cache: Path) -> None
     assert torch.equal(again, labels)
     later = torch.cat([faces for faces, _ in data.frontal_faces(epoch=1, batch_size=4)])
     assert not torch.equal(later, faces)
+
+
+def test_frontal_flows_are_from_neutral_to_apex_in_the_training_fold(
+    snap: Path, cache: Path
+) -> None:
+    data = make(snap, cache)
+    data.setup("fit")
+    flows, labels = (
+        torch.cat(part) for part in zip(*data.frontal_flows(batch_size=4), strict=True)
+    )
+    assert sorted(labels.tolist()) == [0, 0, 1, 1, 6, 6]
+    expected = [
+        cv2.resize(
+            estimate_flow(picture(p, 0.0), picture(p, 1.0)), (16, 16), interpolation=cv2.INTER_AREA
+        )
+        for p in (3, 4)
+    ]
+    for flow in flows:
+        halved = [other.transpose(2, 0, 1) / 2 for other in expected]
+        assert min(np.abs(flow.numpy() - other).max() for other in halved) < 1e-2
+    again = torch.cat([labels for _, labels in data.frontal_flows(batch_size=4)])
+    assert torch.equal(again, labels)
+    later = torch.cat([flow for flow, _ in data.frontal_flows(epoch=1, batch_size=4)])
+    assert not torch.equal(later, flows)
 
 
 def test_frontal_faces_are_apexes_and_neutral_first_frames(

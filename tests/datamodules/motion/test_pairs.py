@@ -123,6 +123,7 @@ def test_registered_flow_is_that_of_the_registered_frame(tmp_path: Path) -> None
     first, second = picture(1, 0.0), picture(1, 1.0, head=3.0)
     expected = WHOLE.estimate(first, register(first, second), "flow").astype(np.float16)
     np.testing.assert_array_equal(arrays["registered_flow"], expected)
+    np.testing.assert_array_equal(arrays["posed_apex"], WHOLE.image(second))
     assert bool(arrays["converged"]) == (register(first, second) is not second)
     assert {n: (a.shape, a.dtype.name) for n, a in arrays.items()} == reader.registered_specs()
 

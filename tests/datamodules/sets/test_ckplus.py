@@ -182,6 +182,8 @@ def test_registered_flow_undoes_much_of_the_turn(tmp_path: Path) -> None:
     posed = (batch["posed_flow"] - frontal)[inside].norm(dim=1).mean()
     registered = (batch["registered_flow"] - frontal)[inside].norm(dim=1).mean()
     assert registered < 0.6 * posed
+    # The face that was turned, not the frontal one.
+    assert (batch["posed_apex"] - batch["apex"]).abs().mean() > 0.02
 
 
 def test_a_batch_to_predict_on_is_not_posed(tmp_path: Path) -> None:

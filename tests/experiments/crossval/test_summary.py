@@ -8,6 +8,7 @@ import pytest
 from sklearn import metrics
 
 from callbacks.records.fold_record import FoldRecord, seal
+from callbacks.statistics import estimate
 from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.summary import (
@@ -16,7 +17,6 @@ from experiments.crossval.summary import (
     headline_conditions,
     summarize,
 )
-from experiments.report.statistics import estimate
 from tests.experiments.crossval import made
 
 WRONG = [0, 1, 3]

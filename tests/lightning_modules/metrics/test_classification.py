@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import structural_similarity
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -18,8 +17,6 @@ from lightning_modules.metrics.classification import (
     area_under_roc,
     classification_metrics,
 )
-from lightning_modules.metrics.frontalization import FrontalizationQuality
-from lightning_modules.metrics.means import take
 
 
 @pytest.mark.parametrize("present", [[0, 1, 2, 3], [0, 2]])
@@ -53,80 +50,6 @@ def test_balanced_accuracy_is_that_of_scikit_learn_and_not_the_accuracy():
     expected = balanced_accuracy_score(labels.numpy(), guesses.numpy())
     assert metrics.compute()["balanced_accuracy"].item() == pytest.approx(expected)
     assert metrics.compute()["accuracy"].item() == pytest.approx(0.8)
-
-
-def batch(size: int) -> tuple[torch.Tensor, ...]:
-    return (
-        torch.randn(size, 2, 32, 32),
-        torch.randn(size, 2, 32, 32),
-        torch.randn(size, 3),
-        torch.arange(size) % 3,
-        torch.rand(size, 3, 32, 32),
-        torch.rand(size, 3, 32, 32),
-    )
-
-
-def test_quality_agrees_with_numpy_and_scikit_image():
-    flow, true, logits, label, face, noise = batch(5)
-    apex = 0.7 * face + 0.3 * noise
-    quality = FrontalizationQuality(["row"])
-    for part in (slice(0, 2), slice(2, 5)):  # parts of unequal size: a mean of means would show
-        quality.count("row", *(tensor[part] for tensor in (flow, true, logits, label, face, apex)))
-    got = {name.removeprefix("row_"): value for name, value in quality.compute().items()}
-    assert got["epe_px"].item() == pytest.approx(
-        # In pixels of a 128x128 grid, of which these flows of 32x32 have a quarter.
-        4 * float(np.linalg.norm((flow - true).numpy(), axis=1).mean()),
-        rel=1e-5,
-    )
-    assert got["accuracy"].item() == pytest.approx(
-        accuracy_score(label.numpy(), logits.argmax(dim=1).numpy())
-    )
-    pairs = [(a.numpy(), b.numpy()) for a, b in zip(face, apex, strict=True)]
-    roots = [np.sqrt(np.mean((255 * a - 255 * b) ** 2)) for a, b in pairs]
-    assert got["rmse"].item() == pytest.approx(float(np.mean(roots)), rel=1e-5)
-    ssims = [
-        structural_similarity(
-            a,
-            b,
-            channel_axis=0,
-            data_range=1.0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            full=True,
-        )[1][:, 5:-5, 5:-5].mean()
-        for a, b in pairs
-    ]
-    # scikit-image pads otherwise, so borders are left out there and may differ by a little.
-    assert 0.3 < got["ssim"].item() < 0.9
-    assert got["ssim"].item() == pytest.approx(float(np.mean(ssims)), abs=0.01)
-
-
-def test_a_perfect_flow_and_face():
-    flow, _, _, label, face, _ = batch(3)
-    quality = FrontalizationQuality(["row"])
-    logits = torch.nn.functional.one_hot(label, 3).float()
-    quality.count("row", flow, flow, logits, label, face, face)
-    got = {name.removeprefix("row_"): value for name, value in quality.compute().items()}
-    assert got["epe_px"] == 0
-    assert got["accuracy"] == 1
-    assert got["rmse"] == 0
-    assert got["ssim"].item() == pytest.approx(1)
-
-
-def test_rows_without_samples_are_left_out_and_rows_start_anew():
-    flow, true, logits, label, face, apex = batch(2)
-    table = FrontalizationQuality(("posed", "registration"))
-    table.count("posed", flow, true, logits, label)
-    assert set(take(table)) == {"posed_epe_px", "posed_accuracy"}
-    assert take(table) == {}
-    table.count("posed", true, true, logits, label, face, apex)
-    assert set(take(table)) == {
-        "posed_epe_px",
-        "posed_accuracy",
-        "posed_ssim",
-        "posed_rmse",
-    }
 
 
 def test_scores_of_units():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from lightning_modules.networks.head_motion import remove_head_motion
+from lightning_modules.networks.head_motion import fit_frontal_flow, remove_head_motion
 
 
 def coordinates(size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,3 +47,14 @@ def test_a_grid_of_half_the_size_leaves_half():
 def test_no_gradient_passes():
     flow = rigid(32).requires_grad_()
     assert not remove_head_motion(flow).requires_grad
+
+
+def test_the_fitted_flow_is_what_is_left_in_the_face_and_nothing_in_the_corners():
+    x, y = coordinates(64)
+    mouth = 2.0 * torch.exp(-((x / 0.15) ** 2 + ((y - 0.3) / 0.1) ** 2))
+    flow = rigid(64) + torch.stack((torch.zeros_like(mouth), mouth))
+    fitted, left = fit_frontal_flow(flow), remove_head_motion(flow)
+    inside = (x / 0.5) ** 2 + (y / 0.6) ** 2 < 0.3
+    torch.testing.assert_close(fitted[..., inside], left[..., inside], rtol=0.1, atol=1e-3)
+    flow[..., :4, :4] += 3  # the background moves on its own
+    assert fit_frontal_flow(flow)[..., :4, :4].abs().max() < 1e-3

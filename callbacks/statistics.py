@@ -1,4 +1,4 @@
-"""Statistics of a method over folds, and of two methods on the same folds."""
+"""Statistics of a method over folds or samples, and of two methods on the same ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measure over folds.
+    """A measure over folds or samples.
 
     Args:
         n: Number of folds that have it.
         mean: Mean over them.
-        std: Sample standard deviation (n - 1); None for a single fold.
-        low: Lower end of the 95 % interval of the mean; None for a single fold.
+        std: Sample standard deviation (n - 1); None for a single one.
+        low: Lower end of the 95 % interval of the mean; None for a single one.
         high: Its upper end.
     """
 
@@ -33,9 +33,10 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Sum up the finite values of one fold or more by Student's t.
+    """Sum up the finite values of one fold or sample or more by Student's t.
 
-    The folds share most of their training data, so that the interval is, if anything, too narrow.
+    Folds share most of their training data, and samples their people, so that the interval is, if
+    anything, too narrow.
     """
     n = len(values)
     mean, std = _mean_and_std(values)

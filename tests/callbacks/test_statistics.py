@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from experiments.report.statistics import (
+from callbacks.statistics import (
     confusion_matrix,
     corrected_resampled_t,
     estimate,

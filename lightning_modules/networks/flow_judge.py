@@ -1,0 +1,35 @@
+"""The independent judge of flows: which expression does a flow show to one who trained nobody?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lightning_modules.networks.fitted_classifier import FittedClassifier
+from lightning_modules.networks.flow_cnn import FlowCNN
+
+
+class FlowJudge(FittedClassifier):
+    """A Flow-CNN that scores flows and never trains a generator.
+
+    D_E is critic and evaluator at once: a generator may learn what pleases it. This network has
+    weights of its own and reads vectors in pixels, so that neither the representation nor the clip
+    of the method that it judges reaches it.
+
+    Args:
+        num_classes: Number of expressions K.
+        size: Side of the flows in pixels.
+    """
+
+    def __init__(self, num_classes: int, size: int = 128) -> None:
+        super().__init__()
+        self.size = size
+        self.network = FlowCNN(num_classes, size)
+
+    def forward(self, flow: Tensor) -> Tensor:
+        """Return logits [B, K] of flows [B, 2, size, size] in pixels of their own grid."""
+        return self.network(flow * (128 / self.size))  # type: ignore[no-any-return]
+
+    def mirror(self, sample: Tensor) -> Tensor:
+        """Return what flows [B, 2, H, W] are in a mirror: what moved right moves left."""
+        return sample.flip(-1) * torch.tensor((-1.0, 1.0), device=sample.device).view(2, 1, 1)
