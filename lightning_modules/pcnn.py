@@ -21,6 +21,8 @@ class PCNN(FaceClassifier):
         size: Side of the images in pixels, a multiple of 16 and at least 48.
         regions: Cropping: five (paper), four, three, two_random or none.
         transformer: Whether MDIM registers the regions' features (ablation without MDIM).
+        warp_limit: Largest difference of each number of MDIM's affine map from the identity's;
+            null, as in the paper, lets it throw the regions out of the picture.
         share_layer4: Whether MDIM's localisation network has the weights of GPN's layer 4, as in
             the authors' code; False gives it its own, as in the text.
         share_norms: Whether a shared layer 4 shares its batch norms too, as in the authors' code;
@@ -57,6 +59,7 @@ class PCNN(FaceClassifier):
         size: int = 224,
         regions: Cropping = "five",
         transformer: bool = True,
+        warp_limit: float | None = None,
         share_layer4: bool = True,
         share_norms: bool = True,
         stem: Stem = "imagenet",
@@ -79,6 +82,7 @@ class PCNN(FaceClassifier):
             size,
             regions=regions,
             transformer=transformer,
+            warp_limit=warp_limit,
             share_layer4=share_layer4,
             share_norms=share_norms,
             stem=stem,
