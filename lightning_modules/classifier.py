@@ -16,7 +16,7 @@ from torch import Tensor, distributed, nn
 from datamodules.errors import UserError
 from lightning_modules.metrics.classification import NetworkQuality
 from lightning_modules.networks.resnet import ImageNetNormalisation
-from lightning_modules.networks.weights import load_backbone
+from lightning_modules.networks.weights import load_backbone, read_weights
 from losses.classification import balancing_weights, log_priors
 
 if TYPE_CHECKING:
@@ -221,7 +221,8 @@ class FaceClassifier(Classifier):
         num_classes: Number of expressions K.
         size: Side of the images in pixels, for which its cost is told.
         labels: hard (classes) or votes: the shares of a crowd's votes.
-        weights: Path or http(s) address of weights of a ResNet-18 to start from.
+        weights: Path or http(s) address of weights of a ResNet-18 to start from, published ones
+            or a checkpoint of ``ResNet18Classifier``.
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits: 0
             learns the frequencies of the training set, 1 has all classes equally frequent.
@@ -304,9 +305,12 @@ class FaceClassifier(Classifier):
         """Load the weights to start from, unless a checkpoint holds others.
 
         Raises:
-            UserError: If the weights cannot be had or do not fit.
+            UserError: If the weights cannot be had, do not fit, or are those of a run that was
+                trained on what is held out here.
         """
         if self.weights is not None and self.trainer.ckpt_path is None:
+            given = read_weights(self.weights, self.weights_sha256)
+            self.refuse_leak(given, f"model.weights {self.weights}")
             report = load_backbone(self.backbones(), self.weights, self.weights_sha256)
             rank_zero_info(f"{self.weights}: {report}.")
 

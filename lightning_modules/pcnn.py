@@ -34,7 +34,8 @@ class PCNN(FaceClassifier):
         beta: Weight of LPN's; 0 trains it not at all (ablation without the two-phase loss).
         labels: hard (classes) or votes: the shares of a crowd's votes, which FERPlus has.
         weights: Path or http(s) address of weights of a ResNet-18, from which all trunks and
-            layer 4 start; null starts from scratch.
+            layer 4 start, published ones or a checkpoint of ``ResNet18Classifier``; null starts
+            from scratch.
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits, for
             rare classes; 0 as in the paper.

@@ -20,8 +20,8 @@ class ResNet18Classifier(FaceClassifier):
         stem: imagenet, or for small images small (3x3 of stride 1 without pooling) or pooled.
         width: Channels of the stem; 64 in ResNet-18.
         labels: hard (classes) or votes: the shares of a crowd's votes, which FERPlus has.
-        weights: Path or http(s) address of weights of a ResNet-18, whose classifier is left out;
-            null starts from scratch.
+        weights: Path or http(s) address of weights of a ResNet-18, published ones or a checkpoint
+            of this class, whose classifier is left out; null starts from scratch.
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits, for
             rare classes; 0 adds nothing.
