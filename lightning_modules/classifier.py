@@ -226,8 +226,13 @@ class FaceClassifier(Classifier):
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits: 0
             learns the frequencies of the training set, 1 has all classes equally frequent.
+        mirror: Whether a face is judged together with its mirror image, at twice the cost of an
+            answer; training is not touched by it.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
+
+    Reference:
+        Krizhevsky et al. (NeurIPS 2012), 4.1, average answers over mirrored images when they test.
     """
 
     class_weights: Tensor
@@ -243,6 +248,7 @@ class FaceClassifier(Classifier):
         weights: str | None,
         weights_sha256: str | None,
         logit_adjustment: float,
+        mirror: bool,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
     ) -> None:
@@ -252,6 +258,7 @@ class FaceClassifier(Classifier):
         self.weights = weights
         self.weights_sha256 = weights_sha256
         self.logit_adjustment = logit_adjustment
+        self.mirror = mirror
         self.example_input_array = torch.zeros(1, 3, size, size)
         self.register_buffer("class_weights", torch.ones(num_classes), persistent=False)
         self.register_buffer("class_offsets", torch.zeros(num_classes), persistent=False)
@@ -275,7 +282,20 @@ class FaceClassifier(Classifier):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits [B, K] of images [B, 3, H, W] in [0, 1]."""
-        return self.answer(image).logits
+        return self.judge(image).logits
+
+    def judge(self, image: Tensor) -> Answer:
+        """Return the answer to images [B, 3, H, W] in [0, 1], or its mean over both their sides.
+
+        The mean logits are those of the mean features, because they are linear in them.
+        """
+        answer = self.answer(image)
+        if not self.mirror:
+            return answer
+        mirrored = self.answer(image.flip(3))
+        return Answer(
+            (answer.logits + mirrored.logits) / 2, (answer.features + mirrored.features) / 2
+        )
 
     def setup(self, stage: str) -> None:
         """Take from the data module what depends on it.
@@ -333,7 +353,7 @@ class FaceClassifier(Classifier):
             ``logits`` [B, K], ``features`` [B, D], ``label``, ``sample_id``, and ``image``
             [B, 3, H, W] in [0, 1].
         """
-        answer = self.answer(batch["image"])
+        answer = self.judge(batch["image"])
         self.quality.update(answer.logits, batch["label"], batch.get("subsets"))
         return {
             "logits": answer.logits,

@@ -25,6 +25,8 @@ class ResNet18Classifier(FaceClassifier):
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits, for
             rare classes; 0 adds nothing.
+        mirror: Whether a face is judged together with its mirror image, at twice the cost of an
+            answer; training is not touched by it.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
 
@@ -42,6 +44,7 @@ class ResNet18Classifier(FaceClassifier):
         weights: str | None = None,
         weights_sha256: str | None = None,
         logit_adjustment: float = 0.0,
+        mirror: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
             p, lr=0.01, momentum=0.9, weight_decay=1e-4
         ),
@@ -57,6 +60,7 @@ class ResNet18Classifier(FaceClassifier):
             weights=weights,
             weights_sha256=weights_sha256,
             logit_adjustment=logit_adjustment,
+            mirror=mirror,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
         )

@@ -211,3 +211,21 @@ def test_it_starts_from_a_trained_resnet_unless_that_saw_what_is_held_out(traine
     with pytest.raises(UserError, match=f"model.weights {path} was trained on held-out samples"):
         trainer().fit(untouched, datamodule=Guarded())
     assert torch.equal(untouched.network.layer4[1].conv2.weight, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_face_and_its_mirror_image_are_judged_alike_where_both_are_seen(method, trainer):
+    outputs = Outputs()
+    one, both = build(method), build(method, mirror=True)
+    both.load_state_dict(one.state_dict())
+    image = face_batch(7, "test")["image"]
+    image[:, :, :, : SIZE // 2] *= 0.5
+    one, both = one.eval(), both.eval()
+    assert not torch.allclose(one(image), one(image.flip(3)), atol=1e-5)
+    torch.testing.assert_close(both(image), both(image.flip(3)))
+    torch.testing.assert_close(both(image), (one(image) + one(image.flip(3))) / 2)
+    trainer(callbacks=[outputs]).test(both, datamodule=FaceFakes(7, 4), verbose=False)
+    got = {
+        name: torch.cat([out[name] for out in outputs.batches]) for name in ("logits", "features")
+    }
+    torch.testing.assert_close(both.network.fc(got["features"]), got["logits"])
