@@ -24,7 +24,9 @@ from lightning_modules.networks.dcgan import (
 from lightning_modules.networks.weights import load_trained, read_checkpoint
 from lightning_modules.optim import DCGANAdam, descend, evaluating, uncount
 from lightning_modules.svm.data import LabelledPart, labelled_part
+from lightning_modules.svm.hog import oriented_gradients
 from lightning_modules.svm.recognisers import ExpressionRecogniser, UnitRecogniser, fit_once
+from lightning_modules.svm.scaling import FeatureScaling
 from lightning_modules.svm.search import Protocol, StepResults, fingerprint
 from losses.adversarial import discriminator_loss, generator_loss
 
@@ -47,8 +49,14 @@ class DCGANSVM(ExpressionModule):
             features.
         latent: Number of latent dimensions Z.
         task: emotions (one RBF machine) or action_units (a linear machine for each of 14).
-        features: discriminator (paper), pixels or untrained (the same discriminator with random
-            weights): baselines for which no GAN is trained.
+        features: discriminator (paper), or a baseline for which no GAN is trained: untrained (the
+            same discriminator with random weights), hog (histograms of oriented gradients) or
+            pixels.
+        blocks: Which of the discriminator's blocks the features are of: last (paper), or all,
+            each pooled to 4x4 places.
+        standardised: Whether machines read features that are standardised by the training part,
+            each block of them at unit length.
+        mirrored: Whether the features of a face are the mean of its own and its mirror image's.
         pretrained: Checkpoint of another run to take the GAN from; it is not trained further, as
             in the paper's transfers.
         search_trials: Parameters that are tried for each machine.
@@ -68,7 +76,8 @@ class DCGANSVM(ExpressionModule):
     Deviation:
         The paper's beta1 is 0.9; the default is DCGAN's own 0.5. The loss is non-saturating.
         The discriminator's running statistics are those of real faces alone, which are what its
-        features are taken of; generated ones are normalised by their own batch.
+        features are taken of; generated ones are normalised by their own batch. The features of
+        all blocks are Radford's (5.1); neither paper standardises or mirrors.
     """
 
     def __init__(
@@ -79,7 +88,10 @@ class DCGANSVM(ExpressionModule):
         width: int = 64,
         latent: int = 100,
         task: Literal["emotions", "action_units"] = "emotions",
-        features: Literal["discriminator", "pixels", "untrained"] = "discriminator",
+        features: Literal["discriminator", "untrained", "hog", "pixels"] = "discriminator",
+        blocks: Literal["last", "all"] = "last",
+        standardised: bool = False,
+        mirrored: bool = False,
         pretrained: str | None = None,
         search_trials: int = 10,
         search_folds: int = 3,
@@ -106,6 +118,9 @@ class DCGANSVM(ExpressionModule):
         self.latent = latent
         self.task = task
         self.feature_source = features
+        self.blocks = blocks
+        self.standardised = standardised
+        self.mirrored = mirrored
         self.pretrained = pretrained
         self.search_trials = search_trials
         self.search_folds = search_folds
@@ -114,26 +129,26 @@ class DCGANSVM(ExpressionModule):
 
         self.generator = DCGANGenerator(latent, width, size, channels)
         self.discriminator = DCGANDiscriminator(width, size, channels)
+        in_blocks = blocks == "all" and features in ("discriminator", "untrained")
+        widths = self.discriminator.pooled_widths if in_blocks else ()
+        scaling = FeatureScaling(widths) if standardised else None
         self.recogniser = (
-            ExpressionRecogniser(num_classes) if task == "emotions" else UnitRecogniser()
+            ExpressionRecogniser(num_classes, scaling)
+            if task == "emotions"
+            else UnitRecogniser(scaling)
         )
         self._quality: GenerationQuality | None = None
         self._gan_epochs: int | None = None
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores [B, K] or margins of units [B, A] of faces [B, 3, H, W] in [0, 1]."""
-        return cast(Tensor, self.recogniser.machine(self.extract(image)))
+        return cast(Tensor, self.recogniser(self.extract(image)))
 
     @torch.no_grad()
     def extract(self, image: Tensor) -> Tensor:
-        """Return the features [B, F] that the machines read, of faces [B, 3, H, W] in [0, 1]."""
-        encoded = self._encode(image)
-        if self.feature_source == "pixels":
-            return encoded.flatten(1)
-        # In single precision whatever the trainer's: machines were fitted on such features.
-        with torch.autocast(image.device.type, enabled=False), evaluating(self.discriminator):
-            features: Tensor = self.discriminator.features(encoded.float())
-        return features
+        """Return the features [B, F] of faces [B, 3, H, W] in [0, 1], not yet standardised."""
+        features = self._describe(image)
+        return (features + self._describe(image.flip(-1))) / 2 if self.mirrored else features
 
     @torch.no_grad()
     def generate(self, noise: Tensor) -> Tensor:
@@ -249,7 +264,7 @@ class DCGANSVM(ExpressionModule):
         """
         outputs = self._evaluate(batch)
         if self._quality is not None:
-            pooled = self.discriminator.pooled(outputs["features"])
+            pooled = self.discriminator.channel_means(outputs["features"])
             self._quality.add_real(self._shown(batch["image"]), pooled)
         return outputs
 
@@ -263,7 +278,7 @@ class DCGANSVM(ExpressionModule):
         noises = torch.randn(self.quality_samples, self.latent, generator=random)
         for noise in torch.split(noises, 256):
             image = self.generate(noise.to(self.device))
-            pooled = self.discriminator.pooled(self.extract(image))
+            pooled = self.discriminator.channel_means(self.extract(image))
             self._quality.add_generated(self._shown(image), pooled)
         self.log_summary("test", self._quality.summarize("own_discriminator"))
         self._quality = None
@@ -318,7 +333,8 @@ class DCGANSVM(ExpressionModule):
         used = [torch.from_numpy(column) for column in columns if column is not None]
         used += self.discriminator.state_dict().values()
         names = self.data.class_names
-        settings = (self.data.manifest_hash, names, self.task, self.feature_source, *protocol)
+        features = (self.feature_source, self.blocks, self.standardised, self.mirrored)
+        settings = (self.data.manifest_hash, names, self.task, *features, *protocol)
         return fit_once(
             self.recogniser,
             lambda: self.part_features("train")[1],
@@ -337,6 +353,19 @@ class DCGANSVM(ExpressionModule):
         answers = self.recogniser.measure(features, batch)
         known = {"label": batch["label"], "sample_id": batch["sample_id"], "features": features}
         return known | answers
+
+    def _describe(self, image: Tensor) -> Tensor:
+        """Features [B, F] of faces as they are."""
+        if self.feature_source == "hog":
+            return oriented_gradients(self._shown(image))
+        encoded = self._encode(image)
+        if self.feature_source == "pixels":
+            return encoded.flatten(1)
+        # In single precision whatever the trainer's: machines were fitted on such features.
+        with torch.autocast(image.device.type, enabled=False), evaluating(self.discriminator):
+            if self.blocks == "all":
+                return self.discriminator.pooled_features(encoded.float())
+            return self.discriminator.features(encoded.float())
 
     def _encode(self, image: Tensor) -> Tensor:
         """From what a batch holds to [B, C, H, W] in [-1, 1]."""
