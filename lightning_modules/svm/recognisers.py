@@ -24,7 +24,7 @@ from lightning_modules.svm.scaling import FeatureScaling
 from lightning_modules.svm.search import Protocol, StepResults, Trial, best
 
 
-class _Recogniser(nn.Module):
+class _Machines(nn.Module):
     """Fitted machines, and the scaling of the features that they read.
 
     Args:
@@ -61,7 +61,7 @@ class _Recogniser(nn.Module):
         return [part for part in self.children() if isinstance(part, FittedArrays)]
 
 
-class ExpressionRecogniser(_Recogniser):
+class ExpressionRecogniser(_Machines):
     """An RBF machine that names expressions, and the calibration of its scores.
 
     Args:
@@ -142,7 +142,7 @@ class ExpressionRecogniser(_Recogniser):
         return self.quality.summarize(class_names)
 
 
-class UnitRecogniser(_Recogniser):
+class UnitRecogniser(_Machines):
     """A linear machine for each action unit.
 
     Args:
@@ -215,8 +215,11 @@ class UnitRecogniser(_Recogniser):
         return self.quality.summarize()
 
 
+Recogniser = ExpressionRecogniser | UnitRecogniser
+
+
 def fit_once(
-    recogniser: ExpressionRecogniser | UnitRecogniser,
+    recogniser: Recogniser,
     extract: Callable[[], Tensor],
     faces: LabelledPart,
     protocol: Protocol,
