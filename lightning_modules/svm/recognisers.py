@@ -245,6 +245,7 @@ def fit_once(
         features = extract()
         results.save("features", features)
     rank_zero_info(f"SVM: {len(features)} faces of {features.shape[1]} features.")
+    # The folds of the search share the statistics, which know no label.
     scaled = {} if recogniser.scaling is None else recogniser.scaling.fit(features)
     arrays = scaled | recogniser.fit(recogniser.scale(features), faces, protocol, results)
     results.save("machine", arrays)
