@@ -16,7 +16,7 @@ from torch import Tensor, distributed, nn
 from datamodules.errors import UserError
 from lightning_modules.metrics.classification import NetworkQuality
 from lightning_modules.networks.resnet import ImageNetNormalisation
-from lightning_modules.networks.weights import load_backbone
+from lightning_modules.networks.weights import load_backbone, read_weights
 from losses.classification import balancing_weights, log_priors
 
 if TYPE_CHECKING:
@@ -221,12 +221,18 @@ class FaceClassifier(Classifier):
         num_classes: Number of expressions K.
         size: Side of the images in pixels, for which its cost is told.
         labels: hard (classes) or votes: the shares of a crowd's votes.
-        weights: Path or http(s) address of weights of a ResNet-18 to start from.
+        weights: Path or http(s) address of weights of a ResNet-18 to start from, published ones
+            or a checkpoint of ``ResNet18Classifier``.
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits: 0
             learns the frequencies of the training set, 1 has all classes equally frequent.
+        mirror: Whether a face is judged together with its mirror image, at twice the cost of an
+            answer; training is not touched by it.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
+
+    Reference:
+        Krizhevsky et al. (NeurIPS 2012), 4.1, average answers over mirrored images when they test.
     """
 
     class_weights: Tensor
@@ -242,6 +248,7 @@ class FaceClassifier(Classifier):
         weights: str | None,
         weights_sha256: str | None,
         logit_adjustment: float,
+        mirror: bool,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
     ) -> None:
@@ -251,6 +258,7 @@ class FaceClassifier(Classifier):
         self.weights = weights
         self.weights_sha256 = weights_sha256
         self.logit_adjustment = logit_adjustment
+        self.mirror = mirror
         self.example_input_array = torch.zeros(1, 3, size, size)
         self.register_buffer("class_weights", torch.ones(num_classes), persistent=False)
         self.register_buffer("class_offsets", torch.zeros(num_classes), persistent=False)
@@ -274,7 +282,20 @@ class FaceClassifier(Classifier):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits [B, K] of images [B, 3, H, W] in [0, 1]."""
-        return self.answer(image).logits
+        return self.judge(image).logits
+
+    def judge(self, image: Tensor) -> Answer:
+        """Return the answer to images [B, 3, H, W] in [0, 1], or its mean over both their sides.
+
+        The mean logits are those of the mean features, because they are linear in them.
+        """
+        answer = self.answer(image)
+        if not self.mirror:
+            return answer
+        mirrored = self.answer(image.flip(3))
+        return Answer(
+            (answer.logits + mirrored.logits) / 2, (answer.features + mirrored.features) / 2
+        )
 
     def setup(self, stage: str) -> None:
         """Take from the data module what depends on it.
@@ -304,9 +325,12 @@ class FaceClassifier(Classifier):
         """Load the weights to start from, unless a checkpoint holds others.
 
         Raises:
-            UserError: If the weights cannot be had or do not fit.
+            UserError: If the weights cannot be had, do not fit, or are those of a run that was
+                trained on what is held out here.
         """
         if self.weights is not None and self.trainer.ckpt_path is None:
+            given = read_weights(self.weights, self.weights_sha256)
+            self.refuse_leak(given, f"model.weights {self.weights}")
             report = load_backbone(self.backbones(), self.weights, self.weights_sha256)
             rank_zero_info(f"{self.weights}: {report}.")
 
@@ -329,7 +353,7 @@ class FaceClassifier(Classifier):
             ``logits`` [B, K], ``features`` [B, D], ``label``, ``sample_id``, and ``image``
             [B, 3, H, W] in [0, 1].
         """
-        answer = self.answer(batch["image"])
+        answer = self.judge(batch["image"])
         self.quality.update(answer.logits, batch["label"], batch.get("subsets"))
         return {
             "logits": answer.logits,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,7 +13,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule, compute_once
@@ -24,12 +27,22 @@ from lightning_modules.networks.dcgan import (
 from lightning_modules.networks.weights import load_trained, read_checkpoint
 from lightning_modules.optim import DCGANAdam, descend, evaluating, uncount
 from lightning_modules.svm.data import LabelledPart, labelled_part
-from lightning_modules.svm.recognisers import ExpressionRecogniser, UnitRecogniser, fit_once
+from lightning_modules.svm.hog import oriented_gradients
+from lightning_modules.svm.recognisers import (
+    ExpressionRecogniser,
+    Recogniser,
+    UnitRecogniser,
+    fit_once,
+)
+from lightning_modules.svm.scaling import FeatureScaling
 from lightning_modules.svm.search import Protocol, StepResults, fingerprint
 from losses.adversarial import discriminator_loss, generator_loss
 
 if TYPE_CHECKING:
     from datamodules.batch import FaceBatch, FaceInputBatch
+
+# What is logged of a baseline.
+_OVERALL = ("accuracy", "balanced_accuracy", "auc")
 
 
 class DCGANSVM(ExpressionModule):
@@ -47,8 +60,16 @@ class DCGANSVM(ExpressionModule):
             features.
         latent: Number of latent dimensions Z.
         task: emotions (one RBF machine) or action_units (a linear machine for each of 14).
-        features: discriminator (paper), pixels or untrained (the same discriminator with random
-            weights): baselines for which no GAN is trained.
+        features: discriminator (paper), or a baseline for which no GAN is trained: untrained (the
+            same discriminator with random weights), hog (histograms of oriented gradients) or
+            pixels.
+        blocks: Which of the discriminator's blocks the features are of: last (paper), or all,
+            each pooled to 4x4 places.
+        standardised: Whether machines read features that are standardised by the training part,
+            each block of them at unit length.
+        mirrored: Whether the features of a face are the mean of its own and its mirror image's.
+        baselines: Features that need no training, hog or pixels, on which machines are fitted
+            beside the run's own, alike; a test logs ``test/<baseline>_<measure>`` of each.
         pretrained: Checkpoint of another run to take the GAN from; it is not trained further, as
             in the paper's transfers.
         search_trials: Parameters that are tried for each machine.
@@ -68,7 +89,8 @@ class DCGANSVM(ExpressionModule):
     Deviation:
         The paper's beta1 is 0.9; the default is DCGAN's own 0.5. The loss is non-saturating.
         The discriminator's running statistics are those of real faces alone, which are what its
-        features are taken of; generated ones are normalised by their own batch.
+        features are taken of; generated ones are normalised by their own batch. The features of
+        all blocks are Radford's (5.1); neither paper standardises or mirrors.
     """
 
     def __init__(
@@ -79,7 +101,11 @@ class DCGANSVM(ExpressionModule):
         width: int = 64,
         latent: int = 100,
         task: Literal["emotions", "action_units"] = "emotions",
-        features: Literal["discriminator", "pixels", "untrained"] = "discriminator",
+        features: Literal["discriminator", "untrained", "hog", "pixels"] = "discriminator",
+        blocks: Literal["last", "all"] = "last",
+        standardised: bool = False,
+        mirrored: bool = False,
+        baselines: Sequence[Literal["hog", "pixels"]] = (),
         pretrained: str | None = None,
         search_trials: int = 10,
         search_folds: int = 3,
@@ -106,6 +132,9 @@ class DCGANSVM(ExpressionModule):
         self.latent = latent
         self.task = task
         self.feature_source = features
+        self.blocks = blocks
+        self.standardised = standardised
+        self.mirrored = mirrored
         self.pretrained = pretrained
         self.search_trials = search_trials
         self.search_folds = search_folds
@@ -114,25 +143,32 @@ class DCGANSVM(ExpressionModule):
 
         self.generator = DCGANGenerator(latent, width, size, channels)
         self.discriminator = DCGANDiscriminator(width, size, channels)
-        self.recogniser = (
-            ExpressionRecogniser(num_classes) if task == "emotions" else UnitRecogniser()
+        self.recogniser = self._new_recogniser(features)
+        self.baselines = nn.ModuleDict(
+            {source: self._new_recogniser(source) for source in baselines if source != features}
         )
         self._quality: GenerationQuality | None = None
         self._gan_epochs: int | None = None
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores [B, K] or margins of units [B, A] of faces [B, 3, H, W] in [0, 1]."""
-        return cast(Tensor, self.recogniser.machine(self.extract(image)))
+        return cast(Tensor, self.recogniser(self.extract(image)))
 
     @torch.no_grad()
-    def extract(self, image: Tensor) -> Tensor:
-        """Return the features [B, F] that the machines read, of faces [B, 3, H, W] in [0, 1]."""
-        encoded = self._encode(image)
-        if self.feature_source == "pixels":
-            return encoded.flatten(1)
-        # In single precision whatever the trainer's: machines were fitted on such features.
-        with torch.autocast(image.device.type, enabled=False), evaluating(self.discriminator):
-            features: Tensor = self.discriminator.features(encoded.float())
+    def extract(self, image: Tensor, source: str | None = None) -> Tensor:
+        """Return the features of faces, not yet standardised.
+
+        Args:
+            image: Faces [B, 3, H, W] in [0, 1].
+            source: A baseline; None for the features of this run.
+
+        Returns:
+            Features [B, F].
+        """
+        source = source or self.feature_source
+        features = self._describe(image, source)
+        if self.mirrored:
+            features = (features + self._describe(image.flip(-1), source)) / 2
         return features
 
     @torch.no_grad()
@@ -158,7 +194,8 @@ class DCGANSVM(ExpressionModule):
             )
         if self.task == "emotions":  # units are known by their numbers, whatever the classes
             super().setup(stage)
-        self.recogniser.prepare(self.data)
+        for recogniser in self._recognisers.values():
+            recogniser.prepare(self.data)
         if stage != "fit" or self._gan_epochs is not None:
             return
         if self.pretrained is not None:
@@ -180,7 +217,8 @@ class DCGANSVM(ExpressionModule):
         """Fit the machines once the GAN is trained; forget them if it is trained further."""
         fitted = bool(self.recogniser.machine.fitted)
         if fitted and not self._fits_machines:
-            self.recogniser.clear()
+            for recogniser in self._recognisers.values():
+                recogniser.clear()
         elif not fitted and self._fits_machines:
             self._fit_machines()
 
@@ -209,7 +247,7 @@ class DCGANSVM(ExpressionModule):
         """Remove what a kill would have needed, now that a checkpoint holds the machines."""
         if self.recogniser.machine.fitted:
             if self.trainer.is_global_zero:
-                self._results("").remove()
+                shutil.rmtree(self._results_folder, ignore_errors=True)
         else:
             rank_zero_info(
                 "No SVM was fitted: training ended before the epoch after the GAN's last, or the "
@@ -244,18 +282,26 @@ class DCGANSVM(ExpressionModule):
 
         Returns:
             ``label``, ``sample_id``, ``features`` [B, F], and either ``scores`` [B, K], one-vs-rest
-            scores of expressions, and their calibrated ``probabilities`` [B, K]; or
-            ``unit_margins`` and ``action_units`` [B, A].
+            scores of expressions, and their calibrated ``probabilities`` [B, K], and
+            ``scores_<baseline>`` [B, K]; or ``unit_margins`` and ``action_units`` [B, A].
         """
         outputs = self._evaluate(batch)
+        for source, recogniser in self._baselines.items():
+            answers = recogniser.measure(self.extract(batch["image"], source), batch)
+            if "scores" in answers:
+                outputs[f"scores_{source}"] = answers["scores"]
         if self._quality is not None:
-            pooled = self.discriminator.pooled(outputs["features"])
+            pooled = self.discriminator.channel_means(outputs["features"])
             self._quality.add_real(self._shown(batch["image"]), pooled)
         return outputs
 
     def on_test_epoch_end(self) -> None:
-        """Log the scores as ``test/...``, and the quality of generated faces."""
+        """Log the scores as ``test/...``, of baselines too, and the quality of generated faces."""
         self.log_summary("test", self.recogniser.summarize(self.class_names))
+        for source, recogniser in self._baselines.items():
+            summary = recogniser.summarize(self.class_names)
+            known = [name for name in _OVERALL if name in summary]
+            self.log_summary("test", {f"{source}_{name}": summary[name] for name in known})
         if self._quality is None:
             return
         random = torch.Generator().manual_seed(self.trainer.global_rank)
@@ -263,7 +309,7 @@ class DCGANSVM(ExpressionModule):
         noises = torch.randn(self.quality_samples, self.latent, generator=random)
         for noise in torch.split(noises, 256):
             image = self.generate(noise.to(self.device))
-            pooled = self.discriminator.pooled(self.extract(image))
+            pooled = self.discriminator.channel_means(self.extract(image))
             self._quality.add_generated(self._shown(image), pooled)
         self.log_summary("test", self._quality.summarize("own_discriminator"))
         self._quality = None
@@ -290,10 +336,10 @@ class DCGANSVM(ExpressionModule):
 
     # ---- machines
 
-    def part_features(self, part: str) -> tuple[LabelledPart, Tensor]:
-        """Return the labelled faces of a part and their features [N, F], on the CPU."""
+    def part_features(self, part: str, source: str | None = None) -> tuple[LabelledPart, Tensor]:
+        """Return the labelled faces of a part and what :meth:`extract` does of them, on the CPU."""
         faces = labelled_part(self.data, part, self.task)
-        chunks = [self.extract(image).cpu() for image in faces.chunks(self.device)]
+        chunks = [self.extract(image, source).cpu() for image in faces.chunks(self.device)]
         return faces, torch.cat(chunks) if chunks else torch.empty(0, 0)
 
     def _fit_machines(self) -> None:
@@ -305,9 +351,11 @@ class DCGANSVM(ExpressionModule):
             with torch.no_grad(), gathering_statistics(self.discriminator):
                 for image in faces.chunks(self.device):
                     self.discriminator.features(self._encode(image))
-        self.recogniser.fill(compute_once(lambda: self._fitted_arrays(faces)))
+        for source in self._recognisers:
+            arrays = compute_once(partial(self._fitted_arrays, faces, source))
+            self._recognisers[source].fill(arrays)
 
-    def _fitted_arrays(self, faces: LabelledPart) -> dict[str, Tensor]:
+    def _fitted_arrays(self, faces: LabelledPart, source: str) -> dict[str, Tensor]:
         protocol = Protocol(
             self.search_trials,
             self.search_folds,
@@ -318,17 +366,36 @@ class DCGANSVM(ExpressionModule):
         used = [torch.from_numpy(column) for column in columns if column is not None]
         used += self.discriminator.state_dict().values()
         names = self.data.class_names
-        settings = (self.data.manifest_hash, names, self.task, self.feature_source, *protocol)
+        features = (source, self.blocks, self.standardised, self.mirrored)
+        settings = (self.data.manifest_hash, names, self.task, *features, *protocol)
         return fit_once(
-            self.recogniser,
-            lambda: self.part_features("train")[1],
+            self._recognisers[source],
+            lambda: self.part_features("train", source)[1],
             faces,
             protocol,
-            self._results(fingerprint(used, *settings)),
+            StepResults(self._results_folder / source, fingerprint(used, *settings)),
         )
 
-    def _results(self, key: str) -> StepResults:
-        return StepResults(Path(self.trainer.default_root_dir) / ".svm_fit", key)
+    @property
+    def _results_folder(self) -> Path:
+        return Path(self.trainer.default_root_dir) / ".svm_fit"
+
+    @property
+    def _baselines(self) -> dict[str, Recogniser]:
+        return dict(cast("dict[str, Recogniser]", self.baselines).items())
+
+    @property
+    def _recognisers(self) -> dict[str, Recogniser]:
+        """The run's own and those of the baselines, by their features."""
+        return {self.feature_source: self.recogniser, **self._baselines}
+
+    def _new_recogniser(self, source: str) -> Recogniser:
+        in_blocks = self.blocks == "all" and source in ("discriminator", "untrained")
+        widths = self.discriminator.pooled_widths if in_blocks else ()
+        scaling = FeatureScaling(widths) if self.standardised else None
+        if self.task == "emotions":
+            return ExpressionRecogniser(self.num_classes, scaling)
+        return UnitRecogniser(scaling)
 
     # ---- parts of the steps
 
@@ -337,6 +404,19 @@ class DCGANSVM(ExpressionModule):
         answers = self.recogniser.measure(features, batch)
         known = {"label": batch["label"], "sample_id": batch["sample_id"], "features": features}
         return known | answers
+
+    def _describe(self, image: Tensor, source: str) -> Tensor:
+        """Features [B, F] of faces as they are."""
+        if source == "hog":
+            return oriented_gradients(self._shown(image))
+        encoded = self._encode(image)
+        if source == "pixels":
+            return encoded.flatten(1)
+        # In single precision whatever the trainer's: machines were fitted on such features.
+        with torch.autocast(image.device.type, enabled=False), evaluating(self.discriminator):
+            if self.blocks == "all":
+                return self.discriminator.pooled_features(encoded.float())
+            return self.discriminator.features(encoded.float())
 
     def _encode(self, image: Tensor) -> Tensor:
         """From what a batch holds to [B, C, H, W] in [-1, 1]."""

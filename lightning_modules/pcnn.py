@@ -21,6 +21,8 @@ class PCNN(FaceClassifier):
         size: Side of the images in pixels, a multiple of 16 and at least 48.
         regions: Cropping: five (paper), four, three, two_random or none.
         transformer: Whether MDIM registers the regions' features (ablation without MDIM).
+        warp_limit: Largest difference of each number of MDIM's affine map from the identity's;
+            null, as in the paper, lets it throw the regions out of the picture.
         share_layer4: Whether MDIM's localisation network has the weights of GPN's layer 4, as in
             the authors' code; False gives it its own, as in the text.
         share_norms: Whether a shared layer 4 shares its batch norms too, as in the authors' code;
@@ -32,10 +34,13 @@ class PCNN(FaceClassifier):
         beta: Weight of LPN's; 0 trains it not at all (ablation without the two-phase loss).
         labels: hard (classes) or votes: the shares of a crowd's votes, which FERPlus has.
         weights: Path or http(s) address of weights of a ResNet-18, from which all trunks and
-            layer 4 start; null starts from scratch.
+            layer 4 start, published ones or a checkpoint of ``ResNet18Classifier``; null starts
+            from scratch.
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits, for
             rare classes; 0 as in the paper.
+        mirror: Whether a face is judged together with its mirror image, at twice the cost of an
+            answer; training is not touched by it.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
 
@@ -57,6 +62,7 @@ class PCNN(FaceClassifier):
         size: int = 224,
         regions: Cropping = "five",
         transformer: bool = True,
+        warp_limit: float | None = None,
         share_layer4: bool = True,
         share_norms: bool = True,
         stem: Stem = "imagenet",
@@ -67,6 +73,7 @@ class PCNN(FaceClassifier):
         weights: str | None = None,
         weights_sha256: str | None = None,
         logit_adjustment: float = 0.0,
+        mirror: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
             p, lr=0.01, momentum=0.9, weight_decay=1e-4
         ),
@@ -79,6 +86,7 @@ class PCNN(FaceClassifier):
             size,
             regions=regions,
             transformer=transformer,
+            warp_limit=warp_limit,
             share_layer4=share_layer4,
             share_norms=share_norms,
             stem=stem,
@@ -92,6 +100,7 @@ class PCNN(FaceClassifier):
             weights=weights,
             weights_sha256=weights_sha256,
             logit_adjustment=logit_adjustment,
+            mirror=mirror,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
         )

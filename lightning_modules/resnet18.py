@@ -20,11 +20,13 @@ class ResNet18Classifier(FaceClassifier):
         stem: imagenet, or for small images small (3x3 of stride 1 without pooling) or pooled.
         width: Channels of the stem; 64 in ResNet-18.
         labels: hard (classes) or votes: the shares of a crowd's votes, which FERPlus has.
-        weights: Path or http(s) address of weights of a ResNet-18, whose classifier is left out;
-            null starts from scratch.
+        weights: Path or http(s) address of weights of a ResNet-18, published ones or a checkpoint
+            of this class, whose classifier is left out; null starts from scratch.
         weights_sha256: Their SHA-256; an address needs one.
         logit_adjustment: Share of the classes' log priors that training adds to the logits, for
             rare classes; 0 adds nothing.
+        mirror: Whether a face is judged together with its mirror image, at twice the cost of an
+            answer; training is not touched by it.
         optimizer: Optimizer.
         lr_scheduler: Scheduler, stepped once an epoch.
 
@@ -42,6 +44,7 @@ class ResNet18Classifier(FaceClassifier):
         weights: str | None = None,
         weights_sha256: str | None = None,
         logit_adjustment: float = 0.0,
+        mirror: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
             p, lr=0.01, momentum=0.9, weight_decay=1e-4
         ),
@@ -57,6 +60,7 @@ class ResNet18Classifier(FaceClassifier):
             weights=weights,
             weights_sha256=weights_sha256,
             logit_adjustment=logit_adjustment,
+            mirror=mirror,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
         )

@@ -26,14 +26,16 @@ from losses.variational import ReconstructionCost, kl_divergence, reconstruction
 if TYPE_CHECKING:
     from datamodules.batch import OccludedFlowBatch, SequenceBatch
 
-ClassifierInput = Literal["clean", "occluded", "reconstructed", "both"]
+ClassifierInput = Literal["clean", "reconstructed", "both"]
 
 
 class SSIMVAE(ExpressionModule):
     """A variational autoencoder from occluded to clean flows, and a Flow-CNN on clean flows.
 
     Both learn in one run. Flow-CNN's judgement trains no reconstruction, and by default it is never
-    shown an occluded or a reconstructed flow in training.
+    shown an occluded or a reconstructed flow in training. Beside them learns what a reconstruction
+    has to beat: a second Flow-CNN, ``baseline_cnn``, on clean and occluded flows by halves, which
+    is tested on the flows as they are.
 
     Args:
         num_classes: Number of expressions K.
@@ -49,13 +51,12 @@ class SSIMVAE(ExpressionModule):
         kl_weight: Weight of a nat of KL divergence against a unit of cost: one element, or all that
             no motion costs where the cost is relative.
         variational: False makes it a denoising autoencoder: no sampling, no KL divergence.
-        classifier_on: What Flow-CNN learns on: clean flows, occluded ones, reconstructions, or both
-            clean and reconstructed ones by halves; of the regions one is drawn for each sample.
-            After ``occluded``, its accuracy without reconstruction is what has to be beaten.
-        dropout: Share of units that Flow-CNN's MLP drops in training.
+        classifier_on: What Flow-CNN learns on: clean flows, reconstructions, or both by halves; of
+            the regions one is drawn for each sample.
+        dropout: Share of units that the MLP of either Flow-CNN drops in training.
         vae_optimizer: Optimizer of the autoencoder; trainer.global_step counts its steps.
-        flow_cnn_optimizer: Optimizer of Flow-CNN.
-        lr_scheduler: Scheduler of both.
+        flow_cnn_optimizer: Optimizer of each Flow-CNN.
+        lr_scheduler: Scheduler of all.
         lr_interval: Whether it counts in epochs or in steps.
 
     Raises:
@@ -70,6 +71,7 @@ class SSIMVAE(ExpressionModule):
         Its third section trains the classifier on clean flows (``classifier_on: clean``), its first
         says that it learns on reconstructed ones. Reconstructions are taken from the step of the
         autoencoder, with a sampled latent vector.
+        It has no baseline that learned on occluded flows.
         It names neither optimizers nor learning rates, latent dimensions or epochs.
     """
 
@@ -106,13 +108,14 @@ class SSIMVAE(ExpressionModule):
         self.variational = variational
         self.classifier_on: ClassifierInput = classifier_on
         self.lr_interval = lr_interval
-        self.optimizer_callables = (vae_optimizer, flow_cnn_optimizer)
+        self.optimizer_callables = (vae_optimizer, flow_cnn_optimizer, flow_cnn_optimizer)
         self.lr_scheduler = lr_scheduler
 
         self.codec = FlowCodec(clip * size / REFERENCE_SIDE, "cartesian")
         self.latent = latent
         self.vae = VariationalAutoencoder(size, latent, width, prior=prior)
         self.flow_cnn = FlowCNN(num_classes, size, dropout=dropout)
+        self.baseline_cnn = FlowCNN(num_classes, size, dropout=dropout)
         # The mean of the clean flows of training, encoded: the reconstruction that needs no input.
         self.mean_flow: Tensor
         self.register_buffer("mean_flow", torch.zeros(2, size, size))
@@ -150,11 +153,11 @@ class SSIMVAE(ExpressionModule):
             advance(cast(list[Any], self.lr_schedulers()), self.current_epoch)
 
     def training_step(self, batch: OccludedFlowBatch, batch_idx: int) -> None:
-        """Move the autoencoder from occluded to clean flows, and Flow-CNN on what it learns on."""
+        """Move the autoencoder from occluded to clean flows, and each Flow-CNN on its flows."""
         if self.lr_interval == "step":
             advance(cast(list[Any], self.lr_schedulers()), self.global_step)
-        vae, flow_cnn = cast(list[LightningOptimizer], self.optimizers())
-        uncount([flow_cnn])
+        vae, flow_cnn, baseline_cnn = cast(list[LightningOptimizer], self.optimizers())
+        uncount([flow_cnn, baseline_cnn])
         clean = self.codec.encode(batch["flow"])
         regions = batch["occluded_flow"].shape[1]
         occluded = self.codec.encode(batch["occluded_flow"].flatten(0, 1))  # (B * R, 2, H, W)
@@ -167,9 +170,13 @@ class SSIMVAE(ExpressionModule):
             descend(self, vae, losses["vae"])
         with self.toggled_optimizer(flow_cnn):
             restored = _from_unit(reconstructed.detach())
-            logits = self.flow_cnn(self._classifier_input(clean, occluded, restored)).float()
+            logits = self.flow_cnn(_choose(clean, restored, self.classifier_on)).float()
             losses["cross_entropy"] = functional.cross_entropy(logits, batch["label"])
             descend(self, flow_cnn, losses["cross_entropy"])
+        with self.toggled_optimizer(baseline_cnn):
+            logits = self.baseline_cnn(_choose(clean, occluded, "both")).float()
+            losses["cross_entropy_baseline"] = functional.cross_entropy(logits, batch["label"])
+            descend(self, baseline_cnn, losses["cross_entropy_baseline"])
 
         self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
 
@@ -188,7 +195,8 @@ class SSIMVAE(ExpressionModule):
 
         Returns:
             What the batch holds; ``logits`` [B, K] of Flow-CNN on the clean flows and
-            ``logits_<condition>`` of every other condition; ``reconstructed_flow`` [B, R, 2, H, W]
+            ``logits_<condition>`` of every other condition, those of the baseline among them;
+            ``reconstructed_flow`` [B, R, 2, H, W]
             in pixels.
         """
         flow, label = batch["flow"], batch["label"]
@@ -196,10 +204,11 @@ class SSIMVAE(ExpressionModule):
         encoded = self.codec.encode(shown.flatten(0, 1))
         posterior = self.vae.encode(_to_unit(encoded))
         restored = _from_unit(self.vae.decode(posterior.mean, _to_unit(encoded)))
-        logits = torch.stack((self.flow_cnn(encoded), self.flow_cnn(restored)))
-        logits = logits.float().view(2, *shown.shape[:2], -1).transpose(0, 1).flatten(1, 2)
+        answers = (self.flow_cnn(encoded), self.flow_cnn(restored), self.baseline_cnn(encoded))
+        logits = torch.stack(answers).float().view(3, *shown.shape[:2], -1)
+        logits = logits.transpose(0, 1).flatten(1, 2)  # (B, C, K)
         restored = self.codec.decode(restored).view_as(shown)
-        flows = torch.cat((shown, restored), dim=1)  # (B, C, 2, H, W)
+        flows = torch.cat((shown, restored), dim=1)  # (B, 2 (1 + R), 2, H, W)
         means = posterior.mean.view(*shown.shape[:2], -1)[:, 1:]  # (B, R, Z)
         mean_flow = self.codec.decode(self.mean_flow.unsqueeze(0))
         self.quality.update(logits, flows, label, means, mean_flow)
@@ -235,8 +244,8 @@ class SSIMVAE(ExpressionModule):
     # ---- optimizers
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        """Return the optimizers of autoencoder and Flow-CNN, and a scheduler for each."""
-        networks = (self.vae, self.flow_cnn)
+        """Return the optimizers of autoencoder, Flow-CNN and baseline, and a scheduler for each."""
+        networks = (self.vae, self.flow_cnn, self.baseline_cnn)
         optimizers = [
             build(network.parameters())
             for build, network in zip(self.optimizer_callables, networks, strict=True)
@@ -263,17 +272,24 @@ class SSIMVAE(ExpressionModule):
         total = reconstruction + self.kl_weight * kl
         return {"reconstruction": reconstruction, "kl": kl, "vae": total}, reconstructed
 
-    def _classifier_input(self, clean: Tensor, occluded: Tensor, restored: Tensor) -> Tensor:
-        """Choose what Flow-CNN learns on, from encoded flows [B, ...] and twice [B * R, ...]."""
-        if self.classifier_on == "clean":
-            return clean
-        shown = occluded if self.classifier_on == "occluded" else restored
-        shown = shown.view(len(clean), -1, *clean.shape[1:])
-        samples = torch.arange(len(clean), device=clean.device)
-        shown = shown[samples, torch.randint_like(samples, shown.shape[1])]
-        if self.classifier_on != "both":
-            return shown
-        return torch.where(torch.rand_like(clean[:, :1, :1, :1]) < 0.5, clean, shown)
+
+def _choose(clean: Tensor, shown: Tensor, learns_on: ClassifierInput) -> Tensor:
+    """Choose what a Flow-CNN learns on, [B, ...].
+
+    Args:
+        clean: Encoded clean flows [B, 2, H, W].
+        shown: What became of them under each of R occlusions [B * R, 2, H, W].
+        learns_on: ``clean``; ``reconstructed`` for what is shown, by one occlusion drawn for each
+            sample; or ``both``, by halves.
+    """
+    if learns_on == "clean":
+        return clean
+    shown = shown.view(len(clean), -1, *clean.shape[1:])
+    samples = torch.arange(len(clean), device=clean.device)
+    shown = shown[samples, torch.randint_like(samples, shown.shape[1])]
+    if learns_on == "reconstructed":
+        return shown
+    return torch.where(torch.rand_like(clean[:, :1, :1, :1]) < 0.5, clean, shown)
 
 
 def _to_unit(encoded: Tensor) -> Tensor:

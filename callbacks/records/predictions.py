@@ -33,8 +33,8 @@ class Predictions(pl.Callback):
     ``predicted`` and the same. Labels are names, because the order of
     classes differs from set to set. ``source`` says which data the samples are from
     (``synthetic`` for the embedded faces). A method that answers under further conditions, as
-    ``logits_<condition>``, has a column ``predicted_<condition>`` for each; one that gives scores
-    without probabilities has no columns of probabilities.
+    ``logits_<condition>`` or ``scores_<condition>``, has a column ``predicted_<condition>`` for
+    each; one that gives scores without probabilities has no columns of probabilities.
 
     Of a method that returns ``unit_margins`` [B, A], ``predicted`` holds the numbers of the action
     units with a margin above 0, such as ``6+12``, followed in a test by ``shown``, those of the
@@ -167,9 +167,10 @@ def _classes(outputs: Mapping[str, Any], classes: Sequence[str]) -> dict[str, li
     if probabilities is not None:
         for name, shares in zip(classes, probabilities.T.tolist(), strict=True):
             columns[name] = [f"{share:.6f}" for share in shares]
-    for key, logits in outputs.items():
-        if key.startswith("logits_"):
-            columns[key.replace("logits", "predicted", 1)] = _best(logits, classes)
+    for key, answers in outputs.items():
+        kind, _, condition = key.partition("_")
+        if kind in ("logits", "scores") and condition:
+            columns[f"predicted_{condition}"] = _best(answers, classes)
     return columns
 
 

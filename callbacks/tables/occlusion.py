@@ -14,8 +14,13 @@ _COLUMNS = (
     "accuracy %",
     "reconstructed %",
     "won back",
+    "baseline %",
     "EPE px",
     "reconstructed px",
+)
+_MEASURES = (
+    *(("accuracy", suffix) for suffix in ("", "_reconstructed", "_baseline")),
+    *(("epe_px", suffix) for suffix in ("", "_reconstructed")),
 )
 
 
@@ -23,14 +28,15 @@ class OcclusionTable(TestTable):
     """Prints what a reconstruction wins back on the test subjects and writes ``summary.json``.
 
     Each row is what was hidden, nothing first. Its measures are the accuracy of the Flow-CNN on the
-    flow as it is and reconstructed, and the endpoint errors of both to the true flow, in pixels of
-    a 128x128 grid. They are read from what the test logged as ``test/<measure>_<condition>``.
+    flow as it is and reconstructed, that of the baseline, which learned on occluded flows, on the
+    flow as it is, and the endpoint errors of both flows to the true one, in pixels of a 128x128
+    grid. They are read from what the test logged as ``test/<measure>_<condition>``.
 
     ``summary.json`` holds ``rows``: by ``clean`` and each region ``accuracy,
-    accuracy_reconstructed, epe_px, epe_px_reconstructed``; accuracies are shares from 0 to 1. And
-    ``active_units``, the latent dimensions in use, and ``epe_px_mean_flow``, the error of the mean
-    flow of training, by which every face shows the same expression. What a region has as it is and
-    that error cost nothing to reach.
+    accuracy_reconstructed, accuracy_baseline, epe_px, epe_px_reconstructed``; accuracies are shares
+    from 0 to 1. And ``active_units``, the latent dimensions in use, and ``epe_px_mean_flow``, the
+    error of the mean flow of training, by which every face shows the same expression. What a region
+    has as it is, the baseline and that error are had without a reconstruction.
 
     Reference:
         SSIM-VAE, Tables 1 and 2.
@@ -53,8 +59,7 @@ class OcclusionTable(TestTable):
         rows = {
             name: {
                 f"{measure}{suffix}": number(logged, f"test/{measure}_{name}{suffix}")
-                for measure in ("accuracy", "epe_px")
-                for suffix in ("", "_reconstructed")
+                for measure, suffix in _MEASURES
             }
             for name in ("clean", *regions)
         }
@@ -70,6 +75,7 @@ class OcclusionTable(TestTable):
                 said(row["accuracy"], "{:.1f}", 100),
                 said(row["accuracy_reconstructed"], "{:.1f}", 100),
                 _won_back(row, clean),
+                said(row["accuracy_baseline"], "{:.1f}", 100),
                 said(row["epe_px"], "{:.3f}"),
                 said(row["epe_px_reconstructed"], "{:.3f}"),
             ]
@@ -81,6 +87,7 @@ class OcclusionTable(TestTable):
         """Say what the columns are, what no input gives, and how many dimensions are in use."""
         return [
             "accuracy of the Flow-CNN; EPE to the true flow",
+            "baseline: a Flow-CNN that learned on clean and occluded flows, without reconstruction",
             f"EPE px of the mean flow of training: {said(summary['epe_px_mean_flow'], '{:.3f}')}",
             f"latent dimensions in use: {said(summary['active_units'], '{:.0f}')}",
         ]

@@ -172,3 +172,41 @@ def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
     """
     turned = flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
     return torch.where(chosen.view(-1, *[1] * (flow.ndim - 1)), turned, flow)
+
+
+def draw_partners(
+    sample_id: Tensor, label: Tensor, *, seed: int, epoch: int
+) -> tuple[Tensor, Tensor]:
+    """Choose another sample of its class for each sample of a batch, anew in each epoch.
+
+    Args:
+        sample_id: int64 [B].
+        label: Classes, int64 [B].
+        seed: Seed of the run.
+        epoch: Number of the epoch.
+
+    Returns:
+        Places in the batch int64 [B], a sample's own where it is the only one of its class; and
+        float32 [B], uniform in (0, 1).
+    """
+    count = len(label)
+    u = uniform_hash(_keys(sample_id, seed, epoch, stream=3), count + 1)
+    own = torch.eye(count, dtype=torch.bool, device=label.device)
+    others = (label[:, None] == label) & ~own  # (B, B)
+    # The numbers lie above 0: the largest is of another sample where there is one.
+    partner = torch.where(others.any(dim=1), (u[:, 1:] * others).argmax(dim=1), own.int().argmax(1))
+    return partner, u[:, 0]
+
+
+def mixed(flow: Tensor, partner: Tensor, share: Tensor) -> Tensor:
+    """Mix the flows of some samples into those of others.
+
+    Args:
+        flow: Flows [B, ..., 2, H, W].
+        partner: Places in the batch int64 [B].
+        share: How much of the partner's flow comes in, float32 [B] from 0 to 1.
+
+    Returns:
+        Flows of that shape.
+    """
+    return torch.lerp(flow, flow[partner], share.view(-1, *[1] * (flow.ndim - 1)))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,16 +31,41 @@ _SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
 _SEQUENCE = re.compile(r"\d{3}")
 _FRAME = re.compile(r"S\d{3}_\d{3}_\d{8}\.png", re.IGNORECASE)
 _LABEL = re.compile(r"S\d{3}_\d{3}_\d{8}_emotion\.txt", re.IGNORECASE)
-_PUBLISHED = {
-    Expression.ANGER: 45,
-    Expression.CONTEMPT: 18,
-    Expression.DISGUST: 59,
-    Expression.FEAR: 25,
-    Expression.HAPPINESS: 69,
-    Expression.SADNESS: 28,
-    Expression.SURPRISE: 83,
-}
-_PUBLISHED_SUBJECTS = 118
+
+
+class _Published(NamedTuple):
+    """What a set of labels was published with."""
+
+    labels: str
+    subjects: int
+    sequences: dict[Expression, int]
+
+
+_OFFICIAL = _Published(
+    "the Emotion folder",
+    118,
+    {
+        Expression.ANGER: 45,
+        Expression.CONTEMPT: 18,
+        Expression.DISGUST: 59,
+        Expression.FEAR: 25,
+        Expression.HAPPINESS: 69,
+        Expression.SADNESS: 28,
+        Expression.SURPRISE: 83,
+    },
+)
+_LILLE = _Published(
+    "the list of the eMotion-GAN and SSIM-VAE papers",
+    99,
+    {
+        Expression.ANGER: 37,
+        Expression.DISGUST: 41,
+        Expression.FEAR: 53,
+        Expression.HAPPINESS: 95,
+        Expression.SADNESS: 65,
+        Expression.SURPRISE: 83,
+    },
+)
 
 _Key = tuple[str, str]
 _Problems = list[tuple[str | Path, str]]
@@ -49,12 +74,13 @@ _Problems = list[tuple[str | Path, str]]
 class FrontalCKPlus(FlowDataModule):
     """What the data modules of CK+ share: its sequences from the neutral face to the apex.
 
-    593 sequences of 123 subjects, 327 of them (118 subjects) labelled.
+    593 sequences of 123 subjects, 327 of them (118 subjects) labelled in the Emotion folder. The
+    papers' list is no part of these: 143 of its 374 sequences have no official label.
 
     Args:
         labels_csv: List `subject;file;emotion` that replaces the Emotion folder, in the codes of
-            the Lille group (0: not used); the 374 sequences of the eMotion-GAN paper are such a
-            list.
+            the Lille group (0: not used). The 374 sequences of the eMotion-GAN and SSIM-VAE papers
+            are such a list, with whose counts it is compared.
         label_map: Expression of each code in `labels_csv`; null takes the codes of the Lille
             group.
         synthetic_subjects: Number of embedded faces, where there is no root.
@@ -213,8 +239,7 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
     subjects = [recording.path.parent.name for recording in found]
     expressions = [labels[k][1] for k in kept]
     notes.append(f"{len(recordings)} sequences found, {len(labels)} labelled")
-    if labels_csv is None:
-        notes.append(_compare(expressions, subjects))
+    notes.append(_compare(expressions, subjects, _OFFICIAL if labels_csv is None else _LILLE))
     return Index(
         names=[f"{recording.path.parent.name}/{recording.path.name}" for recording in found],
         expressions=np.array(expressions, np.int8),
@@ -270,14 +295,16 @@ def _listed_labels(
     return labels
 
 
-def _compare(expressions: list[Expression], subjects: list[str]) -> str:
+def _compare(expressions: list[Expression], subjects: list[str], published: _Published) -> str:
     """Compare counts with those of the publication."""
-    counts = Counter(expressions)
-    people = len(set(subjects))
-    if counts == _PUBLISHED and people == _PUBLISHED_SUBJECTS:
-        return "327 labelled sequences of 118 subjects, each class as published"
-    found = ", ".join(f"{e.name.lower()} {counts[e]} (of {n})" for e, n in _PUBLISHED.items())
+    counts, people = Counter(expressions), len(set(subjects))
+    expected = published.sequences
+    labels, total = published.labels, sum(expected.values())
+    if counts == expected and people == published.subjects:
+        return f"{total} labelled sequences of {people} subjects, each class as in {labels}"
+    kinds = sorted(expected.keys() | counts.keys(), key=lambda e: e.name)
+    found = ", ".join(f"{e.name.lower()} {counts[e]} (of {expected.get(e, 0)})" for e in kinds)
     return (
-        f"{len(expressions)} labelled sequences of {people} subjects are usable, published are "
-        f"327 of 118: {found}"
+        f"{len(expressions)} labelled sequences of {people} subjects are usable, {labels} has "
+        f"{total} of {published.subjects}: {found}"
     )

@@ -33,7 +33,7 @@ def describe_size(model: nn.Module, device: str) -> list[str]:
     example = getattr(model, "example_input_array", None)
     if isinstance(example, Tensor):
         shape = "x".join(str(side) for side in example.shape[1:])
-        lines.append(f"An image of {shape} costs it {count_macs(model, example) / 1e9:.2f} GMACs.")
+        lines.append(f"An image of {shape} costs it {count_macs(model, example) / 1e9:.3g} GMACs.")
     if total > _LARGE and device == "cpu":
         lines.append(
             f"That is slow on a CPU: add --config experiments/presets/{_preset(name)} for a small "

@@ -20,16 +20,17 @@ CLEAN = "clean"
 
 
 def conditions(regions: Sequence[str]) -> tuple[str, ...]:
-    """Name what is measured: clean and every region, first as it is, then reconstructed.
+    """Name what is measured: clean and every region, as it is, reconstructed, and by the baseline.
 
     Args:
         regions: Names of the R occlusions.
 
     Returns:
-        C = 2 (1 + R) names, such as ``clean, eyes, clean_reconstructed, eyes_reconstructed``.
+        C = 3 (1 + R) names, such as ``clean, eyes, clean_reconstructed, eyes_reconstructed,
+        clean_baseline, eyes_baseline``.
     """
-    shown = (CLEAN, *regions)
-    return (*shown, *(f"{name}_reconstructed" for name in shown))
+    suffixes = ("", "_reconstructed", "_baseline")
+    return tuple(f"{name}{suffix}" for suffix in suffixes for name in (CLEAN, *regions))
 
 
 class OcclusionQuality(nn.Module):
@@ -50,7 +51,8 @@ class OcclusionQuality(nn.Module):
         self.recognition = nn.ModuleDict(
             {name: classification_metrics(num_classes) for name in conditions(regions)}
         )
-        errors = (f"epe_px_{name}" for name in conditions(regions)[1:])
+        # The baseline reconstructs nothing.
+        errors = (f"epe_px_{name}" for name in conditions(regions)[1 : 2 * (1 + len(regions))])
         self.means = SampleMeans(("confidence_reconstructed", "epe_px_mean_flow", *errors))
         self.latent_means = SampleRows(latent)
 
@@ -65,22 +67,24 @@ class OcclusionQuality(nn.Module):
         """Count a batch.
 
         Args:
-            logits: What Flow-CNN says under every condition [B, C, K].
-            flows: What it was shown, in pixels [B, C, 2, H, W]; the first is the true flow.
+            logits: The answers under every condition [B, C, K].
+            flows: Flows in pixels [B, 2 (1 + R), 2, H, W] of the conditions but those of the
+                baseline, which is shown the first of them; the very first is the true flow.
             label: Class indices [B].
             latent_means: Posterior means of the occluded flows [B, R, Z].
             mean_flow: Mean of the true flows of training [1, 2, H, W], in pixels.
         """
         true_flow = flows[:, :1].expand_as(flows)
         errors = endpoint_error(flows.flatten(0, 1), true_flow.flatten(0, 1), reduction="none")
-        errors = errors.mean((1, 2)).view(flows.shape[:2])  # (B, C)
+        errors = errors.mean((1, 2)).view(flows.shape[:2])  # (B, 2 (1 + R))
         errors = errors * (REFERENCE_SIDE / flows.shape[-1])
         for index, (name, metrics) in enumerate(self.recognition.items()):
             cast(MetricCollection, metrics).update(logits[:, index], label)
-            if name != CLEAN:
+            if 0 < index < flows.shape[1]:
                 self.means.update(**{f"epe_px_{name}": errors[:, index]})
         right = logits.softmax(dim=2).gather(2, label.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
-        self.means.update(confidence_reconstructed=right[:, -len(self.regions) :])
+        restored = right[:, flows.shape[1] - len(self.regions) : flows.shape[1]]
+        self.means.update(confidence_reconstructed=restored)
         guess = endpoint_error(mean_flow.expand_as(flows[:, 0]), flows[:, 0], reduction="none")
         scale = REFERENCE_SIDE / flows.shape[-1]
         self.means.update(epe_px_mean_flow=scale * guess.mean((1, 2)))
@@ -92,8 +96,9 @@ class OcclusionQuality(nn.Module):
 
         Returns:
             ``accuracy_<condition>``, ``balanced_accuracy_<condition>``, ``f1_macro_<condition>``
-            and, but for clean flows as they are, ``epe_px_<condition>``; ``accuracy_occluded`` and
-            ``accuracy_reconstructed``, means over the regions; ``confidence_reconstructed``, the
+            and, but for clean flows as they are and the baseline, ``epe_px_<condition>``;
+            ``accuracy_occluded``, ``accuracy_reconstructed`` and ``accuracy_baseline``, means over
+            the regions; ``confidence_reconstructed``, the
             mean probability that Flow-CNN gives the right class after reconstruction;
             ``epe_px_mean_flow``, the error of a reconstruction that is the same for all; and
             ``active_units``.
@@ -106,7 +111,8 @@ class OcclusionQuality(nn.Module):
         }
         summary |= take(self.means)
         summary["active_units"] = active_units(take(self.latent_means)).float()
-        for suffix, mean in (("", "occluded"), ("_reconstructed", "reconstructed")):
+        means = {"": "occluded", "_reconstructed": "reconstructed", "_baseline": "baseline"}
+        for suffix, mean in means.items():
             each = [summary[f"accuracy_{region}{suffix}"] for region in self.regions]
             summary[f"accuracy_{mean}"] = torch.stack(each).mean()
         return summary

@@ -9,6 +9,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from datamodules.errors import UserError
 
@@ -88,7 +89,7 @@ class DCGANDiscriminator(nn.Module):
 
     def __init__(self, width: int = 64, size: int = 64, channels: int = 3) -> None:
         super().__init__()
-        widths = _widths(width, size)
+        self._widths = widths = _widths(width, size)
         self.blocks = nn.Sequential(
             nn.Conv2d(channels, widths[0], 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
@@ -120,9 +121,39 @@ class DCGANDiscriminator(nn.Module):
         """
         return cast(Tensor, self.blocks(image)).flatten(1)
 
-    def pooled(self, features: Tensor) -> Tensor:
-        """Return the mean of each channel [B, C] over the places of features [B, F]."""
-        return features.view(len(features), self.head.in_channels, -1).mean(dim=2)
+    def pooled_features(self, image: Tensor) -> Tensor:
+        """Return what every convolution block sees, each at 4 x 4 places.
+
+        Args:
+            image: Images [B, C, H, W] in [-1, 1].
+
+        Returns:
+            Features [B, F] of the blocks in their order, F as :attr:`pooled_widths` says; the last
+            are those of :meth:`features`.
+
+        Reference:
+            Radford et al., DCGAN (arXiv 1511.06434), 5.1.
+        """
+        maps = self.blocks[:2](image)  # a convolution and its activation
+        pools = [functional.adaptive_max_pool2d(maps, _SEED)]
+        for block in list(self.blocks)[2:]:
+            maps = block(maps)
+            pools.append(functional.adaptive_max_pool2d(maps, _SEED))
+        return torch.cat([pool.flatten(1) for pool in pools], dim=1)
+
+    @property
+    def pooled_widths(self) -> list[int]:
+        """Number of features that each block has in :meth:`pooled_features`."""
+        return [width * _SEED * _SEED for width in self._widths]
+
+    def channel_means(self, features: Tensor) -> Tensor:
+        """Return the mean of each channel of the last block [B, C] over its places.
+
+        Args:
+            features: What :meth:`features` or :meth:`pooled_features` returned.
+        """
+        last = features[:, -self.pooled_widths[-1] :]
+        return last.reshape(len(last), self._widths[-1], -1).mean(dim=2)
 
 
 @contextmanager

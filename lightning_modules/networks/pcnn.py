@@ -35,6 +35,7 @@ class PCNNNetwork(nn.Module):
         size: Side of the images in pixels, a multiple of 16.
         regions: Cropping of LFSIEB: five (paper) or another of Table I.
         transformer: Whether MDIM registers the regions' features; False adds them as they are.
+        warp_limit: Largest difference of MDIM's affine map from the identity; None has no limit.
         share_layer4: Whether MDIM's localisation network is GPN's layer 4, with its weights.
         share_norms: Whether a shared layer 4 shares its batch norms too. They see the regions'
             features and the sum with the whole face's, which is about twice as large: statistics
@@ -65,6 +66,7 @@ class PCNNNetwork(nn.Module):
         *,
         regions: Cropping = "five",
         transformer: bool = True,
+        warp_limit: float | None = None,
         share_layer4: bool = True,
         share_norms: bool = True,
         stem: Stem = "imagenet",
@@ -85,7 +87,8 @@ class PCNNNetwork(nn.Module):
         channels = self.global_trunk.channels
         self.layer4 = stage(channels, 2 * channels, 2)
         cells = -(-size // (2 * self.global_trunk.stride))
-        self.transformer = SpatialTransformer(2 * channels * cells**2) if transformer else None
+        inputs = 2 * channels * cells**2
+        self.transformer = SpatialTransformer(inputs, limit=warp_limit) if transformer else None
         own = transformer and not (share_layer4 and share_norms)
         self.mdim_layer4 = stage(channels, 2 * channels, 2) if own else None
         self.fc = nn.Linear(2 * channels, num_classes)

@@ -18,6 +18,8 @@ from datamodules.errors import UserError
 # The counters of batch norms, which old files lack; no output depends on them.
 _COUNTER = ".num_batches_tracked"
 _TRUNK = re.compile(r"(conv1|bn1|layer\d+)\.")
+# What DataParallel and the classifiers of this project put before a name.
+_PREFIX = re.compile(r"^(module|network)\.")
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def load_backbone(
     Args:
         parts: Modules whose parameters carry the common names of ResNet-18, or some of them. A
             classifier ``fc`` is left as it is.
-        source: Path of a state dict, or its http(s) address.
+        source: Path of a state dict or of a checkpoint of ``ResNet18Classifier``, or its http(s)
+            address.
         sha256: Its SHA-256 in hexadecimal digits; an address needs one.
 
     Returns:
@@ -225,7 +228,7 @@ def _plain_names(content: Mapping[str, object]) -> dict[str, Tensor]:
         if isinstance(inner, Mapping):
             content = inner
     return {
-        name.removeprefix("module."): tensor
+        _PREFIX.sub("", name): tensor
         for name, tensor in content.items()
         if isinstance(tensor, Tensor)
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
@@ -15,23 +15,62 @@ from lightning_modules.svm.action_units import LinearSearch
 from lightning_modules.svm.classification import KernelSearch
 from lightning_modules.svm.data import LabelledPart, shown_units, unit_table
 from lightning_modules.svm.modules import (
+    FittedArrays,
     LinearMachines,
     SupportVectorClassifier,
     TemperatureScaling,
 )
+from lightning_modules.svm.scaling import FeatureScaling
 from lightning_modules.svm.search import Protocol, StepResults, Trial, best
 
 
-class ExpressionRecogniser(nn.Module):
+class _Machines(nn.Module):
+    """Fitted machines, and the scaling of the features that they read.
+
+    Args:
+        machine: Reads features [B, F], scaled if there is a scaling.
+        scaling: None where machines read features as they are.
+    """
+
+    def __init__(
+        self, machine: SupportVectorClassifier | LinearMachines, scaling: FeatureScaling | None
+    ) -> None:
+        super().__init__()
+        self.scaling = scaling
+        self.machine = machine
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return what the machine says of features [B, F] that are not yet scaled."""
+        return cast(Tensor, self.machine(self.scale(features)))
+
+    def scale(self, features: Tensor) -> Tensor:
+        """Return the features [B, F] that the machine reads, of those that a face has."""
+        return features if self.scaling is None else cast(Tensor, self.scaling(features))
+
+    def fill(self, arrays: Mapping[str, Tensor]) -> None:
+        """Take over what :func:`fit_once` returned."""
+        for part in self._fitted_parts():
+            part.fill(arrays)
+
+    def clear(self) -> None:
+        """Forget the fit."""
+        for part in self._fitted_parts():
+            part.clear()
+
+    def _fitted_parts(self) -> list[FittedArrays]:
+        return [part for part in self.children() if isinstance(part, FittedArrays)]
+
+
+class ExpressionRecogniser(_Machines):
     """An RBF machine that names expressions, and the calibration of its scores.
 
     Args:
         num_classes: Number of classes K.
+        scaling: Of the features; None leaves them as they are.
     """
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.machine = SupportVectorClassifier(num_classes)
+    def __init__(self, num_classes: int, scaling: FeatureScaling | None = None) -> None:
+        super().__init__(SupportVectorClassifier(num_classes), scaling)
         self.calibration = TemperatureScaling()
         self.num_classes = num_classes
 
@@ -54,13 +93,13 @@ class ExpressionRecogniser(nn.Module):
         """Search and fit a machine, from where the results have come.
 
         Args:
-            features: Features of the faces [N, F].
+            features: Scaled features of the faces [N, F].
             faces: The training part.
             protocol: How to search.
             results: Where the result of each step is written.
 
         Returns:
-            The arrays that :meth:`fill` takes.
+            The arrays that :meth:`fill` takes, but those of the scaling.
 
         Raises:
             UserError: If no machine can be fitted on them.
@@ -87,19 +126,9 @@ class ExpressionRecogniser(nn.Module):
             results.save("temperature", temperature)
         return {**search.fit(trials), "temperature": temperature}
 
-    def fill(self, arrays: Mapping[str, Tensor]) -> None:
-        """Take over what :meth:`fit` returned."""
-        self.machine.fill(arrays)
-        self.calibration.fill(arrays)
-
-    def clear(self) -> None:
-        """Forget the fit."""
-        self.machine.clear()
-        self.calibration.clear()
-
     def answer(self, features: Tensor) -> dict[str, Tensor]:
         """Return one-vs-rest ``scores`` and ``probabilities`` [B, K] of features [B, F]."""
-        scores = self.machine(features)
+        scores = self(features)
         return {"scores": scores, "probabilities": self.calibration(scores)}
 
     def measure(self, features: Tensor, batch: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -113,12 +142,15 @@ class ExpressionRecogniser(nn.Module):
         return self.quality.summarize(class_names)
 
 
-class UnitRecogniser(nn.Module):
-    """A linear machine for each action unit."""
+class UnitRecogniser(_Machines):
+    """A linear machine for each action unit.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.machine = LinearMachines(len(ACTION_UNITS))
+    Args:
+        scaling: Of the features; None leaves them as they are.
+    """
+
+    def __init__(self, scaling: FeatureScaling | None = None) -> None:
+        super().__init__(LinearMachines(len(ACTION_UNITS)), scaling)
         self.quality = UnitScores(ACTION_UNITS)
 
     def prepare(self, data: Any) -> None:
@@ -166,17 +198,9 @@ class UnitRecogniser(nn.Module):
             _report(f"SVM of {name}, best", best(tried[unit]), "AUC")
         return search.fit(tried)
 
-    def fill(self, arrays: Mapping[str, Tensor]) -> None:
-        """Take over what :meth:`fit` returned."""
-        self.machine.fill(arrays)
-
-    def clear(self) -> None:
-        """Forget the fit."""
-        self.machine.clear()
-
     def answer(self, features: Tensor) -> dict[str, Tensor]:
         """Return ``unit_margins`` [B, A] of features [B, F]."""
-        return {"unit_margins": self.machine(features)}
+        return {"unit_margins": self(features)}
 
     def measure(self, features: Tensor, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Answer and count a batch; return the answers and the true ``action_units`` [B, A]."""
@@ -191,14 +215,17 @@ class UnitRecogniser(nn.Module):
         return self.quality.summarize()
 
 
+Recogniser = ExpressionRecogniser | UnitRecogniser
+
+
 def fit_once(
-    recogniser: ExpressionRecogniser | UnitRecogniser,
+    recogniser: Recogniser,
     extract: Callable[[], Tensor],
     faces: LabelledPart,
     protocol: Protocol,
     results: StepResults,
 ) -> dict[str, Tensor]:
-    """Extract features and fit machines, unless an earlier process did and was killed later.
+    """Extract features, fit scaling and machines, unless an earlier process did before a kill.
 
     Args:
         recogniser: What to fit.
@@ -218,7 +245,9 @@ def fit_once(
         features = extract()
         results.save("features", features)
     rank_zero_info(f"SVM: {len(features)} faces of {features.shape[1]} features.")
-    arrays = recogniser.fit(features, faces, protocol, results)
+    # The folds of the search share the statistics, which know no label.
+    scaled = {} if recogniser.scaling is None else recogniser.scaling.fit(features)
+    arrays = scaled | recogniser.fit(recogniser.scale(features), faces, protocol, results)
     results.save("machine", arrays)
     return arrays
 

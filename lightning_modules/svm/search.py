@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -171,10 +170,6 @@ class StepResults:
         """Write the result of a step, tensors and plain values."""
         with replacing(self._folder / f"{step}.pt") as aside:
             torch.save({"key": self._key, "result": result}, aside)
-
-    def remove(self) -> None:
-        """Remove the folder, once a checkpoint holds what came of it."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def fingerprint(tensors: Iterable[Tensor], *values: object) -> str:

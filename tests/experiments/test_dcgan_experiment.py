@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def test_the_papers_setting(capfd: pytest.CaptureFixture[str]) -> None:
     assert (model["size"], model["width"], model["latent"]) == (64, 64, 100)
     assert (data["size"], data["batch_size"], config["trainer"]["max_epochs"]) == (64, 128, 300)
     assert model["search_folds"] == 10
+    assert (model["blocks"], model["standardised"], model["mirrored"]) == ("last", False, False)
     for player in ("d_optimizer", "g_optimizer"):
         assert model[player]["class_path"] == "torch.optim.Adam"
         assert model[player]["init_args"]["lr"] == 2e-4
@@ -71,6 +73,10 @@ def test_from_training_to_test_and_to_another_run(faces: Path) -> None:
     main(["test", *SMALL, "--ckpt_path=best"])
     tested = list(csv.DictReader((run.path / "predictions.csv").read_text().splitlines()))
     assert len(tested) == 14
+    scores = json.loads((run.path / "summary.json").read_text())["scores"]
+    for baseline in ("hog", "pixels"):
+        right = [row[f"predicted_{baseline}"] == row["label"] for row in tested]
+        assert scores[f"{baseline}_accuracy"] == pytest.approx(np.mean(right), abs=1e-5)
     with np.load(run.path / "features.npz") as exported:
         assert exported["test_features"].shape == (14, 128)
         assert exported["train_features"].shape[1] == 128
@@ -100,7 +106,8 @@ def test_stopped_in_the_search_it_ends_at_the_same_bits(
         main(["fit", *SMALL])
     assert exit_.value.code == 130
     main(["fit", *SMALL])
-    assert len(calls) == 4  # the first trial was not made again
+    # Three trials of each of three machines, and the one that was stopped; the first not again.
+    assert len(calls) == 10
     main(["fit", *SMALL, "--runs_dir=whole"])
     resumed, whole = state(faces / "runs"), state(faces / "whole")
     assert whole["global_step"] == resumed["global_step"]

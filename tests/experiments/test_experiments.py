@@ -203,7 +203,11 @@ def test_emotion_gan_resumed_in_an_epoch_ends_at_the_same_bits(
         (
             "ssim_vae",
             ["--model.width=4", "--model.latent=8"],
-            ["eyes", "mouth", "clean_reconstructed", "eyes_reconstructed", "mouth_reconstructed"],
+            [
+                *("eyes", "mouth"),
+                *("clean_reconstructed", "eyes_reconstructed", "mouth_reconstructed"),
+                *("clean_baseline", "eyes_baseline", "mouth_baseline"),
+            ],
         ),
     ],
 )

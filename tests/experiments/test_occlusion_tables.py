@@ -32,6 +32,13 @@ def test_three_tables_in_the_papers_layout() -> None:
     assert rows(lines, "mse")[2] == ["-5.0 (-25%)", "-1.0"]
 
 
+def test_a_baseline_stands_below_its_method() -> None:
+    free = {"accuracy_clean_baseline": 0.89, "accuracy_eyes_baseline": 0.8}
+    lines = occlusion_tables({"ssim": SSIM | free | {"accuracy_mouth_baseline": 0.75}, "mse": SSIM})
+    assert rows(lines, "ssim: baseline") == [["80.0", "75.0"]]
+    assert rows(lines, "mse: baseline") == []
+
+
 def test_methods_that_reconstruct_nothing_have_no_such_table() -> None:
     assert occlusion_tables({"flow_cnn": {"accuracy": 0.9}}) == []
     assert occlusion_tables({"ssim": SSIM, "flow_cnn": {"accuracy": 0.9}}) == []

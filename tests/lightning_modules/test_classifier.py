@@ -188,3 +188,44 @@ def test_training_starts_from_weights_and_a_resumed_one_needs_them_no_more(train
         again, datamodule=FaceFakes(), ckpt_path=str(tmp_path / "last.ckpt"), weights_only=True
     )
     assert torch.equal(again.network.layer4[0].conv1.weight, other.layer4[0].conv1.weight)
+
+
+def test_it_starts_from_a_trained_resnet_unless_that_saw_what_is_held_out(trainer, tmp_path):
+    plain, path = build(ResNet18Classifier), str(tmp_path / "plain.ckpt")
+    first = trainer(limit_val_batches=0)
+    first.fit(plain, datamodule=FaceFakes())
+    first.save_checkpoint(path)
+    module = build(PCNN, weights=path, optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
+    trainer(limit_val_batches=0).fit(module, datamodule=FaceFakes())
+    for trunk in (module.network.global_trunk, *module.network.region_trunks.values()):
+        assert torch.equal(trunk.conv1.weight, plain.network.conv1.weight)
+    assert torch.equal(module.network.layer4[1].conv2.weight, plain.network.layer4[1].conv2.weight)
+
+    class Guarded(FaceFakes):
+        def refuse_leak(self, checkpoint, what):
+            assert set(checkpoint["state_dict"]) == set(plain.state_dict())
+            raise UserError(f"{what} was trained on held-out samples.")
+
+    untouched = build(PCNN, weights=path)
+    before = untouched.network.layer4[1].conv2.weight.clone()
+    with pytest.raises(UserError, match=f"model.weights {path} was trained on held-out samples"):
+        trainer().fit(untouched, datamodule=Guarded())
+    assert torch.equal(untouched.network.layer4[1].conv2.weight, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_face_and_its_mirror_image_are_judged_alike_where_both_are_seen(method, trainer):
+    outputs = Outputs()
+    one, both = build(method), build(method, mirror=True)
+    both.load_state_dict(one.state_dict())
+    image = face_batch(7, "test")["image"]
+    image[:, :, :, : SIZE // 2] *= 0.5
+    one, both = one.eval(), both.eval()
+    assert not torch.allclose(one(image), one(image.flip(3)), atol=1e-5)
+    torch.testing.assert_close(both(image), both(image.flip(3)))
+    torch.testing.assert_close(both(image), (one(image) + one(image.flip(3))) / 2)
+    trainer(callbacks=[outputs]).test(both, datamodule=FaceFakes(7, 4), verbose=False)
+    got = {
+        name: torch.cat([out[name] for out in outputs.batches]) for name in ("logits", "features")
+    }
+    torch.testing.assert_close(both.network.fc(got["features"]), got["logits"])

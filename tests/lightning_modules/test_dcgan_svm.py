@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import SVC
 
 from datamodules.labels import ACTION_UNITS
@@ -184,7 +185,7 @@ def test_bars_are_told_apart_by_people_never_seen(model, runner):
     assert trainer.callback_metrics["val/auc"] == 1.0
 
 
-@pytest.mark.parametrize("features", ["pixels", "untrained"])
+@pytest.mark.parametrize("features", ["pixels", "untrained", "hog"])
 def test_baselines_train_no_gan(model, runner, features):
     module = model(features=features)
     before = weights(module.generator)
@@ -196,8 +197,68 @@ def test_baselines_train_no_gan(model, runner, features):
     [logged] = trainer.test(module, datamodule=BarFaces(), verbose=False)
     assert logged["test/accuracy"] > 0.9
     assert not any("own_discriminator" in name for name in logged)
-    widths = {"pixels": 3 * SIZE * SIZE, "untrained": 8 * 16}
+    widths = {"pixels": 3 * SIZE * SIZE, "untrained": 8 * 16, "hog": 36}
     assert module.recogniser.machine.support_vectors.shape[1] == widths[features]
+
+
+def test_machines_read_what_the_training_part_has_scaled(model, runner, tmp_path):
+    data, outputs = BarFaces(), Outputs()
+    module = model(blocks="all", standardised=True, mirrored=True, channels=1)
+    trainer = runner(max_epochs=2, callbacks=[Saver(tmp_path)], enable_checkpointing=True)
+    trainer.fit(module, datamodule=data)
+    again = model(blocks="all", standardised=True, mirrored=True, channels=1)
+    runner(callbacks=[outputs]).test(
+        again, datamodule=data, ckpt_path=tmp_path / "last.ckpt", verbose=False, weights_only=True
+    )
+    raw = module.part_features("train")[1]
+    assert raw.shape == (24, 4 * 16 + 8 * 16)
+    blocks = []
+    for train, test in zip(
+        raw.double().split([64, 128], dim=1),
+        outputs.whole("features").double().split([64, 128], dim=1),
+        strict=True,
+    ):
+        standard = StandardScaler().fit(train)
+        blocks.append([normalize(standard.transform(part)) for part in (train, test)])
+    scaled_train, scaled_test = map(np.hstack, zip(*blocks, strict=True))
+    machine = SVC(
+        C=float(module.recogniser.machine.cost),
+        gamma=float(module.recogniser.machine.gamma),
+        break_ties=True,
+    ).fit(scaled_train, module.part_features("train")[0].label)
+    np.testing.assert_allclose(
+        outputs.whole("scores"), machine.decision_function(scaled_test), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("source", ["discriminator", "hog", "pixels"])
+def test_a_face_and_its_mirror_image_have_the_same_features(model, source):
+    image = torch.rand(3, 3, SIZE, SIZE)
+    module, plain = model(mirrored=True), model()
+    torch.testing.assert_close(
+        module.extract(image, source), module.extract(image.flip(-1), source)
+    )
+    mean = (plain.extract(image, source) + plain.extract(image.flip(-1), source)) / 2
+    torch.testing.assert_close(module.extract(image, source), mean)
+    assert not torch.allclose(plain.extract(image, source), mean)
+
+
+def test_baselines_stand_beside_the_run_and_are_their_own_runs(model, runner):
+    data, alone = BarFaces(), {}
+    trainer, module, outputs = runner(max_epochs=2), model(baselines=["hog", "pixels"]), Outputs()
+    trainer.callbacks.append(outputs)
+    trainer.fit(module, datamodule=data)
+    [logged] = trainer.test(module, datamodule=data, verbose=False)
+    for source in ("hog", "pixels"):
+        # A baseline of its own run is no row twice.
+        one, others = model(features=source, baselines=["hog", "pixels"]), Outputs()
+        single = runner(callbacks=[others])
+        single.fit(one, datamodule=data)
+        [alone] = single.test(one, datamodule=data, verbose=False)
+        assert f"test/{source}_accuracy" not in alone
+        for measure in ("accuracy", "balanced_accuracy", "auc"):
+            assert logged[f"test/{source}_{measure}"] == alone[f"test/{measure}"]
+        assert torch.equal(outputs.whole(f"scores_{source}"), others.whole("scores"))
 
 
 def test_a_checkpoint_holds_all_and_loads_without_pickle(model, runner, tmp_path):
@@ -225,7 +286,7 @@ def test_a_kill_at_any_stage_costs_nothing_of_the_result(
     model, runner, tmp_path, monkeypatch, stage
 ):
     def fit(folder: Any, **options: Any) -> DCGANSVM:
-        module = model()
+        module = model(blocks="all", standardised=True, mirrored=True)
         runner(
             max_epochs=2,
             enable_checkpointing=True,

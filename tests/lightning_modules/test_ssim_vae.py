@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch import Callback, LightningDataModule
 from lightning.pytorch.callbacks import ModelCheckpoint
 from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
+import experiments
 from lightning_modules.optim import descend
 from lightning_modules.ssim_vae import SSIMVAE
 from losses.variational import kl_divergence, reconstruction_loss
@@ -26,6 +29,7 @@ from tests.lightning_modules.occluded_fakes import (
 CONDITIONS = (
     *("clean", "eyes", "mouth"),
     *("clean_reconstructed", "eyes_reconstructed", "mouth_reconstructed"),
+    *("clean_baseline", "eyes_baseline", "mouth_baseline"),
 )
 
 
@@ -73,7 +77,7 @@ def test_each_player_moves_alone_and_reaches_no_other(model, trainer, monkeypatc
     trainer(limit_train_batches=1, limit_val_batches=0).fit(
         model(), datamodule=OccludedDataModule()
     )
-    assert notes == [{"vae"}, {"flow_cnn"}]
+    assert notes == [{"vae"}, {"flow_cnn"}, {"baseline_cnn"}]
 
 
 @pytest.mark.parametrize(("resting", "moving"), [("vae", "flow_cnn"), ("flow_cnn", "vae")])
@@ -150,9 +154,9 @@ def test_a_denoising_autoencoder_neither_samples_nor_is_pulled_to_the_prior(mode
     assert "train/kl" not in runner.callback_metrics
 
 
-@pytest.mark.parametrize("classifier_on", ["clean", "occluded", "reconstructed", "both"])
-def test_flow_cnn_learns_on_what_it_is_told(model, trainer, monkeypatch, classifier_on):
-    restored, seen = [], []
+@pytest.mark.parametrize("classifier_on", ["clean", "reconstructed", "both"])
+def test_each_flow_cnn_learns_on_what_it_is_told(model, trainer, monkeypatch, classifier_on):
+    restored, seen, seen_by_baseline = [], [], []
 
     def noting(self, occluded, clean):
         losses, reconstructed = losses_of(self, occluded, clean)
@@ -163,23 +167,32 @@ def test_flow_cnn_learns_on_what_it_is_told(model, trainer, monkeypatch, classif
     monkeypatch.setattr(SSIMVAE, "_vae_losses", noting)
     module = model(classifier_on=classifier_on)
     module.flow_cnn.register_forward_pre_hook(lambda _, flows: seen.append(flows[0]))
+    module.baseline_cnn.register_forward_pre_hook(lambda _, flows: seen_by_baseline.append(*flows))
     trainer(max_epochs=20, limit_val_batches=0).fit(module, datamodule=OccludedDataModule(3))
     batch = occluded_batch(3)
-    shown = {
-        "clean": module.codec.encode(batch["flow"]).unsqueeze(1),
-        "occluded": module.codec.encode(batch["occluded_flow"].flatten(0, 1)).unflatten(0, (3, 2)),
-    }
-    drawn: list[int] = []
-    for flows, reconstructed in zip(seen, restored, strict=True):
-        shown["reconstructed"] = reconstructed
-        shown["both"] = torch.cat((shown["clean"], reconstructed), 1)
-        same_as = (shown[classifier_on] == flows.unsqueeze(1)).flatten(2).all(2)
-        assert (same_as.sum(1) == 1).all()
-        drawn += same_as.int().argmax(1).tolist()
-    choices = {"clean": 1, "both": 3}.get(classifier_on, 2)
-    assert set(drawn) == set(range(choices))
+    clean = module.codec.encode(batch["flow"]).unsqueeze(1)
+    occluded = module.codec.encode(batch["occluded_flow"].flatten(0, 1)).unflatten(0, (3, 2))
+
+    def drawn(inputs: list[torch.Tensor], choices: list[torch.Tensor]) -> list[int]:
+        found: list[int] = []
+        for flows, several in zip(inputs, choices, strict=True):
+            same_as = (several == flows.unsqueeze(1)).flatten(2).all(2)
+            assert (same_as.sum(1) == 1).all()
+            found += same_as.int().argmax(1).tolist()
+        return found
+
+    choices = {
+        "clean": [clean] * 20,
+        "reconstructed": restored,
+        "both": [torch.cat((clean, reconstructed), 1) for reconstructed in restored],
+    }[classifier_on]
+    found = drawn(seen, choices)
+    assert set(found) == set(range(choices[0].shape[1]))
     if classifier_on == "both":
-        assert 20 <= drawn.count(0) <= 40  # of 60
+        assert 20 <= found.count(0) <= 40  # of 60
+    found = drawn(seen_by_baseline, [torch.cat((clean, occluded), 1)] * 20)
+    assert set(found) == {0, 1, 2}
+    assert 20 <= found.count(0) <= 40
 
 
 def test_the_mean_flow_is_that_of_the_clean_flows_of_training(model, trainer):
@@ -202,7 +215,7 @@ def test_global_step_counts_the_autoencoder_only(model, trainer):
     assert runner.global_step == 3
 
 
-def test_both_learning_rates_follow_the_schedule(model, trainer):
+def test_all_learning_rates_follow_the_schedule(model, trainer):
     rates = []
 
     class Note(Callback):
@@ -217,9 +230,9 @@ def test_both_learning_rates_follow_the_schedule(model, trainer):
     trainer(max_epochs=2, limit_train_batches=1, limit_val_batches=0, callbacks=[Note()]).fit(
         module, datamodule=OccludedDataModule()
     )
-    assert rates == [[0.4, 0.2], [0.2, 0.1]]
+    assert rates == [[0.4, 0.2, 0.2], [0.2, 0.1, 0.1]]
     kinds = [type(optimizer) for optimizer in module.configure_optimizers()[0]]
-    assert kinds == [torch.optim.Adam, torch.optim.SGD]
+    assert kinds == [torch.optim.Adam, torch.optim.SGD, torch.optim.SGD]
 
 
 def test_a_schedule_may_count_steps(model, trainer):
@@ -238,7 +251,7 @@ def test_a_schedule_may_count_steps(model, trainer):
     trainer(max_epochs=-1, max_steps=4, limit_val_batches=0, callbacks=[Note()]).fit(
         module, datamodule=OccludedDataModule()
     )
-    assert rates == [[0.4, 0.2], [0.2, 0.1], [0.2, 0.1], [0.1, 0.05]]
+    assert rates == [[0.4, 0.2, 0.2], *[[0.2, 0.1, 0.1]] * 2, [0.1, 0.05, 0.05]]
 
 
 @pytest.mark.parametrize("cost", ["mse", "ssim"])
@@ -298,6 +311,8 @@ def test_test_returns_and_logs_every_condition(model, trainer):
         flows = [batch["flow"], *batch["occluded_flow"].unbind(1)][index % 3]
         if index < 3:
             logits = module.flow_cnn(module.codec.encode(flows))
+        elif index >= 6:
+            logits = module.baseline_cnn(module.codec.encode(flows))
         else:
             restored, logits = module(flows)
             # In pixels of a 128x128 grid.
@@ -312,9 +327,10 @@ def test_test_returns_and_logs_every_condition(model, trainer):
     )
     quantities = ("accuracy", "balanced_accuracy", "f1_macro")
     expected = {f"test/{quantity}_{name}" for quantity in quantities for name in CONDITIONS}
-    expected |= {f"test/epe_px_{name}" for name in CONDITIONS[1:]}
-    singles = ("accuracy_occluded", "accuracy_reconstructed", "confidence_reconstructed")
-    expected |= {f"test/{name}" for name in (*singles, "active_units", "epe_px_mean_flow")}
+    expected |= {f"test/epe_px_{name}" for name in CONDITIONS[1:6]}
+    expected |= {f"test/accuracy_{name}" for name in ("occluded", "reconstructed", "baseline")}
+    singles = ("confidence_reconstructed", "active_units", "epe_px_mean_flow")
+    expected |= {f"test/{name}" for name in singles}
     assert set(logged) == expected
 
 
@@ -331,7 +347,7 @@ def test_validation_logs_what_test_logs(model, trainer):
 def test_every_loss_of_training_is_logged(model, trainer):
     runner = trainer(limit_val_batches=0)
     runner.fit(model(), datamodule=OccludedDataModule())
-    names = {"vae", "reconstruction", "kl", "cross_entropy"}
+    names = {"vae", "reconstruction", "kl", "cross_entropy", "cross_entropy_baseline"}
     assert set(runner.callback_metrics) == {f"train/{name}" for name in names}
 
 
@@ -376,7 +392,7 @@ def test_a_resumed_run_ends_at_the_same_bits_and_its_checkpoint_is_tested(model,
     last = str(tmp_path / "first" / "last.ckpt")
     checkpoint = torch.load(last, weights_only=True)
     assert checkpoint["hyper_parameters"]["cost"] == "ssim"
-    assert len(checkpoint["optimizer_states"]) == len(checkpoint["lr_schedulers"]) == 2
+    assert len(checkpoint["optimizer_states"]) == len(checkpoint["lr_schedulers"]) == 3
     resumed = fit("first", 3, last)
     assert same(weights(whole), weights(resumed))
 
@@ -390,11 +406,17 @@ def test_a_resumed_run_ends_at_the_same_bits_and_its_checkpoint_is_tested(model,
     assert same(weights(resumed), weights(fresh))
 
 
-@pytest.mark.parametrize("size", [24, 48, 64, 96, 128])
-def test_both_networks_fit_into_34_megabytes(size):
-    module = SSIMVAE(size=size)
-    stored = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
-    assert stored <= 34e6
+@pytest.mark.parametrize(("width", "least"), [(32, 10), (64, 30)])
+def test_both_networks_fit_into_34_megabytes(width, least):
+    module = SSIMVAE(width=width)
+    networks = (module.vae, module.flow_cnn)  # the baseline is a rival, no part of the method
+    parameters = sum(tensor.numel() for network in networks for tensor in network.parameters())
+    assert least <= 4e-6 * parameters <= 34
+
+
+def test_the_papers_experiment_is_of_its_size():
+    config = yaml.safe_load((Path(experiments.__file__).parent / "ssim_vae.yaml").read_text())
+    assert all(config["model"]["init_args"][key] == 64 for key in ("size", "width", "latent"))
 
 
 @pytest.mark.parametrize("size", [24, 64, 128])

@@ -55,11 +55,13 @@ def test_scores_are_no_probabilities(tmp_path: Path) -> None:
         def test_step(self, batch: Any, batch_idx: int) -> Any:
             outputs = outputs_of(batch)
             scores = outputs.pop("logits")
-            return {**outputs, "scores": scores, "probabilities": torch.full_like(scores, 1 / 3)}
+            shares = torch.full_like(scores, 1 / 3)
+            others = {"probabilities": shares, "scores_pixels": scores.flip(1)}
+            return {**outputs, "scores": scores, **others}
 
     trainer(tmp_path, Predictions()).test(Scoring(), datamodule=FakeData(), verbose=False)
     row = read(tmp_path)[4]
-    assert row["predicted"] == "surprise"
+    assert (row["predicted"], row["predicted_pixels"]) == ("surprise", "neutral")
     assert {row[name] for name in NAMES} == {"0.333333"}
 
 

@@ -14,6 +14,7 @@ LOGGED = {
     "test/epe_px_clean_reconstructed": 0.01,
     "test/accuracy_eyes": 0.7,
     "test/accuracy_eyes_reconstructed": 0.85,
+    "test/accuracy_eyes_baseline": 0.8,
     "test/epe_px_eyes": 0.4,
     "test/epe_px_eyes_reconstructed": float("nan"),
     "test/active_units": 12.0,
@@ -36,12 +37,14 @@ def test_the_table_says_what_was_won_back(
         "clean": {
             "accuracy": 0.9,
             "accuracy_reconstructed": 0.88,
+            "accuracy_baseline": None,
             "epe_px": None,
             "epe_px_reconstructed": 0.01,
         },
         "eyes": {
             "accuracy": 0.7,
             "accuracy_reconstructed": 0.85,
+            "accuracy_baseline": 0.8,
             "epe_px": 0.4,
             "epe_px_reconstructed": None,
         },
@@ -56,6 +59,7 @@ def test_the_table_says_what_was_won_back(
         "70.0",
         "85.0",
         "75%",  # 15 of the 20 points that the eyes cost
+        "80.0",
         "0.400",
         "-",
     ]

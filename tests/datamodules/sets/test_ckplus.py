@@ -11,7 +11,14 @@ import torch
 from datamodules.errors import DatasetError
 from datamodules.labels import CKPLUS_CODES, Expression
 from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
-from datamodules.sets.ckplus import CKPlusDataModule, _compare, read_ckplus
+from datamodules.sets.ckplus import (
+    _LILLE,
+    _OFFICIAL,
+    CKPlusDataModule,
+    _compare,
+    _Published,
+    read_ckplus,
+)
 from datamodules.sets.lists.lille import expression_codes
 from tests.datamodules.trees import ckplus_tree, picture
 
@@ -32,7 +39,7 @@ def test_labels_are_read_and_unlabelled_is_not_neutral(tmp_path: Path) -> None:
     assert (index.names[0], index.subjects[0], index.lengths[0]) == ("S001/001", "S001", 3)
     assert frontal.files()[0].name == "S001_001_00000001.png"
     assert "16 sequences found, 14 labelled" in index.notes
-    assert "published are 327 of 118: anger 2 (of 45), contempt 2 (of 18)" in index.notes[-1]
+    assert "has 327 of 118: anger 2 (of 45), contempt 2 (of 18)" in index.notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -103,14 +110,30 @@ def test_missing_data_and_labels(tmp_path: Path) -> None:
         read_ckplus(tmp_path, None, {})
 
 
-def test_published_counts_are_recognised() -> None:
-    published = {"ANGER": 45, "CONTEMPT": 18, "DISGUST": 59, "FEAR": 25}
-    published |= {"HAPPINESS": 69, "SADNESS": 28, "SURPRISE": 83}
-    expressions = [Expression[name] for name, count in published.items() for _ in range(count)]
-    people = [f"S{number % 118}" for number in range(len(expressions))]
-    told = "327 labelled sequences of 118 subjects, each class as published"
-    assert _compare(expressions, people) == told
-    assert "326 labelled" in _compare(expressions[:-1], people[:-1])
+@pytest.mark.parametrize(
+    ("published", "told"),
+    [
+        (_OFFICIAL, "327 labelled sequences of 118 subjects, each class as in the Emotion folder"),
+        (
+            _LILLE,
+            "374 labelled sequences of 99 subjects, each class as in the list of the eMotion-GAN "
+            "and SSIM-VAE papers",
+        ),
+    ],
+)
+def test_published_counts_are_recognised(published: _Published, told: str) -> None:
+    expressions = [name for name, count in published.sequences.items() for _ in range(count)]
+    people = [f"S{number % published.subjects}" for number in range(len(expressions))]
+    assert _compare(expressions, people, published) == told
+    fewer = _compare(expressions[1:], people[1:], published)
+    assert fewer.startswith(f"{len(expressions) - 1} labelled sequences")
+    assert f"anger {published.sequences[Expression.ANGER] - 1} (of" in fewer
+
+
+def test_a_class_that_the_papers_list_lacks_is_named() -> None:
+    told = _compare([Expression.CONTEMPT], ["S1"], _LILLE)
+    assert told.startswith("1 labelled sequences of 1 subjects are usable, the list of the")
+    assert "has 374 of 99: anger 0 (of 37), contempt 1 (of 0), disgust 0 (of 41)" in told
 
 
 def test_mixed_colour_and_sizes_make_one_cache(tmp_path: Path) -> None:

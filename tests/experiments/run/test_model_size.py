@@ -54,6 +54,8 @@ def test_an_answer_is_counted_and_leaves_the_model_as_it_is() -> None:
 def test_macs_are_those_of_the_layers() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 36, 5))
     assert count_macs(model, torch.zeros(1, 3, 6, 6)) == 36 * 4 * 3 * 9 + 4 * 36 * 5
+    small = ResNet18Classifier(8, 48, "pooled", 16)
+    assert describe_size(small, "cpu")[1] == "An image of 3x48x48 costs it 0.0205 GMACs."
     assert count_macs(ResNet18Classifier(1000), torch.zeros(1, 3, 224, 224)) == 1_814_073_344
 
 

@@ -13,19 +13,21 @@ SHOWN = ("clean", *REGIONS)
 
 
 def samples(length: int) -> tuple[torch.Tensor, ...]:
-    """Logits [N, C, K], flows [N, C, 2, H, W], labels [N], latent means [N, R, Z]."""
+    """Logits [N, C, K], flows [N, 2 (1 + R), 2, H, W], labels [N], latent means [N, R, Z]."""
     label = torch.arange(length) % 3
-    logits = torch.randn(length, 6, 3)
+    logits = torch.randn(length, 9, 3)
     logits[torch.arange(length), :, label] += 0.7
     return logits, torch.randn(length, 6, 2, 8, 8), label, torch.randn(length, 2, 4)
 
 
-def test_conditions_are_shown_first_and_reconstructed_then():
+def test_conditions_are_shown_first_reconstructed_then_and_last_of_the_baseline():
     assert conditions(["nose"]) == (
         "clean",
         "nose",
         "clean_reconstructed",
         "nose_reconstructed",
+        "clean_baseline",
+        "nose_baseline",
     )
 
 
@@ -45,11 +47,11 @@ def test_every_condition_agrees_with_scikit_learn():
         assert got[f"balanced_accuracy_{name}"] == pytest.approx(expected)
         expected = f1_score(truth, guess, average="macro")
         assert got[f"f1_macro_{name}"] == pytest.approx(expected)
-        if index:
+        if 0 < index < 6:
             # In pixels of a 128x128 grid, of which these flows of 8x8 have a sixteenth.
             expected = 16 * endpoint_error(flows[:, index], flows[:, 0]).item()
             assert got[f"epe_px_{name}"] == pytest.approx(expected, rel=1e-5)
-    assert "epe_px_clean" not in got
+    assert not {"epe_px_clean", "epe_px_clean_baseline", "epe_px_eyes_baseline"} & got.keys()
     expected = 16 * endpoint_error(MEAN_FLOW.expand_as(flows[:, 0]), flows[:, 0]).item()
     assert got["epe_px_mean_flow"] == pytest.approx(expected, rel=1e-5)
 
@@ -58,12 +60,13 @@ def test_means_are_over_the_regions_and_leave_the_clean_faces_out():
     quality = OcclusionQuality(REGIONS, 2, 3)
     label = torch.zeros(4, dtype=torch.long)
     # The class is read right with these probabilities, in the order of the conditions.
-    shares = torch.tensor([0.9, 0.8, 0.3, 0.1, 0.6, 0.7])
-    logits = torch.stack((shares.log(), (1 - shares).log()), dim=1).expand(4, 6, 2)
+    shares = torch.tensor([0.9, 0.8, 0.3, 0.1, 0.6, 0.7, 0.9, 0.2, 0.4])
+    logits = torch.stack((shares.log(), (1 - shares).log()), dim=1).expand(4, 9, 2)
     quality.update(logits, torch.zeros(4, 6, 2, 8, 8), label, torch.randn(4, 2, 3), MEAN_FLOW)
     got = quality.summarize()
     assert got["accuracy_occluded"] == 0.5
     assert got["accuracy_reconstructed"] == 1.0
+    assert got["accuracy_baseline"] == 0.0
     torch.testing.assert_close(got["confidence_reconstructed"], torch.tensor(0.65))
 
 

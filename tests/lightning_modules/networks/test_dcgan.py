@@ -56,6 +56,21 @@ def test_the_head_reads_the_features():
     torch.testing.assert_close(discriminator(image), discriminator.features(image) @ weight + bias)
 
 
+def test_pooled_features_are_the_largest_of_each_block_in_a_grid_of_4_by_4():
+    discriminator = DCGANDiscriminator(width=4, size=32).eval()
+    image = torch.randn(2, 3, 32, 32)
+    assert discriminator.pooled_widths == [4 * 16, 8 * 16, 16 * 16]
+    features = discriminator.pooled_features(image)
+    first, _, last = features.split(discriminator.pooled_widths, dim=1)
+    maps = discriminator.blocks[:2](image)  # (B, 4, 16, 16): 4 x 4 places of 4 x 4 pixels
+    expected = maps.view(2, 4, 4, 4, 4, 4).amax(dim=(3, 5)).flatten(1)
+    torch.testing.assert_close(first, expected)
+    torch.testing.assert_close(last, discriminator.features(image))
+    means = discriminator.blocks(image).mean(dim=(2, 3))
+    torch.testing.assert_close(discriminator.channel_means(features), means)
+    torch.testing.assert_close(discriminator.channel_means(last), means)
+
+
 def test_statistics_can_be_kept_and_gathered():
     discriminator = DCGANDiscriminator(width=4, size=16)
     norm = discriminator.blocks[2][1]

@@ -14,8 +14,6 @@ def test_results_are_taken_under_their_key_alone(tmp_path):
     assert StepResults(tmp_path / "results", "one").load("features")["rows"].tolist() == [1, 1, 1]
     assert results.load("trials") == [[{"cost": 1.0}, 0.5]]
     assert StepResults(tmp_path / "results", "other").load("features") is None
-    results.remove()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_kill_or_a_bad_disk_left_is_not_taken(tmp_path, monkeypatch):
