@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
@@ -38,6 +39,7 @@ def fit_classifier(
     *,
     name: str,
     epochs: int,
+    steps: int = 0,
     lr: float = 1e-3,
     seed: int = 0,
 ) -> float:
@@ -52,6 +54,7 @@ def fit_classifier(
             indices [B], in an order of that epoch's own.
         name: What the progress bar and errors call it.
         epochs: Passes over the samples; stops early once every sample is recognised.
+        steps: Fewest steps: where few samples make few steps a pass, there are more passes.
         lr: Learning rate.
         seed: Of the initial weights, dropout and the mirroring of samples.
 
@@ -71,7 +74,9 @@ def fit_classifier(
                 module.reset_parameters()
         model.requires_grad_(True).train()
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-        for epoch in tqdm(range(epochs), desc=f"Fitting {name}", unit="pass", leave=False):
+        passes = tqdm(itertools.count(), desc=f"Fitting {name}", unit="pass", leave=False)
+        taken = 0
+        for epoch in passes:
             seen, right = 0, torch.zeros((), device=device)
             for inputs, labels in samples(epoch):
                 inputs, labels = inputs.to(device), labels.to(device)
@@ -80,12 +85,13 @@ def fit_classifier(
                 optimizer.zero_grad()
                 functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
+                taken += 1
                 seen += len(labels)
                 right += (logits.argmax(dim=1) == labels).sum()
             if not seen:
                 raise UserError(f"{name} has nothing to learn from: the training fold is empty.")
             accuracy = right.item() / seen
-            if accuracy == 1.0:
+            if accuracy == 1.0 or (epoch + 1 >= epochs and taken >= steps):
                 break
     model.requires_grad_(False)
     model.fitted.fill_(True)

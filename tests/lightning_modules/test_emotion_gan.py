@@ -220,6 +220,10 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
     assert {f"test/{row}_{quantity}" for row in rows for quantity in of_flows} | {
         f"test/{face}_{quantity}" for face in faces for quantity in of_faces
     } | {
+        f"test/{quantity}_over_{row}"
+        for row in rows - {"emotion_gan", "frontal"}
+        for quantity in ("epe_px", "epe_face_px", "judge_accuracy")
+    } | {f"test/{quantity}_over_warp" for quantity in of_faces} | {
         "test/accuracy",
         "test/balanced_accuracy",
         "test/f1_macro",
@@ -234,6 +238,12 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
     fitted = endpoint_error(fit_frontal_flow(batch["posed_flow"]), batch["flow"]).item()
     assert results["test/fit_epe_px"] == pytest.approx(128 / SIZE * fitted, rel=1e-5)
     assert results["test/frontal_epe_px"] == results["test/frontal_epe_face_px"] == 0
+    assert results["test/epe_px_over_zero"] == pytest.approx(
+        results["test/emotion_gan_epe_px"] - results["test/zero_epe_px"], rel=1e-5
+    )
+    assert results["test/rmse_over_warp"] == pytest.approx(
+        results["test/emotion_gan_rmse"] - results["test/emotion_gan_warp_rmse"], rel=1e-5
+    )
     assert results["test/accuracy"] == pytest.approx(results["test/emotion_gan_accuracy"])
     if registered:
         # A drift is the same everywhere, in the face and beside it.

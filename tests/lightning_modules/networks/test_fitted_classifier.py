@@ -61,6 +61,18 @@ def test_it_stops_once_every_face_is_recognised():
     assert passes < 50
 
 
+def test_few_samples_are_passed_more_often() -> None:
+    passed = []
+
+    def counted(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        passed.append(epoch)
+        # Noise, which is not recognised so soon.
+        yield torch.rand(64, 3, 32, 32), torch.arange(64) % 3
+
+    fit_classifier(ImageClassifier(3, 32), counted, name="it", epochs=2, steps=5)
+    assert passed == [0, 1, 2, 3, 4]
+
+
 def test_no_sample_at_all_is_refused():
     with pytest.raises(ValueError, match="it has nothing to learn from"):
         fit_classifier(ImageClassifier(3, 32), lambda epoch: iter(()), name="it", epochs=1)
