@@ -36,6 +36,7 @@ from lightning_modules.networks.flow_judge import FlowJudge
 from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
+from lightning_modules.networks.motion_subspaces import MotionSubspaces
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
 from lightning_modules.networks.warp import warp
@@ -67,9 +68,10 @@ class EMotionGAN(ExpressionModule):
         image_width: Another width for G_W; null takes ``width``.
         representation: What networks read and write of a flow: polar (paper) or cartesian.
         clip: Longest motion kept, in pixels of a 128x128 grid whatever the size.
-        flow_prior: none (paper) or filter: G_F corrects what a fitted head motion leaves of the
-            posed flow; needs cartesian flows.
-        image_prior: none (paper) or warp: G_W corrects the neutral face moved along the flow.
+        flow_prior: none (paper) or filter: G_F corrects the facial motion that subspaces learnt
+            from the training fold find in the posed flow; needs cartesian flows.
+        image_prior: none (paper) or warp: G_W corrects the lightness of the neutral face moved
+            along the flow, where there is motion.
         conditional_discriminator: Whether D_P sees the posed flow beside the frontal one.
         expression_feedback: Whether D_E's judgement trains G_F (ablation without D_E). D_E itself
             always learns, since it is the Flow-CNN that scores the flows.
@@ -81,6 +83,8 @@ class EMotionGAN(ExpressionModule):
         alpha_l1: Weight of the absolute difference in the loss of G_W.
         alpha_perceptual: Weight of its perceptual loss.
         alpha_expression: Weight of e_FER's cross-entropy on its faces.
+        animate: Flows of which G_W learns: frontal (paper), or both frontal ones and those of G_F,
+            half of the samples each.
         e_fer_checkpoint: Checkpoint of this project to take e_FER from; null fits it before the
             first epoch on the frontal faces of the training fold.
         e_fer_epochs: Most passes of that fit.
@@ -90,7 +94,8 @@ class EMotionGAN(ExpressionModule):
         g_w_optimizer: Optimizer of G_W.
         d_p_optimizer: Optimizer of D_P.
         d_e_optimizer: Optimizer of D_E.
-        lr_scheduler: Scheduler of all four, stepped once an epoch.
+        lr_scheduler: Scheduler of all four.
+        lr_interval: Whether it counts in epochs or in steps.
 
     Raises:
         UserError: If the size or a choice does not fit the networks.
@@ -133,6 +138,7 @@ class EMotionGAN(ExpressionModule):
         alpha_l1: float = 2.0,
         alpha_perceptual: float = 7.0,
         alpha_expression: float = 1.0,
+        animate: Literal["frontal", "both"] = "frontal",
         e_fer_checkpoint: str | None = None,
         e_fer_epochs: int = 20,
         perceptual: Literal["e_fer", "vgg16"] = "e_fer",
@@ -142,6 +148,7 @@ class EMotionGAN(ExpressionModule):
         d_p_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-4),
         d_e_optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-4),
         lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=10, second=13, gamma=0.5),
+        lr_interval: Literal["epoch", "step"] = "epoch",
     ) -> None:
         super().__init__(num_classes)
         check_size((size, size), 16)
@@ -159,14 +166,20 @@ class EMotionGAN(ExpressionModule):
         self.alpha_l1 = alpha_l1
         self.alpha_perceptual = alpha_perceptual
         self.alpha_expression = alpha_expression
+        self.animate = animate
         self.e_fer_checkpoint = e_fer_checkpoint
         self.e_fer_epochs = e_fer_epochs
         self.perceptual_weights = perceptual_weights
         self.optimizer_callables = (g_f_optimizer, g_w_optimizer, d_p_optimizer, d_e_optimizer)
         self.lr_scheduler = lr_scheduler
+        self.lr_interval = lr_interval
 
         self.codec = FlowCodec(clip * size / REFERENCE_SIDE, representation)
-        self.g_f = FlowGenerator(width) if flow_prior == "none" else FlowFilter(self.codec, width)
+        self.g_f: FlowGenerator | FlowFilter
+        if flow_prior == "none":
+            self.g_f = FlowGenerator(width)
+        else:
+            self.g_f = FlowFilter(self.codec, size, width)
         self.g_w = ImageGenerator(self.codec, image_width or width, prior=image_prior)
         self.d_p = PatchDiscriminator(width, conditional=conditional_discriminator)
         self.d_e = FlowCNN(num_classes, size)
@@ -207,35 +220,43 @@ class EMotionGAN(ExpressionModule):
         """
         if not self.flow_judge.fitted:
             self._fit_judges()
+        if isinstance(self.g_f, FlowFilter) and not self.g_f.subspaces.fitted:
+            self._fit_subspaces(self.g_f.subspaces)
         if self._needs_e_fer and not self.e_fer.fitted:
             self._prepare_e_fer()
         if self.vgg is not None and not self.vgg.loaded:
             rank_zero_info(f"VGG-16: {self.vgg.load_weights(self.perceptual_weights)}.")
 
     def on_train_epoch_start(self) -> None:
-        """Bring the schedulers to this epoch."""
-        g_f, g_w, d_p, d_e = cast(list[Any], self.lr_schedulers())
-        # Without the adversarial loss D_P never steps, and its scheduler must not either.
-        advance((g_f, g_w, *((d_p,) if self.lambda_gan else ()), d_e), self.current_epoch)
+        """Bring schedulers that count epochs to this one."""
+        if self.lr_interval == "epoch":
+            self._advance(self.current_epoch)
 
     def training_step(self, batch: PosedFlowBatch, batch_idx: int) -> None:
         """Move each of the four players once, the others held still."""
+        if self.lr_interval == "step":
+            self._advance(self.global_step)
         g_f, g_w, d_p, d_e = cast(list[LightningOptimizer], self.optimizers())
         uncount((g_w, d_p, d_e))
         posed = self.codec.encode(batch["posed_flow"])
         frontal = self.codec.encode(batch["flow"])
 
+        with self.toggled_optimizer(g_f):
+            frontalized = self.g_f(posed)
+            losses = self._flow_generator_losses(batch, posed, frontal, frontalized)
+            descend(self, g_f, losses["g_f"])
+        frontalized = frontalized.detach()
         with self.toggled_optimizer(g_w):
-            losses = self._image_generator_losses(batch, frontal)
+            shown = frontal
+            if self.animate == "both":
+                shown = torch.where(
+                    torch.rand_like(frontal[:, :1, :1, :1]) < 0.5, frontal, frontalized
+                )
+            losses |= self._image_generator_losses(batch, shown)
             # Adam would move on the moments of earlier steps where there is nothing to learn.
             paired = bool(batch["is_neutral_apex"].any())
             if self.trainer.strategy.reduce_boolean_decision(paired, all=False):
                 descend(self, g_w, losses["g_w"])
-        with self.toggled_optimizer(g_f):
-            frontalized = self.g_f(posed)
-            losses |= self._flow_generator_losses(batch, posed, frontal, frontalized)
-            descend(self, g_f, losses["g_f"])
-        frontalized = frontalized.detach()
         if self.lambda_gan:
             with self.toggled_optimizer(d_p):
                 losses["d_p"] = discriminator_loss(
@@ -357,6 +378,12 @@ class EMotionGAN(ExpressionModule):
         ]
         return optimizers, [self.lr_scheduler(optimizer) for optimizer in optimizers]
 
+    def _advance(self, count: int) -> None:
+        """Bring the schedulers of those players that step to an epoch or a step."""
+        g_f, g_w, d_p, d_e = cast(list[Any], self.lr_schedulers())
+        # Without the adversarial loss D_P never steps, and its scheduler must not either.
+        advance((g_f, g_w, *((d_p,) if self.lambda_gan else ()), d_e), count)
+
     # ---- losses
 
     def _flow_generator_losses(
@@ -456,6 +483,23 @@ class EMotionGAN(ExpressionModule):
 
         faces = self.data.frontal_faces
         _fit_once(self.e_fer, "e_FER", faces, epochs=self.e_fer_epochs, seed=_E_FER_SEED)
+
+    def _fit_subspaces(self, subspaces: MotionSubspaces) -> None:
+        """Fit the subspaces of G_F on the flows of the training fold, on the first process."""
+        pairs = getattr(self.data, "flow_pairs", None)
+        if pairs is None:
+            raise UserError(
+                "flow_prior filter has no flows to learn subspaces from: give a data module with "
+                "flow_pairs(), or set flow_prior to none."
+            )
+
+        def fit() -> dict[str, Tensor]:
+            frontal, posed = pairs()
+            subspaces.fit(frontal.to(self.device), posed.to(self.device))
+            rank_zero_info(f"G_F: subspaces of facial and head motion from {len(frontal)} flows.")
+            return {key: tensor.cpu() for key, tensor in subspaces.state_dict().items()}
+
+        subspaces.load_state_dict(compute_once(fit))
 
     def _fit_judges(self) -> None:
         """Fit the independent judges on the frontal flows and faces of the training fold."""

@@ -234,6 +234,20 @@ class FlowDataModule(FERDataModule):
             flow = torch.from_numpy(flows[rows[chosen]]).float()
             yield flow, torch.from_numpy(parts.classes[rows[chosen]])
 
+    def flow_pairs(self, most: int = 2000) -> tuple[Tensor, Tensor]:
+        """Read frontal and posed flows of the training part, spread evenly over it.
+
+        Args:
+            most: Most flows of each.
+
+        Returns:
+            float32 [N, 2, H, W] in pixels each, on the CPU.
+        """
+        samples = self.dataset("train")
+        chosen = some_of(np.arange(len(samples)), most)
+        batch = self.on_after_batch_transfer(samples.__getitems__(chosen.tolist()), 0)
+        return batch["flow"], batch["posed_flow"]
+
     def _shuffled(self, count: int, epoch: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
         """Yield the positions of batches, in an order of the epoch's own."""
         order = np.random.default_rng((self.seed, epoch)).permutation(count)

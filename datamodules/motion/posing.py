@@ -145,7 +145,9 @@ def _mix(value: Tensor) -> Tensor:
     return value ^ (value >> 16)
 
 
-def draw_share(sample_id: Tensor, *, seed: int, epoch: int, share: float) -> Tensor:
+def draw_share(
+    sample_id: Tensor, *, seed: int, epoch: int, share: float, stream: int = 2
+) -> Tensor:
     """Choose some of the samples, anew in each epoch.
 
     Args:
@@ -153,11 +155,12 @@ def draw_share(sample_id: Tensor, *, seed: int, epoch: int, share: float) -> Ten
         seed: Seed of the run.
         epoch: Number of the epoch.
         share: How many, from 0 to 1.
+        stream: Another number makes another, independent choice.
 
     Returns:
         bool [B].
     """
-    return uniform_hash(_keys(sample_id, seed, epoch, stream=2), 1)[:, 0] < share
+    return uniform_hash(_keys(sample_id, seed, epoch, stream), 1)[:, 0] < share
 
 
 def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
@@ -172,6 +175,25 @@ def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
     """
     turned = flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
     return torch.where(chosen.view(-1, *[1] * (flow.ndim - 1)), turned, flow)
+
+
+def exchanged(flow: Tensor, posed: Tensor, chosen: Tensor) -> Tensor:
+    """Give some samples the head motion of the sample before them in their batch.
+
+    Args:
+        flow: Frontal flows [B, 2, H, W].
+        posed: Posed flows of the same shape: what they have beyond frontal ones is head motion.
+        chosen: bool [B], the samples that get another head motion.
+
+    Returns:
+        Posed flows of that shape.
+
+    Deviation:
+        Motions compose; here they are added, which differs by what the head's motion changes over
+        the length of a facial one: hundredths of a pixel.
+    """
+    head = (posed - flow).roll(1, 0)
+    return torch.where(chosen.view(-1, 1, 1, 1), flow + head, posed)
 
 
 def draw_partners(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, UserError, missing_root
@@ -15,7 +16,9 @@ from datamodules.files import find_folder, folders, natural_key
 from datamodules.folds import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
+from datamodules.loaders import Batch
 from datamodules.motion.module import FlowDataModule
+from datamodules.motion.posing import draw_share, exchanged, mirrored
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import Row, expression_codes, key, read_rows
 from datamodules.sets.snap2dfe_release import compile_pattern, read_raw
@@ -43,6 +46,8 @@ class SNaP2DFeDataModule(FlowDataModule):
             where the frames are single images, frame.
         raw_apex: Position of the apex in a raw recording, from 0 (first frame) to 1 (last).
         synthetic_subjects: Number of embedded faces, where there is no root.
+        mirror: Share of the training samples that are shown mirrored, anew in each epoch.
+        exchange: Share of them that get the head motion of another sample of their batch.
         **kwargs: See `FlowDataModule`.
 
     Reference:
@@ -54,6 +59,7 @@ class SNaP2DFeDataModule(FlowDataModule):
         that, while the default keeps all 7. Raw recordings go from neutral to apex and back, and
         the form of their stage files is not public: the apex is taken at `raw_apex` of each. A
         protocol file need not list all sequences: those that it leaves out are left out here.
+        The paper neither mirrors nor exchanges; 0 is the paper.
     """
 
     name = "SNaP-2DFe"
@@ -75,9 +81,14 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
         raw_pattern: str | None = None,
         raw_apex: float = 0.5,
         synthetic_subjects: int = 20,
+        mirror: float = 0.0,
+        exchange: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        for name, share in (("mirror", mirror), ("exchange", exchange)):
+            if not 0 <= share <= 1:
+                raise UserError(f"data.{name} must lie from 0 to 1, but is {share}.")
         if not 0.0 < raw_apex <= 1.0:
             raise UserError(f"data.raw_apex must be above 0 and at most 1, but is {raw_apex}.")
         if raw_pattern is not None:
@@ -86,12 +97,31 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
         self._raw_pattern = raw_pattern
         self._raw_apex = raw_apex
         self._synthetic_subjects = synthetic_subjects
+        self._mirror = mirror
+        self._exchange = exchange
 
     def write_embedded(self, folder: Path) -> Path:
         """Draw the embedded faces: 6 head movements x 7 expressions of each subject, once."""
         root = folder / f"snap2dfe-{self._synthetic_subjects}"
         write_snap2dfe(root, subjects=self._synthetic_subjects)
         return root
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Turn stored types into float32; mirror samples and exchange heads in training."""
+        batch = super().on_after_batch_transfer(batch, dataloader_idx)
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        samples = batch["sample_id"]
+        drawing = {"seed": self.seed, "epoch": self.trainer.current_epoch}
+        # Streams 2 and 3 choose other things.
+        heads = draw_share(samples, share=self._exchange, stream=4, **drawing)
+        posed = exchanged(batch["flow"], batch["posed_flow"], heads)
+        chosen = draw_share(samples, share=self._mirror, **drawing)
+        batch["flow"] = mirrored(batch["flow"], chosen)
+        batch["posed_flow"] = mirrored(posed, chosen)
+        for face in ("neutral", "apex"):
+            batch[face] = torch.where(chosen.view(-1, 1, 1, 1), batch[face].flip(-1), batch[face])
+        return batch
 
     def read_index(self, root: Path) -> Index:
         """Find the sequences, see `read_frame_folders` and `read_raw`."""

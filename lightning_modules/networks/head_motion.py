@@ -19,14 +19,15 @@ def _quadratic(height: int, width: int, device: torch.device) -> Tensor:
     return monomials.flatten(0, 1)
 
 
-def _face_window(monomials: Tensor) -> Tensor:
-    """Weigh the middle of a loose crop, where the head is, and not the still background: [H * W].
+def face_window(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """Weigh the middle of a loose crop, where the head is, and not the still background: [H, W].
 
     A loose crop is 1.6 sides of the detected face wide, so the head's half axes are about half and
-    0.6 of the crop's; the window falls off smoothly beyond them.
+    0.6 of the crop's; the window falls off smoothly beyond them, from 1 to 0.
     """
-    ellipse = monomials[:, 3] / 0.5**2 + monomials[:, 5] / 0.6**2
-    return torch.exp(-ellipse.square())
+    y = torch.linspace(-1, 1, height, device=device).unsqueeze(1)
+    x = torch.linspace(-1, 1, width, device=device)
+    return torch.exp(-((x / 0.5).square() + (y / 0.6).square()).square())
 
 
 def remove_head_motion(flow: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ def remove_head_motion(flow: Tensor) -> Tensor:
         height, width = flow.shape[-2:]
         monomials = _quadratic(height, width, flow.device)
         vectors = flow.float().flatten(2).transpose(1, 2)  # (B, H * W, 2)
-        window = _face_window(monomials).expand(vectors.shape[:2])
+        window = face_window(height, width, flow.device).flatten().expand(vectors.shape[:2])
         ridge = 1e-3 * torch.eye(monomials.shape[1], device=flow.device)
         weights, left = window, vectors
         for _ in range(_ITERATIONS):
@@ -72,6 +73,4 @@ def fit_frontal_flow(flow: Tensor) -> Tensor:
     Returns:
         float32 [B, 2, H, W] in pixels. No gradient.
     """
-    height, width = flow.shape[-2:]
-    window = _face_window(_quadratic(height, width, flow.device)).view(height, width)
-    return window * remove_head_motion(flow)
+    return face_window(*flow.shape[-2:], flow.device) * remove_head_motion(flow)

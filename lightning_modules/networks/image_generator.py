@@ -6,12 +6,17 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from datamodules.batch import REFERENCE_SIDE
 from lightning_modules.networks.blocks import check_size, decoder, encoder
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.warp import warp
 
 ImagePrior = Literal["none", "warp"]
+
+# Motion at which 63 % of a correction pass, and how far around it; in pixels of a 128x128 grid.
+_MOTION, _REACH = 0.5, 4
 
 
 class ImageGenerator(nn.Module):
@@ -32,8 +37,10 @@ class ImageGenerator(nn.Module):
     Deviation:
         Images enter and leave in [0, 1] and meet the network's tanh in [-1, 1] inside.
         With the prior ``warp`` the identity encoder sees the neutral face already moved along the
-        flow, and the decoder adds to that face, from about nothing at the start. The network of
-        the paper must learn to draw faces first, which takes hours; this one begins with a face.
+        flow, and the decoder adds to the lightness of that face, one value for all three channels,
+        so that it paints no colour; about nothing at the start, and never where nothing moves.
+        The network of the paper must learn to draw faces first, which takes hours; this one begins
+        with a face.
     """
 
     def __init__(self, codec: FlowCodec, width: int = 64, *, prior: ImagePrior = "none") -> None:
@@ -42,7 +49,8 @@ class ImageGenerator(nn.Module):
         self.prior = prior
         self.identity_encoder = encoder(3, width, downsamplings=3, residuals=3)
         self.motion_encoder = encoder(2, width, downsamplings=3, residuals=3)
-        self.decoder = decoder(16 * width, 3, upsamplings=3, residuals=3)
+        channels = 1 if prior == "warp" else 3
+        self.decoder = decoder(16 * width, channels, upsamplings=3, residuals=3)
         if prior == "warp":
             last = cast(nn.Conv2d, self.decoder[-1])
             nn.init.normal_(last.weight, std=1e-3)
@@ -60,9 +68,20 @@ class ImageGenerator(nn.Module):
         """
         check_size(image.shape[-2:], 8)
         if self.prior == "warp":
-            image = warp(image, self.codec.decode(flow))
+            motion = self.codec.decode(flow)
+            image = warp(image, motion)
         features = torch.cat((self.identity_encoder(2 * image - 1), self.motion_encoder(flow)), 1)
         drawn = torch.tanh(self.decoder(features))
         if self.prior == "warp":
-            return (image + drawn).clamp(0, 1)
+            return (image + _moving(motion) * drawn).clamp(0, 1)
         return (drawn + 1) / 2
+
+
+def _moving(flow: Tensor) -> Tensor:
+    """Tell where a flow [B, 2, H, W] in pixels moves anything: [B, 1, H, W] from 0 to 1."""
+    pixel = REFERENCE_SIDE / flow.shape[-1]
+    length = pixel * torch.linalg.vector_norm(flow, dim=1, keepdim=True)
+    # What opens, a mouth, lies beside what moves.
+    reach = round(_REACH / pixel)
+    near = functional.max_pool2d(length, 2 * reach + 1, stride=1, padding=reach)
+    return 1 - torch.exp(-(near / _MOTION).square())

@@ -88,6 +88,10 @@ class FakeDataModule(LightningDataModule):
         for batch in DataLoader(FakeFlows(self.length), self.batch_size):
             yield batch["flow"], batch["label"]
 
+    def flow_pairs(self) -> tuple[Tensor, Tensor]:
+        batch = fake_batch(self.length)
+        return batch["flow"], batch["posed_flow"]
+
 
 class SeededSteps(Callback):
     """Dropout becomes a function of the step, as the project's own callback makes it."""

@@ -9,7 +9,6 @@ from lightning_modules.networks.blocks import ResidualBlock, upsample
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.flow_generator import FlowGenerator
-from lightning_modules.networks.head_motion import remove_head_motion
 from lightning_modules.networks.image_generator import ImageGenerator
 from lightning_modules.networks.warp import warp
 
@@ -90,7 +89,7 @@ def test_every_weight_of_the_generators_learns():
     image, flow = torch.rand(2, 3, 32, 32), torch.rand(2, 2, 32, 32) - 0.5
     outputs = {
         FlowGenerator(4): (flow,),
-        FlowFilter(FlowCodec(10.0, "cartesian"), 4): (flow,),
+        FlowFilter(FlowCodec(10.0, "cartesian"), 32, 4): (flow,),
         ImageGenerator(codec, 4): (image, flow),
         ImageGenerator(codec, 4, prior="warp"): (image, flow),
     }
@@ -104,26 +103,37 @@ def test_every_weight_of_the_generators_learns():
         assert not still
 
 
-def test_the_filter_starts_at_half_of_what_the_head_leaves():
-    codec = FlowCodec(10.0, "cartesian")
-    posed = codec.encode(torch.randn(2, 2, 64, 64))
-    left = codec.encode(remove_head_motion(codec.decode(posed)))
-    torch.testing.assert_close(FlowFilter(codec, 4)(posed), left / 2, atol=0.2, rtol=0)
+@pytest.fixture
+def flow_filter() -> FlowFilter:
+    """A filter whose subspaces know flows of the face below and shifts of the head."""
+    model = FlowFilter(FlowCodec(10.0, "cartesian"), 32, 4)
+    facial, head = torch.zeros(20, 2, 32, 32), torch.randn(20, 2, 1, 1).expand(20, 2, 32, 32)
+    facial[:, :, 20:26, 12:20] = torch.randn(20, 2, 1, 1)
+    model.subspaces.fit(facial, facial + head)
+    return model
 
 
-def test_the_filter_lets_nothing_through_a_closed_gate():
-    model = FlowFilter(FlowCodec(10.0, "cartesian"), 4)
-    nn.init.zeros_(model.head.weight)
+def test_the_filter_starts_at_the_facial_motion_of_its_subspaces(flow_filter):
+    posed = torch.full((2, 2, 32, 32), 0.1)
+    posed[:, :, 20:26, 12:20] += 0.1
+    facial, _ = flow_filter.subspaces(flow_filter.codec.decode(posed))
+    assert facial.abs().max() > 0.5
+    found = flow_filter.codec.decode(flow_filter(posed))
+    torch.testing.assert_close(found, facial, atol=0.25, rtol=0)
+
+
+def test_the_filter_lets_nothing_through_a_closed_gate(flow_filter):
+    nn.init.zeros_(flow_filter.head.weight)
     with torch.no_grad():
-        model.head.bias.copy_(torch.tensor([0.1, -0.2, -20.0]))
-    out = model(torch.rand(2, 2, 32, 32) - 0.5)
+        flow_filter.head.bias.copy_(torch.tensor([0.1, -0.2, -20.0]))
+    out = flow_filter(torch.rand(2, 2, 32, 32) - 0.5)
     expected = torch.tensor([0.1, -0.2]).tanh().view(1, 2, 1, 1).expand(2, 2, 32, 32)
     torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
 
 
 def test_the_filter_refuses_angles():
     with pytest.raises(ValueError, match="choose representation cartesian"):
-        FlowFilter(FlowCodec(10.0, "polar"), 4)
+        FlowFilter(FlowCodec(10.0, "polar"), 32, 4)
 
 
 def test_the_warp_prior_starts_at_the_moved_face():
@@ -134,3 +144,18 @@ def test_the_warp_prior_starts_at_the_moved_face():
     moved = warp(image, codec.decode(encoded))
     assert (face - moved).abs().max() < 0.1
     assert (face - image).abs().mean() > 10 * (face - moved).abs().mean()
+
+
+def test_the_warp_prior_paints_no_colour_and_nothing_where_nothing_moves():
+    codec = FlowCodec(10.0, "cartesian")
+    model = ImageGenerator(codec, 4, prior="warp")
+    nn.init.normal_(model.decoder[-1].weight)
+    image = 0.4 + 0.2 * torch.rand(1, 1, 32, 32).expand(1, 3, 32, 32)
+    still = torch.zeros(1, 2, 32, 32)
+    moving = still.clone()
+    moving[..., :16] = 0.1
+    torch.testing.assert_close(model(image, still), image)
+    change = model(image, moving) - warp(image, codec.decode(moving))
+    assert change[..., :16].abs().mean() > 0.1
+    assert not change[..., 24:].any()
+    torch.testing.assert_close(change, change[:, :1].expand_as(change))
