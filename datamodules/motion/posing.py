@@ -163,6 +163,11 @@ def draw_share(
     return uniform_hash(_keys(sample_id, seed, epoch, stream), 1)[:, 0] < share
 
 
+def mirror(flow: Tensor) -> Tensor:
+    """Return what flows [..., 2, H, W] are in a mirror: what moved right moves left."""
+    return flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+
+
 def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
     """Mirror the flows of some samples, as if their faces had been filmed in a mirror.
 
@@ -171,10 +176,9 @@ def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
         chosen: bool [B], the samples to mirror.
 
     Returns:
-        Flows of that shape; what points to the right points to the left in a mirror.
+        Flows of that shape.
     """
-    turned = flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
-    return torch.where(chosen.view(-1, *[1] * (flow.ndim - 1)), turned, flow)
+    return torch.where(chosen.view(-1, *[1] * (flow.ndim - 1)), mirror(flow), flow)
 
 
 def exchanged(flow: Tensor, posed: Tensor, chosen: Tensor) -> Tensor:

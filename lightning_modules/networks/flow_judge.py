@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from datamodules.motion.posing import mirror
 from lightning_modules.networks.fitted_classifier import FittedClassifier
 from lightning_modules.networks.flow_cnn import FlowCNN
 
@@ -32,4 +32,4 @@ class FlowJudge(FittedClassifier):
 
     def mirror(self, sample: Tensor) -> Tensor:
         """Return what flows [B, 2, H, W] are in a mirror: what moved right moves left."""
-        return sample.flip(-1) * torch.tensor((-1.0, 1.0), device=sample.device).view(2, 1, 1)
+        return mirror(sample)

@@ -73,4 +73,5 @@ def fit_frontal_flow(flow: Tensor) -> Tensor:
     Returns:
         float32 [B, 2, H, W] in pixels. No gradient.
     """
-    return face_window(*flow.shape[-2:], flow.device) * remove_head_motion(flow)
+    height, width = flow.shape[-2:]
+    return face_window(height, width, flow.device) * remove_head_motion(flow)

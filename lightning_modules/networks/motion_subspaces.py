@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from datamodules.motion.posing import mirror
 from lightning_modules.networks.head_motion import face_window
 
 _FACIAL, _HEAD = 60, 100  # components
@@ -86,11 +87,6 @@ class MotionSubspaces(nn.Module):
             self.components.copy_(components)
             self.covariance.copy_(torch.linalg.inv(precision) / noise)
             self.fitted.fill_(True)
-
-
-def mirror(flow: Tensor) -> Tensor:
-    """Return what flows [B, 2, H, W] are in a mirror: what moved right moves left."""
-    return flow.flip(-1) * flow.new_tensor((-1.0, 1.0)).view(2, 1, 1)
 
 
 def _principal(samples: Tensor, count: int) -> Tensor:

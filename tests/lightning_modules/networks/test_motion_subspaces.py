@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from lightning_modules.networks.motion_subspaces import MotionSubspaces, mirror
+from datamodules.motion.posing import mirror
+from lightning_modules.networks.motion_subspaces import MotionSubspaces
 
 SIZE = 16
 
