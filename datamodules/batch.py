@@ -16,6 +16,11 @@ REFERENCE_SIDE = 128
 """Side, in pixels, of the grid in whose pixels clips and errors are given at every size."""
 
 
+def mirror_flow(flow: Tensor) -> Tensor:
+    """Return what flows [..., 2, H, W] are in a mirror: what moved right moves left."""
+    return flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+
+
 class FlowBatch(TypedDict):
     """Optical flows of labelled faces.
 

@@ -14,7 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "losses": {"losses"},
     "datamodules": {"datamodules"},
-    "lightning_modules/networks": {"losses", "lightning_modules.networks", "datamodules.errors"},
+    "lightning_modules/networks": {
+        "losses",
+        "lightning_modules.networks",
+        "datamodules.batch",
+        "datamodules.errors",
+    },
     # Of data no more than what batches and labels mean, and the error of what a user gave.
     "lightning_modules": {
         "losses",

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datamodules.batch import mirror_flow
+
 _MASK = 0xFFFFFFFF
 
 
@@ -163,11 +165,6 @@ def draw_share(
     return uniform_hash(_keys(sample_id, seed, epoch, stream), 1)[:, 0] < share
 
 
-def mirror(flow: Tensor) -> Tensor:
-    """Return what flows [..., 2, H, W] are in a mirror: what moved right moves left."""
-    return flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
-
-
 def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
     """Mirror the flows of some samples, as if their faces had been filmed in a mirror.
 
@@ -178,7 +175,7 @@ def mirrored(flow: Tensor, chosen: Tensor) -> Tensor:
     Returns:
         Flows of that shape.
     """
-    return torch.where(chosen.view(-1, *[1] * (flow.ndim - 1)), mirror(flow), flow)
+    return torch.where(chosen.view(-1, *[1] * (flow.ndim - 1)), mirror_flow(flow), flow)
 
 
 def exchanged(flow: Tensor, posed: Tensor, chosen: Tensor) -> Tensor:

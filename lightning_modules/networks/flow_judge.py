@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from datamodules.motion.posing import mirror
+from datamodules.batch import mirror_flow
 from lightning_modules.networks.fitted_classifier import FittedClassifier
 from lightning_modules.networks.flow_cnn import FlowCNN
 
@@ -32,4 +32,4 @@ class FlowJudge(FittedClassifier):
 
     def mirror(self, sample: Tensor) -> Tensor:
         """Return what flows [B, 2, H, W] are in a mirror: what moved right moves left."""
-        return mirror(sample)
+        return mirror_flow(sample)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from datamodules.motion.posing import mirror
+from datamodules.batch import mirror_flow
 from lightning_modules.networks.head_motion import face_window
 
 _FACIAL, _HEAD = 60, 100  # components
@@ -76,8 +76,8 @@ class MotionSubspaces(nn.Module):
             posed: Posed flows of the same moments.
         """
         with torch.no_grad():
-            facial = torch.cat((frontal, mirror(frontal))).flatten(1)
-            head = torch.cat((posed - frontal, mirror(posed - frontal))).flatten(1)
+            facial = torch.cat((frontal, mirror_flow(frontal))).flatten(1)
+            head = torch.cat((posed - frontal, mirror_flow(posed - frontal))).flatten(1)
             mean = facial.mean(0)
             components = torch.cat((_principal(facial - mean, _FACIAL), _principal(head, _HEAD)))
             noise = _NOISE * (self.size / 128) ** 2

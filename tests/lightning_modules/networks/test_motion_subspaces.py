@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from datamodules.motion.posing import mirror
+from datamodules.batch import mirror_flow
 from lightning_modules.networks.motion_subspaces import MotionSubspaces
 
 SIZE = 16
@@ -53,7 +53,7 @@ def test_a_face_in_a_mirror_is_split_alike():
     facial, head = motions(50)
     subspaces.fit(facial, facial + head)
     posed = (facial + head)[:4]
-    found, expected = subspaces(mirror(posed))[0], mirror(subspaces(posed)[0])
+    found, expected = subspaces(mirror_flow(posed))[0], mirror_flow(subspaces(posed)[0])
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-2)
 
 
