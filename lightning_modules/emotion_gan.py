@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 _E_FER_SEED, _FLOW_JUDGE_SEED, _IMAGE_JUDGE_SEED = range(3)
 _JUDGE_EPOCHS, _JUDGE_STEPS = 20, 300
+# Flows that no player made.
+_RIVALS = ("posed", "zero", "fit", "registration", "subspaces")
 
 
 class EMotionGAN(ExpressionModule):
@@ -189,7 +191,7 @@ class EMotionGAN(ExpressionModule):
         self.image_judge = ImageClassifier(num_classes, size).requires_grad_(False)
 
         self.example_input_array = (torch.zeros(1, 2, size, size), torch.zeros(1, 3, size, size))
-        rows = ("posed", "zero", "fit", "registration", "emotion_gan", "frontal")
+        rows = (*_RIVALS, "emotion_gan", "frontal")
         faces = (*rows, *(f"{row}_warp" for row in rows), "neutral", "posed_apex", "apex")
         self.table = FrontalizationQuality(rows, faces)
         self.quality = ClassifierQuality(num_classes)
@@ -292,7 +294,7 @@ class EMotionGAN(ExpressionModule):
             What :meth:`test_step` returns, without ``measures``.
         """
         frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
-        for row, flow in self._free_flows(batch).items():
+        for row, flow in self._other_flows(batch).items():
             self._count_flow(row, flow, self._recognize(flow), batch)
         self._count_flow("emotion_gan", frontalized, logits, batch)
         self._count_face("emotion_gan", face, batch)
@@ -321,7 +323,7 @@ class EMotionGAN(ExpressionModule):
         self.quality.update(logits, batch["label"])
         measures = self._count_flow("emotion_gan", frontalized, logits, batch)
         measures |= self._count_face("emotion_gan", face, batch)
-        flows = self._free_flows(batch)
+        flows = self._other_flows(batch)
         for row, flow in flows.items():
             measures |= self._count_flow(row, flow, self._recognize(flow), batch)
             measures |= self._count_face(row, self.g_w(neutral, self.codec.encode(flow)), batch)
@@ -341,13 +343,13 @@ class EMotionGAN(ExpressionModule):
     def on_test_epoch_end(self) -> None:
         """Log ``test/<row>_<quantity>`` and what the classifier's collection says.
 
-        And ``test/<quantity>_over_<row>``, what eMotion-GAN has more than a row that costs no
-        training, and G_W more than the pure warp: a cross-validation then gives their intervals.
+        And ``test/<quantity>_over_<row>``, what eMotion-GAN has more than a flow that no
+        player made, and G_W more than the pure warp: a cross-validation then gives their intervals.
         """
         means = take(self.table)
         over = {
             f"{quantity}_over_{row}": means[f"emotion_gan_{quantity}"] - means[f"{row}_{quantity}"]
-            for row in ("posed", "zero", "fit", "registration")
+            for row in _RIVALS
             for quantity in ("epe_px", "epe_face_px", "judge_accuracy")
             if f"{row}_{quantity}" in means
         } | {
@@ -437,12 +439,14 @@ class EMotionGAN(ExpressionModule):
 
     # ---- measures
 
-    def _free_flows(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
-        """Return the flows that cost no training, by their rows, and the true one."""
+    def _other_flows(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
+        """Return the flows that no player made, by their rows, and the true one."""
         posed, flow = batch["posed_flow"], batch["flow"]
         rows = {"posed": posed, "zero": torch.zeros_like(flow), "fit": fit_frontal_flow(posed)}
         if "registered_flow" in batch:
             rows["registration"] = batch["registered_flow"]
+        if isinstance(self.g_f, FlowFilter):
+            rows["subspaces"], _ = self.g_f.subspaces(posed)
         return {**rows, "frontal": flow}
 
     def _count_flow(

@@ -21,10 +21,13 @@ from callbacks.tables.frontalization import (
 from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
 # On each measure a number of every row; the fit is the best free row but in the accuracies.
-EPE = {"posed": 4, "zero": 2, "fit": 1, "registration": 3, "emotion_gan": 0.5, "frontal": 0}
+EPE = {
+    **{"posed": 4, "zero": 2, "fit": 1, "registration": 3},
+    **{"subspaces": 0.75, "emotion_gan": 0.5, "frontal": 0},
+}
 SHARE = {
     **{"posed": 0.25, "zero": 0.125, "fit": 0.5, "registration": 0.625},
-    **{"emotion_gan": 0.875, "frontal": 0.9375},
+    **{"subspaces": 0.75, "emotion_gan": 0.875, "frontal": 0.9375},
 }
 
 
@@ -49,6 +52,7 @@ class Measured(FakeModule):
         # Nearer than the fit by one on average, with a spread.
         epe = {"posed": 4 + 0 * number, "fit": 2 + 0 * number, "emotion_gan": 0.5 + number / 11}
         measures = {f"{row}_epe_px": values for row, values in epe.items()}
+        measures["subspaces_epe_px"] = number / 11
         measures |= {f"{row}_epe_face_px": -values for row, values in epe.items()}
         measures |= {f"{row}_judge_accuracy": (~no).float() for row, no in wrong.items()}
         measures |= {
@@ -68,7 +72,7 @@ def run(folder: Path, metrics: dict[str, float], data: FakeData | None = None) -
 def test_summary_holds_what_was_logged(tmp_path: Path) -> None:
     summary = run(tmp_path, logged())
     assert list(summary["rows"]) == [
-        *("posed", "zero", "fit", "registration", "emotion_gan", "frontal")
+        *("posed", "zero", "fit", "registration", "subspaces", "emotion_gan", "frontal")
     ]
     assert summary["rows"]["fit"]["epe_face_px"] == 1
     assert summary["rows"]["fit"]["warp_image_accuracy"] == 0.5
@@ -80,7 +84,8 @@ def test_summary_holds_what_was_logged(tmp_path: Path) -> None:
 def test_comparisons_are_with_the_best_free_row_by_paired_samples(tmp_path: Path) -> None:
     # Samples that a sampler repeats count once.
     data = FakeData([*range(12), 3, 3])
-    found = run(tmp_path, logged(), data)["comparisons"]
+    comparisons = run(tmp_path, logged(), data)["comparisons"]
+    found = comparisons["free"]
     epe = found["epe_px"]
     assert (epe["against"], epe["theirs"], epe["ours"]) == ("fit", 2, pytest.approx(1))
     assert epe["difference"] == pytest.approx(-1)
@@ -96,9 +101,10 @@ def test_comparisons_are_with_the_best_free_row_by_paired_samples(tmp_path: Path
     assert (judge["against"], judge["theirs"]) == ("fit", 0.5)
     assert judge["p"] == pytest.approx(mcnemar([True] * 11 + [False], [False] * 6 + [True] * 6))
     assert judge["outcome"] == "not different beyond chance"
-    ssim = found["ssim"]
+    (prior,) = comparisons["subspaces"].values()
+    assert (prior["difference"], prior["outcome"]) == (pytest.approx(0.5), "worse")
+    (ssim,) = comparisons["warp"].values()
     assert (ssim["against"], ssim["outcome"]) == ("warp", "not different beyond chance")
-    assert "rmse" not in found
 
 
 def test_what_was_not_measured_is_null(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
