@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from datamodules.errors import UserError
 from lightning_modules import emotion_gan, optim
 from lightning_modules.emotion_gan import EMotionGAN
 from lightning_modules.networks.fitted_classifier import fit_classifier
@@ -132,6 +133,60 @@ def test_the_paper_halves_all_rates_at_epochs_10_and_13_and_connects_at_5(model,
     ]
     torch.testing.assert_close(torch.tensor(rates.rates), torch.tensor(expected))
     assert rates.connected == [epoch >= 5 for epoch in range(15)]
+
+
+def test_a_schedule_can_count_steps(model, trainer):
+    rates = Rates()
+
+    def halving(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.MultiStepLR:
+        return torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 3], gamma=0.5)
+
+    module = model(lr_scheduler=halving, lr_interval="step")
+    trainer(max_epochs=-1, max_steps=4, limit_val_batches=0, callbacks=[rates]).fit(
+        module, datamodule=FakeDataModule()
+    )
+    first = torch.tensor([1e-5, 1e-5, 1e-4, 1e-4])
+    expected = first * torch.tensor([1.0, 0.5, 0.5, 0.25]).unsqueeze(1)
+    torch.testing.assert_close(torch.tensor(rates.rates), expected)
+
+
+@pytest.mark.parametrize(
+    ("animate", "seen"), [("frontal", {"frontal"}), ("both", {"frontal", "g_f"})]
+)
+def test_faces_are_learned_of_the_flows_that_are_asked_for(
+    model, trainer, monkeypatch, animate, seen
+):
+    module = model(animate=animate, representation="cartesian", lambda_image=0.0)
+    found = set()
+    losses = module._image_generator_losses
+
+    def note(batch, flow):
+        true = module.codec.encode(batch["flow"])
+        for one, other in zip(flow, true, strict=True):
+            found.add("frontal" if torch.equal(one, other) else "g_f")
+        return losses(batch, flow)
+
+    monkeypatch.setattr(module, "_image_generator_losses", note)
+    trainer(limit_val_batches=0).fit(module, datamodule=FakeDataModule(length=12))
+    assert found == seen
+
+
+def test_the_filter_learns_its_subspaces_before_the_first_step(model, trainer):
+    module = model(flow_prior="filter", representation="cartesian")
+    assert not module.g_f.subspaces.fitted
+    trainer(limit_val_batches=0).fit(module, datamodule=FakeDataModule())
+    before = copy.deepcopy(module.g_f.subspaces.state_dict())
+    assert before["fitted"]
+    trainer(limit_val_batches=0).fit(module, datamodule=FakeDataModule(length=6))
+    assert all(torch.equal(module.g_f.subspaces.state_dict()[key], before[key]) for key in before)
+
+
+def test_the_filter_needs_flows_to_learn_subspaces_from(model, trainer):
+    class Bare(FakeDataModule):
+        flow_pairs = None
+
+    with pytest.raises(UserError, match=r"no flows to learn subspaces from: .* flow_pairs\(\)"):
+        trainer().fit(model(flow_prior="filter", representation="cartesian"), datamodule=Bare())
 
 
 def test_optimizers_are_those_of_the_paper(model):

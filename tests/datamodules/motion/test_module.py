@@ -268,6 +268,17 @@ def test_frontal_flows_are_from_neutral_to_apex_in_the_training_fold(
     assert not torch.equal(later, flows)
 
 
+def test_flow_pairs_are_frontal_and_posed_flows_of_the_training_part(
+    snap: Path, cache: Path
+) -> None:
+    data = make(snap, cache)
+    data.setup("fit")
+    rows, arrays = data._open().rows["train"], data._open().cache.arrays
+    for found, name in zip(data.flow_pairs(), ("flow", "posed_flow"), strict=True):
+        np.testing.assert_array_equal(found.numpy(), np.asarray(arrays[name])[rows])
+    assert all(len(found) == 2 for found in data.flow_pairs(most=2))
+
+
 def test_frontal_faces_are_apexes_and_neutral_first_frames(
     snap: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from datamodules.motion.posing import (
     draw_partners,
     draw_poses,
     draw_share,
+    exchanged,
     mirrored,
     mixed,
     pose_flow,
@@ -187,3 +188,15 @@ def test_flows_are_mixed_by_the_share() -> None:
     found = mixed(flow, torch.tensor([2, 1, 0]), torch.tensor([0.0, 0.7, 0.25]))
     assert found.shape == flow.shape
     assert found[:, 0, 0, 0, 0].tolist() == pytest.approx([1.0, 2.0, 4.0])
+
+
+def test_chosen_samples_get_the_head_motion_before_them() -> None:
+    flow, head = torch.randn(3, 2, 8, 8), torch.randn(3, 2, 1, 1)
+    found = exchanged(flow, flow + head, torch.tensor([True, False, True]))
+    torch.testing.assert_close(found, flow + head[[2, 1, 1]])
+
+
+def test_choices_of_two_streams_are_independent() -> None:
+    samples = torch.arange(4000)
+    one, two = (draw_share(samples, seed=0, epoch=0, share=0.5, stream=s) for s in (2, 4))
+    assert 0.2 < (one & two).float().mean() < 0.3

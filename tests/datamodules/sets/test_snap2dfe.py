@@ -3,8 +3,10 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from datamodules.errors import DatasetError
 from datamodules.index import Index
@@ -154,3 +156,23 @@ def test_arguments_are_checked() -> None:
         SNaP2DFeDataModule(raw_apex=0.0)
     with pytest.raises(ValueError, match="lacks the named groups movement, expression, camera"):
         SNaP2DFeDataModule(raw_pattern="(?P<subject>.*)")
+
+
+def test_training_samples_are_mirrored_and_exchange_heads() -> None:
+    flow, posed = torch.randn(3, 2, 8, 8), torch.randn(3, 2, 8, 8)
+    face = torch.rand(3, 3, 8, 8)
+    batch = {"flow": flow, "posed_flow": posed, "neutral": face, "apex": 1 - face}
+    batch["sample_id"] = torch.arange(3)
+    data = SNaP2DFeDataModule(mirror=1.0, exchange=1.0)
+    for name, value in data.on_after_batch_transfer(dict(batch), 0).items():
+        assert torch.equal(value, batch[name])  # nothing changes but in training
+    data.trainer = SimpleNamespace(training=True, current_epoch=0)  # type: ignore[assignment]
+    found = data.on_after_batch_transfer(dict(batch), 0)
+    sign = torch.tensor([-1.0, 1.0]).view(2, 1, 1)
+    torch.testing.assert_close(found["flow"], sign * flow.flip(-1))
+    expected = sign * (flow + (posed - flow)[[2, 0, 1]]).flip(-1)
+    torch.testing.assert_close(found["posed_flow"], expected)
+    assert torch.equal(found["neutral"], face.flip(-1))
+    assert torch.equal(found["apex"], 1 - face.flip(-1))
+    with pytest.raises(ValueError, match=r"data\.exchange must lie from 0 to 1, but is 2"):
+        SNaP2DFeDataModule(exchange=2)
