@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,6 +47,9 @@ class Index:
             for the whole image, or for a face still to be detected.
         subsets: bool [N] by the names of test lists.
         problems: (path, reason) of unusable files and rows.
+        left_out: Files, and folders of them, that the reader found and that are left out by a
+            choice, such as the views of other cameras. What is in none of files, problems and this
+            is said to be not read.
         notes: Remarks for the log: what was kept, dropped and tied, counts found against counts
             published.
 
@@ -67,6 +71,7 @@ class Index:
     boxes: NDArray[np.int64] | None = None
     subsets: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     problems: Sequence[tuple[str | Path, str]] = field(default_factory=list)
+    left_out: Sequence[str | Path] = field(default_factory=list)
     notes: Sequence[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -166,14 +171,14 @@ class Index:
         for column in (self.pixels, self.votes, self.action_units):
             digest.update(b"\0" if column is None else np.ascontiguousarray(column).data)
         for row, name in enumerate(self.names):
-            digest.update(f"{name}\0".encode())
+            digest.update(os.fsencode(f"{name}\0"))
             for file in self.files_of(row):
-                digest.update(f"{file.name}\0{_size(file)}\0".encode())
+                digest.update(os.fsencode(f"{file.name}\0{_size(file)}\0"))
         return digest.hexdigest()
 
     def names_hash(self) -> str:
         """Fingerprint which row is which sample, whatever its label; SHA-256."""
-        return hashlib.sha256("\0".join(self.names).encode()).hexdigest()
+        return hashlib.sha256(os.fsencode("\0".join(self.names))).hexdigest()
 
     def is_synthetic(self, root: Path) -> bool:
         """Tell whether the samples lie in a tree of drawn faces."""

@@ -150,7 +150,7 @@ class FlowDataModule(FERDataModule):
             self._clips,
             self._extraction(),
             self.batch_size,
-            self.on_bad_sample,
+            self.report,
             rank=rank,
             world=world,
         )
@@ -165,7 +165,7 @@ class FlowDataModule(FERDataModule):
 
     def open_input(self, path: Path) -> list[str]:
         """Find the recordings of an input, and the face in the first frame of each."""
-        self._clips = find_clips(path, self._extraction(), self.on_bad_sample)
+        self._clips = find_clips(path, self._extraction(), self.report)
         return [clip.name for clip in self._clips]
 
     def input_name(self, sample_id: int) -> str:

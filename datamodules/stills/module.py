@@ -187,7 +187,7 @@ class FaceDataModule(FERDataModule):
             colour=self._colour,
             crop=self.input_crop,
             batch_size=self.batch_size,
-            on_bad_sample=self.on_bad_sample,
+            report=self.report,
             rank=rank,
             world=world,
         )
@@ -206,7 +206,7 @@ class FaceDataModule(FERDataModule):
 
     def open_input(self, path: Path) -> list[str]:
         """Find the pictures and videos of an input."""
-        self._inputs = find_inputs(path)
+        self._inputs = find_inputs(path, self.report.problems)
         return [file.relative_to(self._input_root()).as_posix() for file in self._inputs]
 
     def input_name(self, sample_id: int) -> str:
