@@ -174,6 +174,10 @@ class FERDataModule(LightningDataModule):
         """Name a row of the cache."""
         return self._open().index.names[row]
 
+    def preprocessing(self) -> dict[str, Any]:
+        """Return what is done to a picture or film before a model predicts on it, of JSON types."""
+        raise NotImplementedError
+
     def open_input(self, path: Path) -> list[str]:
         """Find what to predict on, and name its files or recordings."""
         raise NotImplementedError
@@ -292,8 +296,7 @@ class FERDataModule(LightningDataModule):
         """
         stage = self._stage()
         if stage == "predict":
-            self._colour = bool(state_dict["colour"])  # show the faces as they were in training
-            self.trained_on = str(state_dict["source"])
+            self.show_as_trained(state_dict)
             rank_zero_info(f"The model was trained on: {self.trained_on}")
             return
         if stage == "fit":
@@ -304,6 +307,11 @@ class FERDataModule(LightningDataModule):
                     f"{state_dict['source']}, this is {self.source}); training goes on with these."
                 )
         self.refuse_leak({"": state_dict})
+
+    def show_as_trained(self, state_dict: Mapping[str, Any]) -> None:
+        """Show faces to predict on as they were in training, coloured or grey."""
+        self._colour = bool(state_dict["colour"])
+        self.trained_on = str(state_dict["source"])
 
     def refuse_leak(self, checkpoint: Mapping[str, Any], what: str = "The checkpoint") -> None:
         """Refuse a checkpoint that was trained on whom this stage holds out.

@@ -33,8 +33,9 @@ class FacePictures(pl.Callback):
 
     A test ends with ``faces.png``: some faces of each class, chosen by a checksum of their
     ``sample_id`` and not for their looks, each beside its heat map. In prediction each picture of
-    the input becomes ``predict/<input>/<picture>.png`` with all of its faces, and each film a picture of
-    the frame in which an expression is read with the highest probability, for each expression.
+    the input becomes ``predict/<input>/<picture>.png`` with all of its faces, and each film a
+    picture of the frame in which an expression is read with the highest probability, for each
+    expression.
 
     It needs of a test step ``probabilities``, ``label``, ``sample_id`` and ``image``, and of a
     prediction ``probabilities``, ``source``, ``frame``, ``box`` and ``image``.

@@ -52,7 +52,8 @@ class FlowPictures(GridPictures):
     """Draws flows as colour wheels and faces side by side.
 
     In validation and test: posed, frontalized and true flow on one colour scale, then the neutral,
-    warped and true apex face. In prediction each sequence gets ``predict/<input>/<sequence>_*.png``.
+    warped and true apex face. In prediction each sequence gets
+    ``predict/<input>/<sequence>_*.png``.
     """
 
     _sequences: SequencePictures | None = None

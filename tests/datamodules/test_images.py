@@ -90,5 +90,5 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadSample, match=r"a\.png: No such file"):
         read_image(tmp_path / "a.png", colour=False)
-    with pytest.raises(BadSample, match="Is a directory"):
+    with pytest.raises(BadSample, match="is a folder, a pipe or a device"):
         read_image(tmp_path, colour=False)
