@@ -6,7 +6,7 @@ import csv
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -111,8 +111,8 @@ def walk(
         seen.add((state.st_dev, state.st_ino))
         links = {entry.name for entry in inside if entry.is_symlink()}
         names = {entry.name for entry in inside}
-        below = [] if level == depth else sorted(names, key=natural_key)
-        yield path, below, sorted((e.name for e in found if e.name not in names), key=natural_key)
+        below = [] if level == depth else _in_order(names)
+        yield path, below, _in_order(entry.name for entry in found if entry.name not in names)
         linked += [(path / name, level + 1, True) for name in below if name in links]
         pending += [
             (path / name, level + 1, behind_link) for name in reversed(below) if name not in links
@@ -121,15 +121,16 @@ def walk(
 
 def visible(folder: Path) -> list[Path]:
     """List a folder in natural order without hidden files and the leavings of archives."""
-    inside = (path for path in folder.iterdir() if is_visible(path.name))
-    return sorted(inside, key=lambda path: natural_key(path.name))
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_visible(entry.name)]
+    return [folder / name for name in _in_order(names)]
 
 
 def folders(folder: Path) -> list[Path]:
     """List the visible folders in a folder, in natural order."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if is_visible(entry.name) and entry.is_dir()]
-    return [folder / name for name in sorted(names, key=natural_key)]
+    return [folder / name for name in _in_order(names)]
 
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
@@ -254,6 +255,11 @@ def _levels(root: Path) -> Iterator[list[Path]]:
     while level:
         yield level
         level = [below for folder in level for below in folders(folder)]
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Sort names in natural order, and those that differ in case only always in one."""
+    return sorted(sorted(names), key=natural_key)
 
 
 def is_visible(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.errors import DatasetError
 from datamodules.files import is_synthetic, natural_key
 from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
 from datamodules.recordings import Recording
@@ -55,6 +57,7 @@ class Index:
 
     Raises:
         ValueError: If columns do not fit together; that is a mistake of the reader.
+        DatasetError: If two samples have one name.
     """
 
     names: list[str]
@@ -102,7 +105,13 @@ class Index:
             if found != (count, *shape):
                 raise ValueError(f"{name} must be of shape {(count, *shape)}, but is {found}.")
         if len(set(self.names)) != count:
-            raise ValueError("The names of an index must be unique.")
+            name = next(name for name, number in Counter(self.names).items() if number > 1)
+            rows = [row for row, other in enumerate(self.names) if other == name]
+            files = ", ".join(str(file) for row in rows for file in self.files_of(row)[:1])
+            raise DatasetError(
+                f"{len(rows)} samples are called {name} ({files or 'rows of a file'}), so nobody "
+                "knows which one is meant: remove all but one."
+            )
         if unknown := set(self.splits or ()) - set(PARTS):
             raise ValueError(f"A split must be one of {', '.join(PARTS)}, but got {unknown}.")
 

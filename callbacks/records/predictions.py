@@ -29,7 +29,8 @@ class Predictions(pl.Callback):
     The file of a test lies in the run folder; that of a prediction in ``predict/<input>/`` below
     it, which no other input shares; see `input_folder`. Test: ``source, sample_id, sample, label,
     predicted`` and one column of probabilities for each class, named after it; prediction:
-    ``source, sample_id, sequence, frame, predicted`` and the same; prediction on faces in pictures and films:
+    ``source, sample_id, sequence, frame, predicted`` and the same; prediction on faces in pictures
+    and films:
     ``source`` (the picture or film), ``frame, x, y, width, height`` (the box in its pixels),
     ``predicted`` and the same; each prediction says in ``trained_on`` which data the model has
     seen. Labels are names, because the order of

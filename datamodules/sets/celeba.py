@@ -71,7 +71,7 @@ identity_CelebA.txt (who is who)
             raise missing_root(CelebADataModule, root)
         with os.scandir(images) as entries:
             found = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
-        names = list({name[:-4]: name for name in reversed(found)}.values())[::-1]
+        names = list({name[:-4]: name for name in found}.values())  # rather .jpg than .JPG
         notes = [f"{len(names)} faces of CelebA found"]
         taken = set(names)
         problems: Problems = [

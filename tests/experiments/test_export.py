@@ -35,7 +35,7 @@ def checkpoint(path: Path, model: Any, data: dict[str, Any] | None = None) -> Pa
         {
             "state_dict": model.state_dict(),
             "config": {"model": {"class_path": name, "init_args": arguments}, "data": data},
-            "OccludedCKPlusDataModule": {"source": "tree"},
+            "OccludedCKPlusDataModule": {"source": "tree", "colour": False},
         },
         path,
     )
