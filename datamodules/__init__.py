@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from datamodules.lazy import lazy
@@ -38,5 +39,12 @@ __all__ = [
     "SFEWDataModule",
     "SNaP2DFeDataModule",
 ]
+
+MOST_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
+"""Variable of the environment that bounds the pictures OpenCV decodes; read when it is imported.
+
+A picture of 0.1 MB may take gigabytes. Phones take up to 200 million pixels, 0.6 GB when decoded.
+"""
+os.environ.setdefault(MOST_PIXELS, str(200_000_000))
 
 __getattr__ = lazy(__name__, __file__)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,19 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError, expected
+from datamodules.files import given_path
 from datamodules.folds import FoldMode, assign, check_folds
 from datamodules.index import Index
+from datamodules.input_report import InputReport
 from datamodules.labels import class_names
 from datamodules.leak_guard import LeakGuard
 from datamodules.loaders import Batch, BatchLoader, CacheDataset, batch_loader, next_batch, to_float
 from datamodules.parts import Parts
 from datamodules.samplers import ShardSampler, TrainSampler
 from datamodules.store.cache import Cache
+from datamodules.unread import name_unread
+
+_log = logging.getLogger(__name__)
 
 
 class FERDataModule(LightningDataModule):
@@ -54,6 +61,8 @@ class FERDataModule(LightningDataModule):
         split_sizes: Samples in train, val and test; empty before `setup`.
         train_subjects: Names of the people trained on; empty where nobody knows them.
         test_subjects: Names of the people tested; empty where nobody knows them.
+        report: What became of the input to predict on.
+        trained_on: Source of the data that a model to predict with has seen; else empty.
         num_folds: Number of folds, 1 with official parts; 0 before `setup`.
         folds_hash: Fingerprint of the assignment to parts or folds; empty before `setup`.
 
@@ -87,8 +96,8 @@ class FERDataModule(LightningDataModule):
             if count < 1:
                 raise UserError(f"data.{argument} must be at least 1, but is {count}.")
         check_folds(fold, None if fold_mode == "loso" else folds)
-        self.root = None if root is None else Path(root).expanduser()
-        self.cache_dir = Path(cache_dir).expanduser()
+        self.root = given_path("root", root)
+        self.cache_dir = given_path("cache_dir", cache_dir) or Path()
         self.size = size
         self.batch_size = batch_size
         self.fold = fold
@@ -98,7 +107,7 @@ class FERDataModule(LightningDataModule):
         self.expressions = expressions
         self.num_workers = num_workers
         self.on_bad_sample: OnBadSample = on_bad_sample
-        self.input = None if input is None else Path(input).expanduser()
+        self.input = given_path("input", input)
 
         self.class_names = class_names(expressions)
         self.source = "synthetic" if self.root is None else self.root.resolve().name
@@ -109,6 +118,8 @@ class FERDataModule(LightningDataModule):
         self.test_subjects: list[str] = []
         self.num_folds = 0
         self.folds_hash = ""
+        self.report = InputReport()
+        self.trained_on = ""
         self._colour = True
         self._parts: Parts | None = None
         self._guard: LeakGuard | None = None
@@ -162,6 +173,10 @@ class FERDataModule(LightningDataModule):
     def row_name(self, row: int) -> str:
         """Name a row of the cache."""
         return self._open().index.names[row]
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return what is done to a picture or film before a model predicts on it, of JSON types."""
+        raise NotImplementedError
 
     def open_input(self, path: Path) -> list[str]:
         """Find what to predict on, and name its files or recordings."""
@@ -225,6 +240,15 @@ class FERDataModule(LightningDataModule):
         """Batches of the input, streamed."""
         return BatchLoader(self.input_stream(*self._rank()), batch_size=None)
 
+    def teardown(self, stage: str) -> None:
+        """After all that can be answered is written, name what could not be.
+
+        Raises:
+            DatasetError: If a part of the input cannot be used and may not be skipped.
+        """
+        if stage == "predict":
+            self.report.close(self.on_bad_sample, alone=self._rank()[1] == 1)
+
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test."""
         return self._open().dataset(part, self.columns(part))
@@ -272,7 +296,8 @@ class FERDataModule(LightningDataModule):
         """
         stage = self._stage()
         if stage == "predict":
-            self._colour = bool(state_dict["colour"])  # show the faces as they were in training
+            self.show_as_trained(state_dict)
+            rank_zero_info(f"The model was trained on: {self.trained_on}")
             return
         if stage == "fit":
             self._position = (int(state_dict["epoch"]), int(state_dict["batch"]))
@@ -282,6 +307,11 @@ class FERDataModule(LightningDataModule):
                     f"{state_dict['source']}, this is {self.source}); training goes on with these."
                 )
         self.refuse_leak({"": state_dict})
+
+    def show_as_trained(self, state_dict: Mapping[str, Any]) -> None:
+        """Show faces to predict on as they were in training, coloured or grey."""
+        self._colour = bool(state_dict["colour"])
+        self.trained_on = str(state_dict["source"])
 
     def refuse_leak(self, checkpoint: Mapping[str, Any], what: str = "The checkpoint") -> None:
         """Refuse a checkpoint that was trained on whom this stage holds out.
@@ -308,6 +338,8 @@ class FERDataModule(LightningDataModule):
         if self._parts is None:
             root = self.root or self.write_embedded(self.cache_dir / "synthetic")
             index = self.read_index(root)
+            if self._rank()[0] == 0 and (unread := name_unread(index, root)):
+                _log.warning("%s: %s", self.name, unread)
             if len(index) == 0:
                 if index.problems:
                     raise BadSamples(index.problems)
@@ -344,7 +376,7 @@ class FERDataModule(LightningDataModule):
             raise UserError(f"Prediction needs data.input: {self.takes}.")
         names = self.open_input(self.input)
         self.source = self.input.resolve().name
-        self.manifest_hash = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        self.manifest_hash = hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
         rank_zero_info(f"{self.source}: {len(names)} recordings or pictures to predict on")
 
     def _stage(self) -> str | None:

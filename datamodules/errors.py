@@ -10,6 +10,22 @@ OnBadSample = Literal["raise", "skip"]
 """What to do with unusable samples: collect all into one error, or drop and count them."""
 
 _LISTED = 20
+_MOST = 1_900  # characters of a message: a terminal's screen, and under 2 kB where they are ASCII
+
+
+def printable(text: str, most: int = _MOST) -> str:
+    """Make any text, such as the name of a file, fit to be shown.
+
+    Args:
+        text: The text; what is no printable character in it, or no character at all, is escaped.
+        most: Bytes of UTF-8 that are kept, in full lines and words or not; the rest is counted.
+    """
+    if not text.isprintable():
+        kept = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+        text = "".join(kept)
+    if len(text) * 4 <= most or len(data := text.encode()) <= most:
+        return text
+    return f"{data[:most].decode(errors='ignore')} ... ({len(data) - most} bytes more)"
 
 
 class UserError(ValueError):
@@ -18,6 +34,9 @@ class UserError(ValueError):
     Its text is one plain sentence: what was got, what was expected, what to do. Every other
     exception is a mistake of this project and keeps its stack trace.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class DatasetError(UserError):
@@ -39,7 +58,7 @@ class BadSample(DatasetError):  # noqa: N818  # it is what was found, one of man
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return printable(f"{self.path}: {self.reason}")
 
 
 class BadSamples(DatasetError):  # noqa: N818
@@ -54,14 +73,25 @@ class BadSamples(DatasetError):  # noqa: N818
         self.bad = list(dict.fromkeys((str(path), reason) for path, reason in bad))
 
     def __str__(self) -> str:
-        lines = [f"  {path}: {reason}" for path, reason in self.bad[:_LISTED]]
-        if len(self.bad) > _LISTED:
-            lines.append(f"  ... and {len(self.bad) - _LISTED} more")
         files = "file or folder is" if len(self.bad) == 1 else "files or folders are"
+        named = name_bad(self.bad)
         return (
             f"{len(self.bad)} {files} unusable; repair or remove them, "
-            "or set on_bad_sample to skip:\n" + "\n".join(lines)
+            f"or set on_bad_sample to skip:\n{named}"
         )
+
+
+def name_bad(bad: Sequence[tuple[str | Path, str]]) -> str:
+    """Name bad samples, a line each, as many as a screen takes; count the rest."""
+    lines: list[str] = []
+    for path, reason in bad[:_LISTED]:
+        line = printable(f"  {path}: {reason}".replace("\n", " "), _MOST // 4)
+        if sum(map(len, lines)) + len(line) > _MOST - 300:
+            break
+        lines.append(line)
+    if len(bad) > len(lines):
+        lines.append(f"  ... and {len(bad) - len(lines)} more")
+    return "\n".join(lines)
 
 
 class Released(Protocol):

@@ -29,6 +29,9 @@ _NEIGHBOURS = 3  # hits that make a face; only the best one counts
 _SMALLEST_OF_ALL, _DETECTION_SIDE_OF_ALL, _NEIGHBOURS_OF_ALL = 0.05, 960, 5
 _SAME_FACE = 0.3  # intersection over union of two boxes of one face; of two faces it is about 0
 
+DETECTOR = f"haarcascade_frontalface_alt2 of OpenCV {cv2.__version__}"
+"""What finds faces, for the files of a model."""
+
 # A cascade keeps its buffers between calls, so each thread has its own.
 _local = threading.local()
 

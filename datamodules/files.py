@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from datamodules.errors import DatasetError
+from datamodules.errors import BadSample, DatasetError, UserError
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv"})
+
+Problems = list[tuple[str | Path, str]]
+"""(path, reason) of what is unusable."""
 
 MARKER = "SYNTHETIC.json"
 """File in the root of every tree of drawn faces; a tree without it is of real people."""
@@ -23,6 +29,19 @@ class MatchingFile(NamedTuple):
 
     path: Path
     fields: re.Match[str]
+
+
+def given_path(argument: str, text: str | None) -> Path | None:
+    """Make the path that an argument of the data gives, None for none.
+
+    Raises:
+        UserError: If it is empty, which Python takes for the folder that one is in.
+    """
+    if text is None:
+        return None
+    if not text.strip():
+        raise UserError(f"data.{argument} is empty: give a path, or leave it out.")
+    return Path(text).expanduser()
 
 
 def natural_key(text: str) -> tuple[tuple[int, str], ...]:
@@ -48,36 +67,70 @@ def is_synthetic(folder: Path) -> bool:
     return any((place / MARKER).exists() for place in (folder, *folder.absolute().parents))
 
 
-def walk(root: Path, depth: int | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
+def walk(
+    root: Path, depth: int | None = None, problems: Problems | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Visit folders from the top down, without hidden ones and the leavings of archives.
 
-    Links to folders are followed, but not those that lead back up. Nothing is visited where the
-    root is no folder, and only `depth` levels below it where that is given.
+    Links to folders are followed at the end, and only to folders that were not visited: no picture
+    comes twice, and no circle is walked. Nothing is visited where the root is no folder, and only
+    `depth` levels below it where that is given.
+
+    Args:
+        root: The first folder.
+        depth: Levels below it; None for all.
+        problems: Folders that cannot be read are added to it; None to raise them.
 
     Yields:
         Each folder, the names of its folders, from which the caller may delete those not to be
         visited, and the names of its files, both in natural order.
+
+    Raises:
+        BadSample: If a folder cannot be read.
     """
-    for folder, below, files in os.walk(root, followlinks=True):
-        path = Path(folder)
-        if depth is not None and len(path.relative_to(root).parts) >= depth:
-            below.clear()
-        kept = [name for name in filter(_is_visible, below) if not _leads_up(path / name)]
-        below[:] = sorted(kept, key=natural_key)
-        yield path, below, sorted(filter(_is_visible, files), key=natural_key)
+    pending = [(root, 0, False)]  # folder, levels below the root, whether behind a link
+    linked: list[tuple[Path, int, bool]] = []
+    seen: set[tuple[int, int]] = set()
+    while pending or linked:
+        path, level, behind_link = pending.pop() if pending else linked.pop(0)
+        try:
+            state = path.stat()
+            if behind_link and (state.st_dev, state.st_ino) in seen:
+                continue
+            with os.scandir(path) as entries:
+                found = [entry for entry in entries if is_visible(entry.name)]
+            inside = [entry for entry in found if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            bad = BadSample(path, f"the folder cannot be read ({error.strerror})")
+            if problems is None:
+                raise bad from error
+            problems.append((path, bad.reason))
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        links = {entry.name for entry in inside if entry.is_symlink()}
+        names = {entry.name for entry in inside}
+        below = [] if level == depth else _in_order(names)
+        yield path, below, _in_order(entry.name for entry in found if entry.name not in names)
+        linked += [(path / name, level + 1, True) for name in below if name in links]
+        pending += [
+            (path / name, level + 1, behind_link) for name in reversed(below) if name not in links
+        ]
 
 
 def visible(folder: Path) -> list[Path]:
     """List a folder in natural order without hidden files and the leavings of archives."""
-    inside = (path for path in folder.iterdir() if _is_visible(path.name))
-    return sorted(inside, key=lambda path: natural_key(path.name))
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_visible(entry.name)]
+    return [folder / name for name in _in_order(names)]
 
 
 def folders(folder: Path) -> list[Path]:
     """List the visible folders in a folder, in natural order."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if _is_visible(entry.name) and entry.is_dir()]
-    return [folder / name for name in sorted(names, key=natural_key)]
+        names = [entry.name for entry in entries if is_visible(entry.name) and entry.is_dir()]
+    return [folder / name for name in _in_order(names)]
 
 
 def find_folder(root: Path, names: Sequence[str], depth: int = 2) -> Path | None:
@@ -114,7 +167,7 @@ def nested(folder: Path, name: str) -> Path:
 
 
 def matching_files(
-    root: Path, pattern: re.Pattern[str], depth: int | None = 2
+    root: Path, pattern: re.Pattern[str], depth: int | None = 2, problems: Problems | None = None
 ) -> list[MatchingFile]:
     """List the files whose whole name matches, in natural order, without second copies.
 
@@ -125,13 +178,47 @@ def matching_files(
         root: Folder of the data set, or some levels above it.
         pattern: What the whole name of a file must match.
         depth: Levels of folders below the root that are searched; None searches all.
+        problems: Added to it are folders that cannot be read (None raises them) and second files
+            of one name in one folder, such as 1.PNG beside 1.png.
     """
     found: dict[str, MatchingFile] = {}
-    for folder, _, names in walk(root, depth):
+    for folder, _, names in walk(root, depth, problems):
         for name in names:
             if match := pattern.fullmatch(name):
-                found.setdefault(name.lower(), MatchingFile(folder / name, match))
+                file = MatchingFile(folder / name, match)
+                first = found.setdefault(file.path.stem.lower(), file)
+                if first is not file and first.path.parent == folder and problems is not None:
+                    problems.append((file.path, f"is a second file beside {first.path.name}"))
     return [found[name] for name in sorted(found, key=natural_key)]
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read it.
+
+    Raises:
+        BadSample: If it is not there, or is no file: a named pipe would be waited for for ever.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise BadSample(path, error.strerror or "the file cannot be read") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise BadSample(path, "is a folder, a pipe or a device, not a file")
+    return os.fdopen(number, "rb")
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text, with or without a byte order mark.
+
+    Raises:
+        BadSample: If it cannot be read.
+    """
+    try:
+        with open_file(path) as file:
+            return file.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSample(path, f"the text cannot be read ({error})") from error
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
@@ -141,10 +228,25 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
         DatasetError: If the file cannot be read.
     """
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"The list {path} cannot be read: {error}.") from error
+        lines = read_text(path).splitlines()
+    except BadSample as error:
+        raise DatasetError(f"The list {path} cannot be read: {error.reason}.") from error
     return [(number, text) for number, line in enumerate(lines, 1) if (text := line.strip())]
+
+
+def read_table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Read the rows of a UTF-8 table of commas that are not empty, with their lines from 1.
+
+    Raises:
+        DatasetError: If the file cannot be read, or is no such table.
+    """
+    try:
+        with open_file(path) as file:
+            rows = csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""))
+            yield from ((number, row) for number, row in enumerate(rows, 1) if any(row))
+    except (BadSample, OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.reason if isinstance(error, BadSample) else error
+        raise DatasetError(f"The table {path} cannot be read: {reason}.") from error
 
 
 def _levels(root: Path) -> Iterator[list[Path]]:
@@ -155,9 +257,11 @@ def _levels(root: Path) -> Iterator[list[Path]]:
         level = [below for folder in level for below in folders(folder)]
 
 
-def _is_visible(name: str) -> bool:
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Sort names in natural order, and those that differ in case only always in one."""
+    return sorted(sorted(names), key=natural_key)
+
+
+def is_visible(name: str) -> bool:
+    """Tell files and folders from hidden ones and the leavings of archives."""
     return not name.startswith(".") and name != "__MACOSX"
-
-
-def _leads_up(folder: Path) -> bool:
-    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import ChunkStream
 
+from datamodules import MOST_PIXELS
 from datamodules.errors import BadSample
+from datamodules.files import open_file
 
+_MOST_BYTES = 1_000_000_000
+# A face is found from 30 pixels on in a picture shrunk to 960; a strip has fewer across.
+_LEAST_SIDE, _MOST_RATIO = 4, 32
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB\x60\x82"
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
@@ -23,24 +29,71 @@ def read_image(path: Path, *, colour: bool) -> NDArray[np.uint8]:
     """Read an image file of any format that OpenCV reads.
 
     Returns:
-        [H, W, 3] RGB if `colour`, else [H, W] grey, 0 to 255; both are made from either.
+        [H, W, 3] RGB if `colour`, else [H, W] grey, 0 to 255; both are made from either. Of values
+        of 16 bits the eight that count are kept: cameras write 10, 12 or 14 bits into such files,
+        and which is told by the largest value.
 
     Raises:
-        BadSample: If the file is missing, truncated, damaged or no image.
+        BadSample: If the file is missing, truncated, damaged or no image, or one too large, or one
+            of a shape that shows no face.
     """
     try:
-        data = path.read_bytes()
+        with open_file(path) as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise BadSample(path, error.strerror or "the file cannot be read") from error
     if not data:
         raise BadSample(path, "the file is empty")
-    if damage := _damage(data):
-        raise BadSample(path, damage)
-    flags = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_GRAYSCALE
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if len(data) > _MOST_BYTES:
+        raise BadSample(path, f"the file has more than {_MOST_BYTES / 1e9:g} GB; store it smaller")
+    try:
+        if damage := _damage(data):
+            raise BadSample(path, damage)
+        image = _decode(np.frombuffer(data, np.uint8), colour=colour)
+    except (cv2.error, MemoryError, Image.DecompressionBombError) as error:
+        raise BadSample(path, _refusal(error)) from error
     if image is None:
         raise BadSample(path, "the file is not an image that can be decoded")
-    return np.asarray(image, np.uint8)
+    check_shape(image, path)
+    return image
+
+
+def check_shape(image: NDArray[np.uint8], path: str | Path) -> None:
+    """Refuse a picture in which no face has pixels enough.
+
+    Raises:
+        BadSample: If a side is too short, or the other one too long for it.
+    """
+    height, width = image.shape[:2]
+    short, long = sorted((height, width))
+    if short < _LEAST_SIDE or long > _MOST_RATIO * short:
+        raise BadSample(
+            path,
+            f"is {width} x {height} pixels, but a face needs {_LEAST_SIDE} each way and a picture "
+            f"that is not more than {_MOST_RATIO} times as long as short",
+        )
+
+
+def _decode(data: NDArray[np.uint8], *, colour: bool) -> NDArray[np.uint8] | None:
+    flags = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_GRAYSCALE
+    image: Any = cv2.imdecode(data, flags | cv2.IMREAD_ANYDEPTH)
+    if image is None or image.dtype == np.uint8:
+        return image  # type: ignore[no-any-return]
+    if image.dtype != np.uint16:  # floating point numbers, which OpenCV knows how to scale
+        image = cv2.imdecode(data, flags)
+        return image  # type: ignore[no-any-return]
+    bits = next(bits for bits in (8, 10, 12, 14, 16) if int(image.max()) < 1 << bits)
+    return np.asarray(image >> (bits - 8), np.uint8)
+
+
+def _refusal(error: Exception) -> str:
+    if "PIXELS" in str(error) or isinstance(error, Image.DecompressionBombError):
+        most = int(os.environ[MOST_PIXELS])
+        return (
+            f"the image has more than {most / 1e6:g} million pixels; store it smaller, or allow "
+            f"more by the environment variable {MOST_PIXELS}"
+        )
+    return "the file is not an image that can be decoded"
 
 
 def _damage(data: bytes) -> str | None:

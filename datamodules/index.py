@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.errors import DatasetError
 from datamodules.files import is_synthetic, natural_key
 from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
 from datamodules.recordings import Recording
@@ -46,11 +49,15 @@ class Index:
             for the whole image, or for a face still to be detected.
         subsets: bool [N] by the names of test lists.
         problems: (path, reason) of unusable files and rows.
+        left_out: Files, and folders of them, that the reader found and that are left out by a
+            choice, such as the views of other cameras. What is in none of files, problems and this
+            is said to be not read.
         notes: Remarks for the log: what was kept, dropped and tied, counts found against counts
             published.
 
     Raises:
         ValueError: If columns do not fit together; that is a mistake of the reader.
+        DatasetError: If two samples have one name.
     """
 
     names: list[str]
@@ -67,6 +74,7 @@ class Index:
     boxes: NDArray[np.int64] | None = None
     subsets: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     problems: Sequence[tuple[str | Path, str]] = field(default_factory=list)
+    left_out: Sequence[str | Path] = field(default_factory=list)
     notes: Sequence[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -97,7 +105,13 @@ class Index:
             if found != (count, *shape):
                 raise ValueError(f"{name} must be of shape {(count, *shape)}, but is {found}.")
         if len(set(self.names)) != count:
-            raise ValueError("The names of an index must be unique.")
+            name = next(name for name, number in Counter(self.names).items() if number > 1)
+            rows = [row for row, other in enumerate(self.names) if other == name]
+            files = ", ".join(str(file) for row in rows for file in self.files_of(row)[:1])
+            raise DatasetError(
+                f"{len(rows)} samples are called {name} ({files or 'rows of a file'}), so nobody "
+                "knows which one is meant: remove all but one."
+            )
         if unknown := set(self.splits or ()) - set(PARTS):
             raise ValueError(f"A split must be one of {', '.join(PARTS)}, but got {unknown}.")
 
@@ -166,14 +180,14 @@ class Index:
         for column in (self.pixels, self.votes, self.action_units):
             digest.update(b"\0" if column is None else np.ascontiguousarray(column).data)
         for row, name in enumerate(self.names):
-            digest.update(f"{name}\0".encode())
+            digest.update(os.fsencode(f"{name}\0"))
             for file in self.files_of(row):
-                digest.update(f"{file.name}\0{_size(file)}\0".encode())
+                digest.update(os.fsencode(f"{file.name}\0{_size(file)}\0"))
         return digest.hexdigest()
 
     def names_hash(self) -> str:
         """Fingerprint which row is which sample, whatever its label; SHA-256."""
-        return hashlib.sha256("\0".join(self.names).encode()).hexdigest()
+        return hashlib.sha256(os.fsencode("\0".join(self.names))).hexdigest()
 
     def is_synthetic(self, root: Path) -> bool:
         """Tell whether the samples lie in a tree of drawn faces."""

@@ -5,10 +5,13 @@ The canonical order is the column order of FERPlus, so that vote columns need no
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
 from enum import IntEnum
+from pathlib import Path
 from typing import TypeVar
 
-from datamodules.errors import UserError
+from datamodules.errors import DatasetError, UserError
 
 _Code = TypeVar("_Code", int, str)
 
@@ -55,6 +58,23 @@ EXPRESSION_UNITS: dict[Expression, frozenset[int]] = {
 Reference:
     DCGAN and SVM, Table VI. It has no row for neutral, which moves no unit.
 """
+
+
+EXPRESSION_WORDS: dict[str, Expression] = {
+    word: expression
+    for expression, words in {
+        Expression.NEUTRAL: "neutral neutrality normal",
+        Expression.HAPPINESS: "happiness happy joy",
+        Expression.SURPRISE: "surprise surprised",
+        Expression.SADNESS: "sadness sad",
+        Expression.ANGER: "anger angry",
+        Expression.DISGUST: "disgust disgusted",
+        Expression.FEAR: "fear fearful afraid scared",
+        Expression.CONTEMPT: "contempt contemptuous",
+    }.items()
+    for word in words.split()
+}
+"""Words by which people name expressions, lower case: names of folders, of files, in lists."""
 
 
 def _codes(*codes: _Code | None) -> dict[_Code, Expression]:
@@ -120,3 +140,37 @@ def class_index(expression: Expression, expressions: str) -> int | None:
     """
     classes = _class_set(expressions)
     return classes.index(expression) if expression in classes else None
+
+
+def whole_number(text: str) -> int | None:
+    """Read a whole number, `3` or as CK+ writes it `3.0000000e+00`; None for anything else."""
+    if not re.fullmatch(r"[+-]?\d{1,18}(\.\d*)?(e\+?\d{1,2})?", text.strip(), re.ASCII | re.I):
+        return None
+    value = float(text)
+    return int(value) if value.is_integer() else None
+
+
+def refuse_shift(where: str | Path, found: Iterable[int | None], codes: Collection[int]) -> None:
+    """Refuse labels that pass one end of a data set's codes and never come to the other.
+
+    They are counted from another number: whoever skipped those beyond the end would take all
+    others for wrong expressions.
+
+    Args:
+        where: Where they are from.
+        found: All labels there; None for what is no number.
+        codes: The data set's codes.
+
+    Raises:
+        DatasetError: If they are shifted.
+    """
+    labels = {label for label in found if label is not None}
+    first, last = min(codes), max(codes)
+    low, high = min(labels, default=first), max(labels, default=last)
+    beyond = (low < first and last not in labels) or (high > last and first not in labels)
+    if beyond and high - low <= last - first:
+        raise DatasetError(
+            f"{where} has the labels {low} to {high}, but expected are {first} to {last}: all seem "
+            "to be counted from another number, so each would stand for a wrong expression. "
+            f"Write them as {first} to {last}."
+        )

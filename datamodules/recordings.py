@@ -13,11 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample
-from datamodules.files import is_image, visible
+from datamodules.files import Problems, is_image, open_file, visible
 from datamodules.images import read_image
 
 ReadFrame = Callable[[int], NDArray[np.uint8]]
 """Returns the frame at an index from 0: [H, W] grey, or [H, W, 3] RGB."""
+
+
+Frame = tuple[int, NDArray[np.uint8] | BadSample]
+"""Index of a frame from 0, and the frame or what is wrong with it."""
+
+_GAP = 300  # frames in a row that cannot be decoded: what then comes is no longer looked for
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,14 @@ class FrameFolder:
         """Open the recording, in RGB or grey."""
         return lambda index: read_image(self.path / self.names[index], colour=colour)
 
-    def frames(self, *, colour: bool) -> Iterator[NDArray[np.uint8]]:
-        """Yield all frames in order, in RGB or grey."""
+    def frames(self, *, colour: bool) -> Iterator[Frame]:
+        """Yield each frame, in RGB or grey, with its index; a bad one with its reason."""
         reader = self.reader(colour=colour)
-        return map(reader, range(len(self)))
+        for index in range(len(self)):
+            try:
+                yield index, reader(index)
+            except BadSample as bad:
+                yield index, bad
 
 
 @dataclass(frozen=True)
@@ -80,25 +90,61 @@ class Video:
         """Open the recording, in RGB or grey."""
         return _VideoReader(self, colour).read
 
-    def frames(self, *, colour: bool) -> Iterator[NDArray[np.uint8]]:
-        """Yield all frames in order, in RGB or grey, whatever number the header announces."""
-        capture = cv2.VideoCapture(str(self.path))
-        while (frame := capture.read()[1]) is not None:
-            yield _convert(frame, colour)
+    def frames(self, *, colour: bool) -> Iterator[Frame]:
+        """Yield each frame, in RGB or grey, with its index; the last may be what is wrong.
+
+        A frame that cannot be decoded is left out and decoding goes on behind it. In the end, a
+        video of which fewer frames were read than its header announces is a bad sample.
+        """
+        capture = _capture(self.path)
+        tries = read = failed = 0
+        while True:
+            frame = capture.read()[1]
+            if frame is None:
+                failed += 1
+                if tries >= self.length or failed > _GAP:
+                    break
+            else:
+                failed = 0
+                read += 1
+                yield tries, _convert(frame, colour)
+            tries += 1
+        if read < self.length or not read:
+            reason = f"{read} frames were read, though its header announces {self.length}"
+            yield tries, BadSample(self.path, reason)
 
 
 Recording = FrameFolder | Video
 
 
-def frame_folder(path: Path, pattern: re.Pattern[str] | None = None) -> FrameFolder:
+def frame_folder(
+    path: Path, pattern: re.Pattern[str] | None = None, problems: Problems | None = None
+) -> FrameFolder:
     """Make a recording from a folder of frames, sorted by the numbers in their names.
 
-    A frame is each file whose whole name matches the pattern, without one each image. The
-    recording may be empty.
+    Args:
+        path: The folder.
+        pattern: A frame is each file whose whole name matches it; None: each image.
+        problems: Second frames of one name, such as img_001.PNG beside img_001.png, are added to
+            it; None to raise them.
+
+    Returns:
+        The recording, which may be empty.
+
+    Raises:
+        BadSample: If a frame is there twice.
     """
     files = visible(path)
-    kept = (f.name for f in files if (pattern.fullmatch(f.name) if pattern else is_image(f)))
-    return FrameFolder(path, tuple(kept))
+    kept = [f for f in files if (pattern.fullmatch(f.name) if pattern else is_image(f))]
+    frames: dict[str, str] = {}
+    for file in kept:
+        first = frames.setdefault(file.stem.lower(), file.name)
+        if first != file.name:
+            bad = BadSample(file, f"is a second frame {file.stem}, beside {first}")
+            if problems is None:
+                raise bad
+            problems.append((file, bad.reason))
+    return FrameFolder(path, tuple(frames.values()))
 
 
 def open_video(path: Path) -> Video:
@@ -107,7 +153,7 @@ def open_video(path: Path) -> Video:
     Raises:
         BadSample: If the file cannot be read as a video.
     """
-    capture = cv2.VideoCapture(str(path))
+    capture = _capture(path)
     opened, length = capture.isOpened(), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
     if not opened:
@@ -130,20 +176,25 @@ class _VideoReader:
 
     def read(self, index: int) -> NDArray[np.uint8]:
         if self._capture is None or index < self._next:
-            self._capture, self._next = cv2.VideoCapture(str(self._recording.path)), 0
-        while self._next < index and self._capture.grab():
+            self._capture, self._next = _capture(self._recording.path), 0
+        while self._next < index:  # a frame that cannot be decoded has a place all the same
+            self._capture.grab()
             self._next += 1
-        frame: NDArray[np.uint8] | None = None
-        if self._next == index:
-            frame = self._capture.read()[1]
+        frame: NDArray[np.uint8] | None = self._capture.read()[1]
+        self._next += 1
         if frame is None:
             raise BadSample(
                 self._recording.path,
-                f"the video ends after {self._next} frames, "
-                f"though its header announces {len(self._recording)}",
+                f"frame {index + 1} of the {len(self._recording)} that its header announces "
+                "cannot be read",
             )
-        self._next += 1
         return _convert(frame, self._colour)
+
+
+def _capture(path: Path) -> cv2.VideoCapture:
+    """Open a video; OpenCV would wait for ever for a pipe."""
+    open_file(path).close()
+    return cv2.VideoCapture(str(path))
 
 
 def _convert(frame: NDArray[Any], colour: bool) -> NDArray[np.uint8]:

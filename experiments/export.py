@@ -18,6 +18,7 @@ from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.nn import functional
 
+from datamodules.base import FERDataModule
 from datamodules.errors import DatasetError
 from datamodules.store.replacing import replacing
 from experiments.command.arguments import CommandParser
@@ -31,7 +32,7 @@ _INSTALL = "Export needs onnx, onnxscript and onnxruntime: pip install 'fer-ligh
 # Of the largest value of an output, and of 1 where that is less: sums in another order differ.
 _TOLERANCE = 1e-3
 _FLOW = "float32 [batch, 2, H, W] in pixels of this grid; channel 0 points right and 1 down"
-_IMAGE = "float32 [batch, 3, H, W] RGB in [0, 1]; further normalisation is inside the model"
+_IMAGE = "float32 [batch, 3, H, W] {} in [0, 1]; further normalisation is inside the model"
 
 
 def export(args: Sequence[str]) -> None:
@@ -125,14 +126,26 @@ def describe(
 
     Returns:
         Metadata: ``method``, ``class_names`` (JSON, in the order of the logits), ``input_size``
-        (JSON, [H, W]), ``inputs`` (JSON, what each is) and ``source`` of the training data.
+        (JSON, [H, W]), ``inputs`` (JSON, what each is), ``preprocessing`` (JSON, what predict does
+        to a picture before it is an input) and ``source`` of the training data.
     """
     saved: dict[str, Any] = checkpoint.get(type(data).__qualname__, {})
+    preprocessing = {}
+    if isinstance(data, FERDataModule):
+        if saved:
+            data.show_as_trained(saved)
+        preprocessing = data.preprocessing()
+        clip = checkpoint["config"]["model"].get("init_args", {}).get("clip")
+        preprocessing |= {} if clip is None else {"clip_px": clip}  # of a 128x128 grid, in the file
+    colour = preprocessing.get("colour", "RGB")
     return {
         "method": type(model).__name__,
         "class_names": json.dumps(list(getattr(data, "class_names", ()))),
         "input_size": json.dumps(list(inputs[names[0]].shape[-2:])),
-        "inputs": json.dumps({name: _FLOW if name.endswith("flow") else _IMAGE for name in names}),
+        "inputs": json.dumps(
+            {name: _FLOW if name.endswith("flow") else _IMAGE.format(colour) for name in names}
+        ),
+        "preprocessing": json.dumps(preprocessing),
         "source": str(saved.get("source", getattr(data, "source", "unknown"))),
     }
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+import datamodules  # noqa: F401  # before OpenCV, whose bounds it sets
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:

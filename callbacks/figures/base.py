@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
 import zlib
 from collections.abc import Mapping
@@ -72,8 +73,23 @@ def figures_folder(trainer: pl.Trainer) -> Path:
 
 
 def titled(trainer: pl.Trainer, what: str) -> str:
-    """Say what a picture shows and of which data it is; every title and caption begins with it."""
-    return f"{what}, data: {trainer.datamodule.source}"  # type: ignore[attr-defined]
+    """Say what a picture shows and of which data it is; every title and caption begins with it.
+
+    A prediction says what the model was trained on too: often it is of other faces.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    title = f"{what}, data: {data.source}"
+    return f"{title}, trained on: {data.trained_on}" if trainer.predicting else title
+
+
+def input_folder(trainer: pl.Trainer) -> Path:
+    """Return where in a run's folders the answers on an input go: two inputs never share it.
+
+    It is called after the input and, since many are called alike, a checksum of its whole path.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    path = os.fsencode(data.input.resolve())
+    return Path("predict", f"{file_name(data.source)}-{zlib.crc32(path):08x}")
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
@@ -151,4 +167,4 @@ def file_name(source: str) -> str:
     Two texts never share a file.
     """
     plain = re.sub(r"[^\w.-]+", "_", source).lstrip(".")[:100]
-    return plain if plain == source else f"{plain}-{zlib.crc32(source.encode()):08x}"
+    return plain if plain == source else f"{plain}-{zlib.crc32(os.fsencode(source)):08x}"

@@ -17,6 +17,7 @@ from callbacks.figures.base import (
     Picture,
     face_to_rgb,
     figures_folder,
+    input_folder,
     send_picture,
     titled,
 )
@@ -32,8 +33,9 @@ class FacePictures(pl.Callback):
 
     A test ends with ``faces.png``: some faces of each class, chosen by a checksum of their
     ``sample_id`` and not for their looks, each beside its heat map. In prediction each picture of
-    the input becomes ``predict/<picture>.png`` with all of its faces, and each film a picture of
-    the frame in which an expression is read with the highest probability, for each expression.
+    the input becomes ``predict/<input>/<picture>.png`` with all of its faces, and each film a
+    picture of the frame in which an expression is read with the highest probability, for each
+    expression.
 
     It needs of a test step ``probabilities``, ``label``, ``sample_id`` and ``image``, and of a
     prediction ``probabilities``, ``source``, ``frame``, ``box`` and ``image``.
@@ -100,7 +102,7 @@ class FacePictures(pl.Callback):
         """Begin the pictures of the input."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         root: Path = data.input if data.input.is_dir() else data.input.parent
-        folder = figures_folder(trainer) / "predict"
+        folder = figures_folder(trainer) / input_folder(trainer)
         self._inputs = InputPictures(folder, root=root, caption=partial(titled, trainer))
 
     def on_predict_batch_end(

@@ -19,6 +19,7 @@ from callbacks.figures.base import (
     face_to_rgb,
     figures_folder,
     file_name,
+    input_folder,
     titled,
     write_picture,
 )
@@ -51,7 +52,8 @@ class FlowPictures(GridPictures):
     """Draws flows as colour wheels and faces side by side.
 
     In validation and test: posed, frontalized and true flow on one colour scale, then the neutral,
-    warped and true apex face. In prediction each sequence gets ``predict/<sequence>_*.png``.
+    warped and true apex face. In prediction each sequence gets
+    ``predict/<input>/<sequence>_*.png``.
     """
 
     _sequences: SequencePictures | None = None
@@ -78,7 +80,7 @@ class FlowPictures(GridPictures):
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the pictures of the sequences."""
         self._sequences = SequencePictures(
-            figures_folder(trainer) / "predict",
+            figures_folder(trainer) / input_folder(trainer),
             class_names=trainer.datamodule.class_names,  # type: ignore[attr-defined]
             caption=partial(titled, trainer),
             max_magnitude=self.max_magnitude,

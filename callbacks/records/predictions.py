@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from callbacks.figures.base import file_name
+from callbacks.figures.base import input_folder
 from callbacks.outputs import gather, read, require
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
@@ -25,12 +26,14 @@ _ID = "sample_id"
 class Predictions(pl.Callback):
     """Writes the predicted class and the probability of every class into ``predictions.csv``.
 
-    The file of a test lies in the run folder; that of a prediction in ``predict/<source>/`` below
-    it, since it must not replace the test's. Test: ``source, sample_id, sample, label, predicted``
-    and one column of probabilities for each class, named after it; prediction: ``source,
-    sample_id, sequence, frame, predicted`` and the same; prediction on faces in pictures and films:
+    The file of a test lies in the run folder; that of a prediction in ``predict/<input>/`` below
+    it, which no other input shares; see `input_folder`. Test: ``source, sample_id, sample, label,
+    predicted`` and one column of probabilities for each class, named after it; prediction:
+    ``source, sample_id, sequence, frame, predicted`` and the same; prediction on faces in pictures
+    and films:
     ``source`` (the picture or film), ``frame, x, y, width, height`` (the box in its pixels),
-    ``predicted`` and the same. Labels are names, because the order of
+    ``predicted`` and the same; each prediction says in ``trained_on`` which data the model has
+    seen. Labels are names, because the order of
     classes differs from set to set. ``source`` says which data the samples are from
     (``synthetic`` for the embedded faces). A method that answers under further conditions, as
     ``logits_<condition>`` or ``scores_<condition>``, has a column ``predicted_<condition>`` for
@@ -111,6 +114,8 @@ class Predictions(pl.Callback):
                 "sequence": outputs["sequence"],
                 "frame": outputs["frame"].tolist(),
             }
+        trained_on = trainer.datamodule.trained_on  # type: ignore[attr-defined]
+        columns["trained_on"] = [trained_on] * len(outputs["frame"])
         self._add(trainer, pl_module, outputs, columns)
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -130,18 +135,25 @@ class Predictions(pl.Callback):
             require(self, pl_module, outputs, ("scores",))
             answers = _classes(outputs, trainer.datamodule.class_names)  # type: ignore[attr-defined]
         # Opened for each batch: no handle to lose when the run is stopped.
-        with _part(trainer, trainer.global_rank).open("a", newline="", encoding="utf-8") as file:
+        with _part(trainer, trainer.global_rank).open(
+            "a", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file:
             writer = csv.writer(file)
             if file.tell() == 0:
                 writer.writerow([*columns, *answers])
             writer.writerows(zip(*columns.values(), *answers.values(), strict=True))
 
     def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
-        processes = len(gather(trainer.global_rank))  # all have written when this returns
+        own = _part(trainer, trainer.global_rank)
+        parts = gather(own)  # all have written when this returns
         if not trainer.is_global_zero:
             return
-        parts = [_part(trainer, rank) for rank in range(processes)]
         path = _folder(trainer) / "predictions.csv"
+        if trainer.predicting and not any(part.stat().st_size for part in parts):
+            for part in parts:
+                part.unlink()
+            return  # the data module says why nothing was answered
+        replaced = " (replaced an earlier file)" if path.exists() else ""
         with replacing(path) as aside:
             count = _merge(parts, aside)
             if expected is not None and count != expected:
@@ -151,7 +163,7 @@ class Predictions(pl.Callback):
                 )
         for part in parts:
             part.unlink()
-        rank_zero_info(f"Predictions of {count} samples: {path}")
+        rank_zero_info(f"Predictions of {count} samples: {path}{replaced}")
 
 
 def _classes(outputs: Mapping[str, Any], classes: Sequence[str]) -> dict[str, list[str]]:
@@ -198,12 +210,11 @@ def _folder(trainer: pl.Trainer) -> Path:
     run = Path(trainer.default_root_dir)
     if not trainer.predicting:
         return run
-    source = trainer.datamodule.source  # type: ignore[attr-defined]
-    return run / "predict" / file_name(source)
+    return run / input_folder(trainer)
 
 
 def _part(trainer: pl.Trainer, rank: int) -> Path:
-    return _folder(trainer) / f".predictions.rank{rank}.csv"
+    return _folder(trainer) / f".predictions.rank{rank}.{os.getpid()}.csv"
 
 
 def _merge(parts: list[Path], into: Path) -> int:

@@ -14,6 +14,7 @@ from torch import Tensor
 from datamodules.base import FERDataModule
 from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
+from datamodules.faces import DETECTOR, LOOSE_MARGIN
 from datamodules.index import Index
 from datamodules.loaders import CacheDataset, to_float
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
@@ -150,7 +151,7 @@ class FlowDataModule(FERDataModule):
             self._clips,
             self._extraction(),
             self.batch_size,
-            self.on_bad_sample,
+            self.report,
             rank=rank,
             world=world,
         )
@@ -163,9 +164,24 @@ class FlowDataModule(FERDataModule):
             self.posing_parameters(),
         )
 
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how the faces of a recording are cut out, and the flow between them."""
+        cut = {
+            "none": "nothing: the frames are faces",
+            "loose": f"the largest face of the first frame, found by {DETECTOR}, in all frames",
+        }
+        return {
+            "cut_out": cut[self.crop],
+            "margin": LOOSE_MARGIN if self.crop == "loose" else None,  # sides of the box
+            "resized": "stretched to the square input_size, faces and flow, which is scaled by it",
+            "colour": "RGB" if self._colour else "grey, in three equal channels",
+            "range": "[0, 1]",
+            "flow": f"{self.flow}, of grey frames, from the first frame to each later one",
+        }
+
     def open_input(self, path: Path) -> list[str]:
         """Find the recordings of an input, and the face in the first frame of each."""
-        self._clips = find_clips(path, self._extraction(), self.on_bad_sample)
+        self._clips = find_clips(path, self._extraction(), self.report)
         return [clip.name for clip in self._clips]
 
     def input_name(self, sample_id: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import DatasetError, missing_root
-from datamodules.files import find_file, find_folder, nested, read_lines
+from datamodules.files import Problems, find_file, find_folder, nested, read_lines
 from datamodules.index import Index
 from datamodules.sets.counts import compare_counts
 from datamodules.stills.module import FaceDataModule
@@ -70,9 +70,15 @@ identity_CelebA.txt (who is who)
         if images is None:
             raise missing_root(CelebADataModule, root)
         with os.scandir(images) as entries:
-            names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
+            found = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
+        names = list({name[:-4]: name for name in found}.values())  # rather .jpg than .JPG
         notes = [f"{len(names)} faces of CelebA found"]
-        problems: list[tuple[Path, str]] = []
+        taken = set(names)
+        problems: Problems = [
+            (images / name, "is a second picture of its number")
+            for name in found
+            if name not in taken
+        ]
         if self._exclude:
             names = _without(names, self._exclude, root, notes)
         parts = _pairs(root, "list_eval_partition")
@@ -92,8 +98,10 @@ identity_CelebA.txt (who is who)
                     name for name in parts if name not in present and _NAME.fullmatch(name)
                 )
                 problems += [(images / name, "is listed but not there") for name in lost]
-                found = {part: splits.count(part) for part in _PUBLISHED}
-                notes.append(compare_counts("CelebA", root, found, _PUBLISHED, strict=self._strict))
+                counts = {part: splits.count(part) for part in _PUBLISHED}
+                notes.append(
+                    compare_counts("CelebA", root, counts, _PUBLISHED, strict=self._strict)
+                )
         people = _pairs(root, "identity_CelebA")
         # A face without identity is a person of its own: it can be taken for nobody else's.
         subjects = None if people is None else [people.get(name, name) for name in names]
@@ -105,6 +113,7 @@ identity_CelebA.txt (who is who)
             subjects=subjects,
             boxes=np.tile(_BOX, (len(names), 1)),
             problems=problems,
+            left_out=[images / name for name in taken] if self._exclude else [],
             notes=notes,
         )
 

@@ -13,16 +13,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.errors import DatasetError, missing_root
-from datamodules.files import find_folder, folders, natural_key, nested, visible
+from datamodules.errors import BadSample, DatasetError, missing_root
+from datamodules.files import (
+    Problems,
+    find_folder,
+    folders,
+    given_path,
+    natural_key,
+    nested,
+    read_text,
+    visible,
+)
 from datamodules.index import Index
-from datamodules.labels import CKPLUS_CODES, Expression
+from datamodules.labels import CKPLUS_CODES, Expression, refuse_shift, whole_number
 from datamodules.loaders import Batch
 from datamodules.motion.module import FlowDataModule
 from datamodules.motion.pairs import PairReader
 from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
 from datamodules.recordings import frame_folder
-from datamodules.sets.lists.lille import expression_codes, key, read_rows
+from datamodules.sets.lists.lille import expression_codes, key, read_labels
 from datamodules.synthetic import write_ckplus
 
 _IMAGES = ("cohn-kanade-images",)
@@ -68,7 +77,6 @@ _LILLE = _Published(
 )
 
 _Key = tuple[str, str]
-_Problems = list[tuple[str | Path, str]]
 
 
 class FrontalCKPlus(FlowDataModule):
@@ -108,7 +116,7 @@ Emotion/S005/001/S005_001_00000011_emotion.txt
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._labels_csv = None if labels_csv is None else Path(labels_csv).expanduser()
+        self._labels_csv = given_path("labels_csv", labels_csv)
         self._codes = expression_codes(label_map)
         if label_map is None:
             del self._codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
@@ -213,19 +221,21 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
     images = find_folder(root, _IMAGES)
     if images is None:
         raise missing_root(FrontalCKPlus, root)
+    problems: Problems = []
     recordings = {
-        key(subject.name, sequence.name): frame_folder(sequence, _FRAME)
+        key(subject.name, sequence.name): frame_folder(sequence, _FRAME, problems)
         for subject in folders(images)
         if _SUBJECT.fullmatch(subject.name)
         for sequence in folders(subject)
         if _SEQUENCE.fullmatch(sequence.name)
     }
-    problems: _Problems = []
     notes: list[str] = []
     if labels_csv is None:
         labels = _official_labels(root, problems)
     else:
-        labels = _listed_labels(labels_csv, codes, problems, notes)
+        listed = read_labels(labels_csv, codes, problems, unused="0")
+        labels = {k: (label.where, label.expression) for k, label in listed.items()}
+        notes.append(f"{labels_csv}: {len(labels)} labels")
     kept: list[_Key] = []
     for k in sorted(labels, key=lambda k: (natural_key(k[0]), natural_key(k[1]))):
         if k not in recordings:
@@ -247,11 +257,12 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
         lengths=np.array([len(recording) for recording in found], np.int64),
         subjects=subjects,
         problems=problems,
+        left_out=[recording.path for recording in recordings.values()],
         notes=notes,
     )
 
 
-def _official_labels(root: Path, problems: _Problems) -> dict[_Key, tuple[str, Expression]]:
+def _official_labels(root: Path, problems: Problems) -> dict[_Key, tuple[str, Expression]]:
     """Read the Emotion folder; what cannot be read is a problem."""
     found = find_folder(root, _LABELS)
     if found is None:
@@ -260,39 +271,33 @@ def _official_labels(root: Path, problems: _Problems) -> dict[_Key, tuple[str, E
             "there, or give a list as data.labels_csv."
         )
     labels = {}
+    codes: set[int | None] = set()
     for subject in folders(nested(found, "Emotion")):
         for sequence in folders(subject):
             files = [path for path in visible(sequence) if _LABEL.fullmatch(path.name)]
             if len(files) > 1:
                 problems.append((sequence, f"holds {len(files)} labels"))
             elif files:
-                try:
-                    text = files[0].read_text()
-                    expression = CKPLUS_CODES[int(float(text.split()[0]))]
-                except (OSError, ValueError, IndexError, KeyError):
-                    problems.append((files[0], "holds no label from 0 to 7"))
-                else:
-                    labels[key(subject.name, sequence.name)] = (str(files[0]), expression)
+                code = _code(files[0], problems)
+                codes.add(code)
+                if code in CKPLUS_CODES:
+                    labels[key(subject.name, sequence.name)] = (str(files[0]), CKPLUS_CODES[code])
+                elif code is not None:
+                    problems.append((files[0], f"holds the label {code}, not 0 to 7"))
+    refuse_shift(found, codes, set(CKPLUS_CODES) - {0})  # 0 is documented and in no label file
     return labels
 
 
-def _listed_labels(
-    path: Path, codes: dict[str, Expression], problems: _Problems, notes: list[str]
-) -> dict[_Key, tuple[str, Expression]]:
-    """Read a list of labels; unknown codes are problems, but 0 where it has no meaning."""
-    labels = {}
-    unused = 0
-    for row in read_rows(path):
-        where = f"{path} line {row.line}"
-        if row.value in codes:
-            labels[key(row.subject, row.sequence)] = (where, codes[row.value])
-        elif row.value == "0":
-            unused += 1
-        else:
-            known = ", ".join(sorted(codes, key=natural_key))
-            problems.append((where, f"label {row.value!r} is none of {known}; set data.label_map"))
-    notes.append(f"{path}: {len(labels)} labels, {unused} rows of code 0 not used")
-    return labels
+def _code(path: Path, problems: Problems) -> int | None:
+    """Read the one number of a label file; None where it is a problem."""
+    try:
+        code = whole_number(read_text(path))
+    except BadSample as error:
+        problems.append((path, error.reason))
+        return None
+    if code is None:
+        problems.append((path, "holds no label from 0 to 7, and nothing else"))
+    return code
 
 
 def _compare(expressions: list[Expression], subjects: list[str], published: _Published) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, UserError, missing_root
-from datamodules.files import find_folder, folders, nested, visible
+from datamodules.files import Problems, find_folder, folders, given_path, nested, read_text, visible
 from datamodules.index import Index
-from datamodules.labels import ACTION_UNITS, Expression
+from datamodules.labels import ACTION_UNITS, EXPRESSION_WORDS, Expression
 from datamodules.recordings import Recording, frame_folder
 from datamodules.sets.ckplus import read_ckplus
+from datamodules.sets.class_folders import ClassFile, class_files
 from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.stills.module import FaceDataModule
@@ -25,16 +27,15 @@ from datamodules.synthetic import write_ckplus
 _FRAME = re.compile(r"S\d{3}_\d{3}_\d{8}\.png", re.IGNORECASE)
 _FACS = re.compile(r"(S\d{3})_(\d{3})_\d{8}_facs\.txt", re.IGNORECASE)
 _COPY = re.compile(r"(S\d{3})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
-_COPY_CODES = {
-    "anger": Expression.ANGER,
-    "contempt": Expression.CONTEMPT,
-    "disgust": Expression.DISGUST,
-    "fear": Expression.FEAR,
-    "happy": Expression.HAPPINESS,
-    "sadness": Expression.SADNESS,
-    "surprise": Expression.SURPRISE,
+_COPY_PUBLISHED = {
+    "anger": 135,
+    "contempt": 54,
+    "disgust": 177,
+    "fear": 75,
+    "happiness": 207,
+    "sadness": 84,
+    "surprise": 249,
 }
-_COPY_PUBLISHED = dict(zip(_COPY_CODES, (135, 54, 177, 75, 207, 84, 249), strict=True))
 _NO_EXPRESSION = -1
 
 
@@ -43,8 +44,9 @@ class CKPlusFacesDataModule(FaceDataModule):
 
     327 of the 593 sequences have an expression; all have the units of their last frame.
 
-    The copy CK+48, `CK+48/{anger,...}/S010_004_00000017.png`, is read as well; it has neither
-    neutral faces nor units.
+    The copy CK+48, `CK+48/{anger,...}/S010_004_00000017.png`, is read as well; it has no
+    units, and as published no neutral faces. One that was cut into folders train and test is read
+    whole: the folds here share nobody.
 
     Args:
         last_k: How many of the last frames of a sequence show its expression.
@@ -84,7 +86,7 @@ FACS/S005/001/S005_001_00000011_facs.txt (for action units)
             raise UserError(f"data.last_k must be at least 1, but is {last_k}.")
         self._last_k = last_k
         self._first_as_neutral = first_as_neutral
-        self._labels_csv = None if labels_csv is None else Path(labels_csv).expanduser()
+        self._labels_csv = given_path("labels_csv", labels_csv)
         self._synthetic_subjects = synthetic_subjects
 
     def write_embedded(self, folder: Path) -> Path:
@@ -105,14 +107,16 @@ FACS/S005/001/S005_001_00000011_facs.txt (for action units)
         """
         images = find_folder(root, ("cohn-kanade-images",))
         if images is None:
-            copy = _find_copy(root)
-            if copy is None:
+            rows = _Rows()
+            copy = class_files(root, _COPY, EXPRESSION_WORDS, rows.problems)
+            if not copy:
                 raise missing_root(CKPlusFacesDataModule, root)
-            return _read_copy(root, copy)
+            return _read_copy(root, copy, rows)
         codes = expression_codes(None)
         del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
         sequences = read_ckplus(root, self._labels_csv, codes)
         rows = _Rows(notes=list(sequences.notes), problems=list(sequences.problems))
+        rows.left_out.append(images)  # the frames between
         facs = find_folder(root, ("FACS", "FACS_labels"))
         coded = {} if facs is None else _find_facs(facs)
         labelled = {recording.path for (recording,) in sequences.recordings or []}
@@ -148,7 +152,8 @@ class _Rows:
     expressions: list[int] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
     units: list[NDArray[np.int8]] = field(default_factory=list)
-    problems: list[tuple[str | Path, str]] = field(default_factory=list)
+    problems: Problems = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(
@@ -168,6 +173,7 @@ class _Rows:
             subjects=self.subjects,
             action_units=np.stack(self.units) if with_units and self.units else None,
             problems=self.problems,
+            left_out=self.left_out,
             notes=self.notes,
         )
 
@@ -191,7 +197,7 @@ def _add_sequence(
 
 def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:
     """Add the last frames of a sequence that has action units but no expression."""
-    files = frame_folder(folder, _FRAME).files() if folder.is_dir() else []
+    files = frame_folder(folder, _FRAME, rows.problems).files() if folder.is_dir() else []
     units = _units(facs, rows)
     if len(files) < 2:
         rows.problems.append((facs, f"codes a sequence with {len(files)} frame(s) in {folder}"))
@@ -237,40 +243,23 @@ def read_facs(path: Path) -> dict[int, float]:
     Reference:
         Lucey et al., The extended Cohn-Kanade dataset (CK+), CVPR workshops 2010, 2.2.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSample(path, "the file cannot be read") from error
     units: dict[int, float] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         cells = line.split()
         if not cells:
             continue
         try:
             unit, intensity = (float(cell) for cell in cells)
-        except ValueError as error:
+            units[int(unit)] = intensity
+        except (ValueError, OverflowError) as error:
             raise BadSample(path, f"line {number} is not a unit and an intensity") from error
-        units[int(unit)] = intensity
     return units
 
 
-def _find_copy(root: Path) -> Path | None:
-    """Find the folder of CK+48 that holds those of the expressions."""
-    anger = find_folder(root, ("anger",))
-    return None if anger is None else anger.parent
-
-
-def _read_copy(root: Path, copy: Path) -> Index:
+def _read_copy(root: Path, copy: list[ClassFile], rows: _Rows) -> Index:
     """Read CK+48: the last three frames of each labelled sequence, 48 x 48 and grey."""
-    rows = _Rows()
-    counts = dict.fromkeys(_COPY_CODES, 0)
-    for folder in folders(copy):
-        expression = folder.name.lower()
-        for path in visible(folder) if expression in _COPY_CODES else ():
-            name = _COPY.fullmatch(path.name)
-            if name is not None:
-                counts[expression] += 1
-                stem = f"{name[1]}/{name[2]}:{int(name[3])}"
-                rows.add(stem, path, _COPY_CODES[expression], name[1])
+    counts = Counter(file.expression.name.lower() for file in copy)
+    for path, expression, name in copy:
+        rows.add(f"{name[1]}/{name[2]}:{int(name[3])}", path, expression, name[1])
     rows.notes.append(compare_counts("CK+48", root, counts, _COPY_PUBLISHED))
     return rows.index(with_units=False)

@@ -38,13 +38,14 @@ def compare_counts(
     total = sum(found.values())
     if is_synthetic(root):
         return f"{total} synthetic images"
-    if all(found.get(part, 0) == count for part, count in published.items()):
-        return f"{total} images, each count as published"
+    parts = {**published, **{part: 0 for part in found if part not in published}}
     differing = ", ".join(
         f"{part} {found.get(part, 0)} (of {count})"
-        for part, count in published.items()
+        for part, count in parts.items()
         if found.get(part, 0) != count
     )
+    if not differing:
+        return f"{total} images, each count as published"
     note = (
         f"{total} images are usable, published are {sum(published.values())}; "
         f"counts differ in {differing}"

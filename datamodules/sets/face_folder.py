@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import DatasetError
-from datamodules.files import IMAGE_SUFFIXES, is_image, walk
+from datamodules.files import IMAGE_SUFFIXES, Problems, is_image, walk
 from datamodules.index import Index
 from datamodules.stills.module import FaceDataModule
 
@@ -44,9 +44,10 @@ any/folder/any name.jpg ...
         """
         if not root.is_dir():
             raise DatasetError(f"The folder of faces {root} does not exist; give it as data.root.")
+        problems: Problems = []
         files = sorted(
             folder / name
-            for folder, _, names in walk(root)
+            for folder, _, names in walk(root, problems=problems)
             for name in names
             if is_image(folder / name)
         )
@@ -60,5 +61,6 @@ any/folder/any name.jpg ...
             files=files,
             expressions=np.full(len(files), -1, np.int8),
             splits=["train"] * len(files),
+            problems=problems,
             notes=[f"{len(files)} pictures, whatever they show"],
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import DatasetError, missing_root
-from datamodules.files import find_file, find_folder, folders, is_image, visible
+from datamodules.errors import DatasetError, missing_root, printable
+from datamodules.files import Problems, find_file, find_folder, folders, is_image, read_table
 from datamodules.index import Index
-from datamodules.labels import FER2013_CODES
+from datamodules.labels import EXPRESSION_WORDS, FER2013_CODES, refuse_shift, whole_number
+from datamodules.sets.class_folders import class_files
 from datamodules.sets.counts import compare_counts
 from datamodules.stills.module import FaceDataModule
 
@@ -23,14 +23,14 @@ _SPLITS = {"training": "train", "publictest": "val", "privatetest": "test"}
 _SIDE = 48
 _CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 _NAME = re.compile(r"(Training|PublicTest|PrivateTest)_\d+", re.IGNORECASE)
+_ANY = re.compile(r".+")
+_CODE_OF = {expression: code for code, expression in FER2013_CODES.items()}
 # In the order of the data set's codes.
 _PUBLISHED = {
     "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
     "val": (467, 56, 496, 895, 653, 415, 607),
     "test": (491, 55, 528, 879, 594, 416, 626),
 }
-
-_Problems = list[tuple[Path, str]]
 
 
 class FER2013DataModule(FaceDataModule):
@@ -80,7 +80,7 @@ fer2013.csv with the columns emotion, pixels, Usage
         else:
             train = find_folder(root, ("train",))
             if train is None or not any(
-                folder.name.lower() in _CLASSES for folder in folders(train)
+                folder.name.lower() in EXPRESSION_WORDS for folder in folders(train)
             ):
                 raise missing_root(FER2013DataModule, root)
             names, files, codes, splits, problems = _from_folders(train.parent)
@@ -99,42 +99,45 @@ fer2013.csv with the columns emotion, pixels, Usage
 
 def _from_csv(
     path: Path,
-) -> tuple[list[str], NDArray[np.uint8], list[int], list[str], _Problems]:
+) -> tuple[list[str], NDArray[np.uint8], list[int], list[str], Problems]:
     """Read a CSV file; its columns come in any order, their names with or without spaces."""
     names, pixels, codes, splits = [], [], [], []
-    problems: _Problems = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file)
-        header = [cell.strip().lower() for cell in next(lines, [])]
-        if "emotion" not in header or "pixels" not in header:
-            raise DatasetError(
-                f"{path} has the columns {', '.join(header)}; expected emotion, pixels and Usage."
-            )
-        for number, cells in enumerate(lines):
-            if not cells:
-                continue
-            row = dict(zip(header, cells, strict=False))
-            usage = row.get("usage", "Training").strip()
-            image = _pixels(row.get("pixels", ""))
-            code = row["emotion"].strip()
-            if image is None:
-                problems.append((path, f"row {number} does not hold {_SIDE} x {_SIDE} pixels"))
-            elif not code.isdigit() or int(code) not in FER2013_CODES:
-                problems.append((path, f"row {number} has the label {code!r}, not 0 to 6"))
-            elif usage.lower() not in _SPLITS:
-                problems.append((path, f"row {number} has the usage {usage!r}"))
-            else:
-                names.append(f"{usage}_{number}")
-                pixels.append(image)
-                codes.append(int(code))
-                splits.append(_SPLITS[usage.lower()])
+    labels: set[int | None] = set()
+    problems: Problems = []
+    lines = read_table(path)
+    header = [cell.strip().lower() for cell in next(lines, (0, []))[1]]
+    if "emotion" not in header or "pixels" not in header:
+        shown = printable(", ".join(header), 200)
+        raise DatasetError(
+            f"{path} has the columns {shown or 'none'}; expected emotion, pixels and Usage."
+        )
+    for line, cells in lines:
+        number = line - 2  # from 0, below the header
+        row = dict(zip(header, cells, strict=False))
+        usage = row.get("usage", "Training").strip()
+        image = _pixels(row.get("pixels", ""))
+        code = whole_number(row["emotion"])
+        labels.add(code)
+        if image is None:
+            problems.append((path, f"row {number} does not hold {_SIDE} x {_SIDE} pixels"))
+        elif code not in FER2013_CODES:
+            label = printable(row["emotion"].strip(), 40)
+            problems.append((path, f"row {number} has the label {label!r}, not 0 to 6"))
+        elif usage.lower() not in _SPLITS:
+            problems.append((path, f"row {number} has the usage {printable(usage, 40)!r}"))
+        else:
+            names.append(f"{usage}_{number}")
+            pixels.append(image)
+            codes.append(code)
+            splits.append(_SPLITS[usage.lower()])
+    refuse_shift(path, labels, FER2013_CODES)
     stack = np.array(pixels, np.uint8).reshape(-1, _SIDE, _SIDE)
     return names, stack, codes, splits, problems
 
 
 def _pixels(text: str) -> NDArray[np.uint8] | None:
     """Turn `70 80 82 ...` into an image; None where it is none."""
-    if not text.replace(" ", "").isdigit():
+    if not text.isascii() or not text.replace(" ", "").isdigit():
         return None
     values = np.fromstring(text, np.int32, sep=" ")  # 6 times as fast as split()
     if len(values) != _SIDE * _SIDE or values.max() > 255:
@@ -144,27 +147,22 @@ def _pixels(text: str) -> NDArray[np.uint8] | None:
 
 def _from_folders(
     copy: Path,
-) -> tuple[list[str], list[Path], list[int], list[str], _Problems]:
+) -> tuple[list[str], list[Path], list[int], list[str], Problems]:
     """Read a copy that has a folder for each label; the names tell the true split."""
     found: dict[str, tuple[Path, int, str]] = {}
-    problems: _Problems = []
-    places = [
-        (path, _CLASSES.index(folder.name.lower()))
-        for part in folders(copy)
-        if part.name.lower() in ("train", "test")
-        for folder in folders(part)
-        if folder.name.lower() in _CLASSES
-        for path in visible(folder)
-        if is_image(path)
-    ]
-    for path, code in places:
+    problems: Problems = []
+    for path, expression, _ in class_files(copy, _ANY, EXPRESSION_WORDS, problems):
         name = _NAME.fullmatch(path.stem)
-        if name is None:
+        if not is_image(path):
+            continue
+        if expression not in _CODE_OF:
+            problems.append((path, f"is in a folder {path.parent.name}, no class of FER2013"))
+        elif name is None:
             problems.append((path, "is not named after its split, like Training_123.jpg"))
         elif path.stem in found:
             problems.append((path, f"has the name of {found[path.stem][0]}"))
         else:
-            found[path.stem] = (path, code, _SPLITS[name[1].lower()])
+            found[path.stem] = (path, _CODE_OF[expression], _SPLITS[name[1].lower()])
     files = [path for path, _, _ in found.values()]
     codes = [code for _, code, _ in found.values()]
     splits = [split for _, _, split in found.values()]

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import missing_root
-from datamodules.files import find_folder, natural_key, visible
+from datamodules.files import Problems, find_folder, given_path, natural_key, visible
 from datamodules.index import Index
 from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.challenge_lists import read_challenge_lists
-from datamodules.sets.lists.ferplus_votes import COLUMNS, VoteRow, read_labels, read_table
+from datamodules.sets.lists.ferplus_votes import COLUMNS, VoteRow, read_labels, read_votes
 from datamodules.sets.lists.vote_rules import Rule, vote_labels
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_ferplus
@@ -87,7 +87,7 @@ fer2013new.csv (only for data.votes_file=fer2013new.csv)
         self._votes_file = votes_file
         self._validation = validation
         self._drop_known_bad = drop_known_bad
-        self._lists = None if lists is None else Path(lists).expanduser()
+        self._lists = given_path("lists", lists)
         self._strict_counts = strict_counts
 
     def write_embedded(self, folder: Path) -> Path:
@@ -113,8 +113,8 @@ fer2013new.csv (only for data.votes_file=fer2013new.csv)
         place = find_folder(root, tuple(_FOLDERS.values()), depth=3)
         if place is None:
             raise missing_root(FERPlusDataModule, root)
-        table = None if self._votes_file == "label.csv" else read_table(place.parent)
-        problems: list[tuple[Path, str]] = []
+        table = None if self._votes_file == "label.csv" else read_votes(place.parent)
+        problems: Problems = []
         notes: list[str] = []
         files, splits, votes = [], [], []
         for split, folder_name in _FOLDERS.items():
@@ -160,6 +160,7 @@ fer2013new.csv (only for data.votes_file=fer2013new.csv)
             votes=labels.shares[chosen],
             subsets=subsets,
             problems=problems,
+            left_out=files,  # what the rule drops
             notes=notes,
         )
 
@@ -181,7 +182,7 @@ def _tested_on_valid(
 def _with_images(
     rows: Iterable[VoteRow],
     folder: Path,
-    problems: list[tuple[Path, str]],
+    problems: Problems,
     notes: list[str],
     bad: Iterable[str],
 ) -> list[VoteRow]:
@@ -189,13 +190,14 @@ def _with_images(
     rows = list(rows)
     named = [row for row in rows if row.name]
     by_name = {row.name: row for row in named}
-    images = {path.stem for path in visible(folder) if path.suffix.lower() == ".png"}
-    for name in sorted(by_name.keys() - images, key=natural_key):
+    images: dict[str, Path] = {}
+    for path in visible(folder):
+        if path.suffix.lower() == ".png" and images.setdefault(path.stem, path) != path:
+            problems.append((path, f"is a second picture beside {images[path.stem].name}"))
+    for name in sorted(by_name.keys() - images.keys(), key=natural_key):
         problems.append((folder / f"{name}.png", "has votes but is not there"))
-    for name in sorted(images - by_name.keys(), key=natural_key):
-        problems.append((folder / f"{name}.png", "has no votes"))
     dropped = by_name.keys() & set(bad)
-    kept = sorted((by_name.keys() & images) - dropped, key=natural_key)
+    kept = sorted((by_name.keys() & images.keys()) - dropped, key=natural_key)
     oddities = {
         "rows without a name": len(rows) - len(named),
         "rows of a name that comes again later": len(named) - len(by_name),

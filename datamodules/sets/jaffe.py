@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import missing_root
-from datamodules.files import matching_files
+from datamodules.files import Problems, matching_files
 from datamodules.index import Index
 from datamodules.labels import JAFFE_CODES
 from datamodules.sets.counts import compare_counts
@@ -56,7 +56,8 @@ jaffe/KA.AN1.39.tiff ...
         Raises:
             DatasetError: If the data set is not there.
         """
-        found = matching_files(root, _NAME)
+        problems: Problems = []
+        found = matching_files(root, _NAME, problems=problems)
         if not found:
             raise missing_root(JAFFEDataModule, root)
         codes = [match["code"].upper() for _, match in found]
@@ -67,5 +68,6 @@ jaffe/KA.AN1.39.tiff ...
             files=[path for path, _ in found],
             expressions=np.array([JAFFE_CODES[code] for code in codes], np.int8),
             subjects=[match["subject"].upper() for _, match in found],
+            problems=problems,
             notes=[note],
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import UserError, missing_root
-from datamodules.files import matching_files
+from datamodules.files import Problems, matching_files
 from datamodules.index import Index
 from datamodules.labels import KDEF_CODES
 from datamodules.sets.counts import compare_counts
@@ -84,20 +84,22 @@ KDEF/AF01/AF01AFS.JPG ...
             raise UserError(
                 f"data.views must name some of {', '.join(VIEWS)}, but is {list(self._views)}."
             )
-        everything = matching_files(root, _NAME, depth=3)
+        problems: Problems = []
+        everything = matching_files(root, _NAME, depth=3, problems=problems)
         if not everything:
             raise missing_root(KDEFDataModule, root)
         rows: dict[str, tuple[Path, re.Match[str]]] = {}
-        problems: list[tuple[Path, str]] = []
         left_out = renamed = 0
+        known: list[Path] = []
         for path, fields in everything:
             stem = fields[1].upper()
             name = _MISNAMED.get(stem, stem)
             renamed += name != stem
             code = _CODE.fullmatch(name)
             if code is None:
-                problems.append((path, "its name is none of KDEF's, like AF01AFS.JPG"))
-            elif code[5] in self._views:
+                continue
+            known.append(path)
+            if code[5] in self._views:
                 if name in _UNUSABLE and not self._unusable:
                     left_out += 1
                 elif name in rows:
@@ -115,8 +117,9 @@ KDEF/AF01/AF01AFS.JPG ...
             expressions=np.array([KDEF_CODES[code[4]] for code in codes], np.int8),
             subjects=subjects,
             problems=problems,
+            left_out=known,
             notes=[
-                f"{len(everything)} pictures of KDEF, of which the views "
+                f"{len(known)} pictures of KDEF, of which the views "
                 f"{', '.join(self._views)} are taken; {renamed} misnamed files read by their right "
                 f"names, {left_out} spoilt ones left out",
                 f"{len(set(subjects))} people (of {_PEOPLE})",

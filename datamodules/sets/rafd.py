@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import UserError, missing_root
-from datamodules.files import matching_files
+from datamodules.files import Problems, matching_files
 from datamodules.index import Index
-from datamodules.labels import RAFD_CODES
+from datamodules.labels import EXPRESSION_WORDS, RAFD_CODES
 from datamodules.sets.counts import compare_counts
 from datamodules.stills.module import FaceDataModule
 
@@ -82,19 +82,19 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
                     f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
                     f"{list(chosen)}."
                 )
-        everything = matching_files(root, _NAME)
+        problems: Problems = []
+        everything = matching_files(root, _NAME, problems=problems)
         if not everything:
             raise missing_root(RaFDDataModule, root)
         names: list[str] = []
         files: list[Path] = []
         expressions: list[int] = []
         subjects: list[str] = []
-        problems: list[tuple[Path, str]] = []
         for path, fields in everything:
             angle, model, _, _, word, gaze = fields.groups()
             if int(angle) not in self._angles or gaze.lower() not in self._gazes:
                 continue
-            expression = RAFD_CODES.get(word.lower())
+            expression = EXPRESSION_WORDS.get(word.lower())
             if expression is None:
                 problems.append((path, f"its name has {word!r}, which is no expression of RaFD"))
                 continue
@@ -110,6 +110,7 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
             expressions=np.array(expressions, np.int8),
             subjects=subjects,
             problems=problems,
+            left_out=[path for path, _ in everything],
             notes=[
                 f"{len(everything)} pictures of RaFD, of which the cameras "
                 f"{_listed(self._angles)} and the gazes {_listed(self._gazes)} are taken",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from datamodules.errors import DatasetError, missing_root
 from datamodules.files import (
+    Problems,
     find_file,
     find_folder,
     folders,
+    given_path,
     is_image,
     natural_key,
     nested,
@@ -21,28 +23,30 @@ from datamodules.files import (
     visible,
 )
 from datamodules.index import Index
-from datamodules.labels import RAFDB_CODES
+from datamodules.labels import RAFDB_CODES, refuse_shift, whole_number
+from datamodules.sets.class_folders import class_files
 from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.challenge_lists import read_challenge_lists
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_rafdb
 
 _LISTS = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the official one
-_ROW = re.compile(r"((?:train|test)_\d+)\.jpg\s+(\d+)")
-_NAME = re.compile(r"(train_\d{5}|test_\d{4})(?:_aligned)?")
+_ROW = re.compile(r"((?:train|test)_\d+)\.jpg\s+(\S+)", re.ASCII)
+_NAME = re.compile(r"(train_\d{5}|test_\d{4})(?:_aligned)?", re.ASCII)
+_FILE = re.compile(rf"{_NAME.pattern}\.\w+", re.ASCII)
+_PARTS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 _PUBLISHED = {
     "train": dict(zip(range(1, 8), (1290, 281, 717, 4772, 1982, 705, 2524), strict=True)),
     "test": dict(zip(range(1, 8), (329, 74, 160, 1185, 478, 162, 680), strict=True)),
 }
-
-_Problems = list[tuple[Path, str]]
 
 
 class RAFDBDataModule(FaceDataModule):
     """RAF-DB basic: 12,271 faces to train on and 3,068 to test, aligned, 100 x 100.
 
     The copy with a folder for each label, `DATASET/{train,test}/{1..7}/`, is read as well. There
-    is no official validation set: `val_share` of train is cut for it.
+    is no official validation set: `val_share` of train is cut for it, but where the copy has a
+    folder `val` beside those two.
 
     Args:
         lists: Folder with lists of occluded and turned test faces, see `challenge_lists`; null
@@ -66,7 +70,7 @@ basic/Image/aligned/train_00001_aligned.jpg ...
         self, lists: str | None = None, strict_counts: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self._lists = None if lists is None else Path(lists).expanduser()
+        self._lists = given_path("lists", lists)
         self._strict_counts = strict_counts
 
     def write_embedded(self, folder: Path) -> Path:
@@ -84,7 +88,7 @@ basic/Image/aligned/train_00001_aligned.jpg ...
         Raises:
             DatasetError: If the data set is not there, or is the one of compound expressions.
         """
-        problems: _Problems = []
+        problems: Problems = []
         labels_folder = _find_labels(root)
         if labels_folder is not None:
             found = _official(labels_folder, problems)
@@ -94,21 +98,34 @@ basic/Image/aligned/train_00001_aligned.jpg ...
                 raise missing_root(RAFDBDataModule, root)
             found = _from_folders(copy, problems)
         names = sorted(found, key=lambda name: (name.startswith("test"), natural_key(name)))
-        codes = [found[name][0] for name in names]
-        splits = [name.partition("_")[0] for name in names]
+        codes = [found[name].code for name in names]
+        splits = [found[name].part for name in names]
         expressions = np.array([RAFDB_CODES[code] for code in codes], np.int8)
         notes = [_compare(root, splits, codes, self._strict_counts)]
         hard = read_challenge_lists("RAF-DB", root, self._lists, names, expressions)
         subsets, notes = hard.subsets, notes + hard.notes
         return Index(
             names=names,
-            files=[found[name][1] for name in names],
+            files=[found[name].path for name in names],
             expressions=expressions,
             splits=splits,
             subsets=subsets,
             problems=problems,
+            left_out=_other_versions(root),
             notes=notes,
         )
+
+
+class _Face(NamedTuple):
+    part: str
+    code: int
+    path: Path
+
+
+def _other_versions(root: Path) -> list[Path]:
+    """Find the pictures of RAF-DB before alignment, and the set of compound expressions."""
+    found = (find_folder(root, (name,), depth=3) for name in ("original", "compound"))
+    return [folder for folder in found if folder is not None]
 
 
 def _find_labels(root: Path) -> Path | None:
@@ -125,7 +142,7 @@ def _find_labels(root: Path) -> Path | None:
     return basic
 
 
-def _official(labels_folder: Path, problems: _Problems) -> dict[str, tuple[int, Path]]:
+def _official(labels_folder: Path, problems: Problems) -> dict[str, _Face]:
     """Read the list of labels, and find the image of each line."""
     listing = find_file(labels_folder, _LISTS, depth=0)
     if listing is None:
@@ -135,29 +152,30 @@ def _official(labels_folder: Path, problems: _Problems) -> dict[str, tuple[int, 
         raise DatasetError(
             f"{labels_folder.parent} has no folder Image/aligned; unpack aligned.zip there."
         )
-    files = _images(nested(images, "aligned"))
-    found = {}
-    seen = set()
+    files = _images(nested(images, "aligned"), problems)
+    codes: dict[str, int] = {}
     for number, line in read_lines(listing):
         row = _ROW.fullmatch(line)
-        if row is None or not _NAME.fullmatch(row[1]) or int(row[2]) not in RAFDB_CODES:
+        code = None if row is None or not _NAME.fullmatch(row[1]) else whole_number(row[2])
+        if row is None or code is None:
             problems.append(
                 (listing, f"line {number} is {line!r}, not an image and a label 1 to 7")
             )
-            continue
-        name, code = row[1], int(row[2])
-        if name in seen:
-            problems.append((listing, f"line {number} names {name} a second time"))
-        elif name not in files:
-            problems.append((images / f"{name}_aligned.jpg", "is in the list but not there"))
-        else:
-            found[name] = (code, files[name])
-        seen.add(name)
-    if not seen:
+        elif codes.setdefault(row[1], code) != code:
+            problems.append((listing, f"line {number} contradicts an earlier one of {row[1]}"))
+    if not codes:
         raise DatasetError(
             f"{listing} is no list of RAF-DB's set basic; expected lines like train_00001.jpg 5."
         )
-    problems.extend((files[name], "has no label in the list") for name in files if name not in seen)
+    refuse_shift(listing, codes.values(), RAFDB_CODES)
+    found = {}
+    for name, code in codes.items():
+        if code not in RAFDB_CODES:
+            problems.append((listing, f"gives {name} the label {code}, not 1 to 7"))
+        elif name not in files:
+            problems.append((images / f"{name}_aligned.jpg", "is in the list but not there"))
+        else:
+            found[name] = _Face(name.partition("_")[0], code, files[name])
     return found
 
 
@@ -166,34 +184,38 @@ def _folders_of_labels(root: Path) -> Path | None:
     train = find_folder(root, ("train",))
     if train is None or not (train / "1").is_dir():
         return None
+    labels = (whole_number(folder.name) for folder in folders(train))
+    refuse_shift(
+        f"{train}, by the names of its folders,", (n for n in labels if n is not None), RAFDB_CODES
+    )
     return train.parent
 
 
-def _from_folders(copy: Path, problems: _Problems) -> dict[str, tuple[int, Path]]:
+def _from_folders(copy: Path, problems: Problems) -> dict[str, _Face]:
     """Read the copy that has a folder for each label."""
-    places: dict[str, list[tuple[int, Path]]] = {}
-    for split in ("train", "test"):
-        for code in sorted(RAFDB_CODES):
-            folder = copy / split / str(code)
-            for name, path in _images(folder).items() if folder.is_dir() else ():
-                if name.startswith(split):
-                    places.setdefault(name, []).append((code, path))
-                else:
-                    problems.append((path, f"lies in the folder {split}"))
-    several = [where for where in places.values() if len(where) > 1]
-    problems.extend(
-        (path, f"is {where[0][1]} with another label") for where in several for _, path in where[1:]
-    )
-    return {name: where[0] for name, where in places.items() if len(where) == 1}
+    words = {str(code): expression for code, expression in RAFDB_CODES.items()}
+    found: dict[str, _Face] = {}
+    for file in class_files(copy, _FILE, words, problems):
+        name, where = file.fields[1], file.path.parent.parent.name
+        part = _PARTS.get(where.lower())
+        if part is None or not name.startswith("train" if part == "val" else part):
+            problems.append((file.path, f"lies in the folder {where}"))
+        elif name in found:
+            problems.append((file.path, f"is {found[name].path} with another name"))
+        else:
+            found[name] = _Face(part, int(file.path.parent.name), file.path)
+    return found
 
 
-def _images(folder: Path) -> dict[str, Path]:
+def _images(folder: Path, problems: Problems) -> dict[str, Path]:
     """List the images of a folder by the names that the list of labels has for them."""
-    found = {}
+    found: dict[str, Path] = {}
     for path in visible(folder):
         name = _NAME.fullmatch(path.stem)
         if name is not None and is_image(path):
-            found[name[1]] = path
+            first = found.setdefault(name[1], path)
+            if first != path:
+                problems.append((path, f"is a second picture {name[1]}, beside {first.name}"))
     return found
 
 

@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import missing_root
-from datamodules.files import MatchingFile, matching_files, walk
+from datamodules.files import MatchingFile, Problems, matching_files, walk
 from datamodules.index import Index
-from datamodules.labels import SFEW_CODES
+from datamodules.labels import EXPRESSION_WORDS
 from datamodules.sets.counts import compare_counts
 from datamodules.stills.module import FaceDataModule
 
 # Film, time, frame; the name of a film may hold underscores.
 _NAME = re.compile(r"(.+)_(\d{9})_(\d{8})\.png", re.IGNORECASE)
-_CLASSES = {word.lower(): expression for word, expression in SFEW_CODES.items()}
 # The newer release of a part comes first.
 _PARTS = {
     "train": ("train_aligned_faces",),
@@ -63,12 +62,17 @@ Val/Val_Aligned_Faces_new/Val_Aligned_Faces/Angry/... (or Val/Val_Aligned_Faces/
         Raises:
             DatasetError: If a part is not there.
         """
-        classes = [folder for folder, _, _ in walk(root) if folder.name.lower() in _CLASSES]
+        problems: Problems = []
+        visited = walk(root, problems=problems)
+        classes = [folder for folder, _, _ in visited if folder.name.lower() in EXPRESSION_WORDS]
         releases = {split: _release(root, classes, names) for split, names in _PARTS.items()}
         rows: list[tuple[str, MatchingFile]] = []
-        problems: list[tuple[Path, str]] = []
         for split, (_, folders) in releases.items():
-            files = [(split, file) for folder in folders for file in matching_files(folder, _NAME)]
+            files = [
+                (split, file)
+                for folder in folders
+                for file in matching_files(folder, _NAME, problems=problems)
+            ]
             if not files:
                 raise missing_root(SFEWDataModule, root)
             stems = Counter(file.path.stem for _, file in files)
@@ -90,11 +94,12 @@ Val/Val_Aligned_Faces_new/Val_Aligned_Faces/Angry/... (or Val/Val_Aligned_Faces/
             ],
             files=[file.path for _, file in rows],
             expressions=np.array(
-                [_CLASSES[file.path.parent.name.lower()] for _, file in rows], np.int8
+                [EXPRESSION_WORDS[file.path.parent.name.lower()] for _, file in rows], np.int8
             ),
             splits=[split for split, _ in rows],
             subjects=None if shared else [file.fields[1].lower() for _, file in rows],
             problems=problems,
+            left_out=classes,  # faces that were not aligned, older releases
             notes=[
                 f"faces of {' and '.join(release for release, _ in releases.values())}",
                 f"films in both parts: {', '.join(shared)}"

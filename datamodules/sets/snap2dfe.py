@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, UserError, missing_root
-from datamodules.files import find_folder, folders, natural_key
+from datamodules.files import Problems, find_folder, folders, natural_key
 from datamodules.folds import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
@@ -20,7 +20,7 @@ from datamodules.loaders import Batch
 from datamodules.motion.module import FlowDataModule
 from datamodules.motion.posing import draw_share, exchanged, mirrored
 from datamodules.recordings import FrameFolder, frame_folder
-from datamodules.sets.lists.lille import Row, expression_codes, key, read_rows
+from datamodules.sets.lists.lille import expression_codes, key, read_labels, read_rows
 from datamodules.sets.snap2dfe_release import compile_pattern, read_raw
 from datamodules.synthetic import write_snap2dfe
 
@@ -29,7 +29,6 @@ _FRAME = re.compile(r"img_(\d{3,})\.(png|jpe?g|bmp|tiff?)", re.IGNORECASE)
 _PUBLISHED = (15, 630)
 
 _Key = tuple[str, str]
-_Problems = list[tuple[str | Path, str]]
 
 
 class SNaP2DFeDataModule(FlowDataModule):
@@ -160,23 +159,20 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
             f"SNaP-2DFe at {base} lacks {' and '.join(missing)}. Expected there:"
             f"{SNaP2DFeDataModule.tree.rstrip()}"
         )
-    problems: _Problems = []
+    problems: Problems = []
     notes: list[str] = []
     frontal, posed = (_recordings(camera, problems) for camera in present)
-    labels = _labels(emotions, codes, problems)
+    labels = read_labels(emotions, codes, problems)
     kept: list[_Key] = []
     for k in sorted(frontal | posed, key=lambda k: (natural_key(k[0]), natural_key(k[1]))):
         if k not in frontal or k not in posed:
             lacking = _CAMERAS[k in frontal]
             problems.append(((frontal | posed)[k].path, f"has no counterpart in {lacking}"))
-        elif k not in labels:
-            problems.append((frontal[k].path, f"has no row in {emotions}"))
-        elif labels[k][1] is not None and _is_usable(frontal[k], posed[k], problems):
+        elif k in labels and _is_usable(frontal[k], posed[k], problems):
             kept.append(k)
-    for k, (row, _) in labels.items():
+    for k, label in labels.items():
         if k not in frontal and k not in posed:
-            where = f"{emotions} line {row.line}"
-            problems.append((where, f"there is no {row.subject}/{row.sequence}"))
+            problems.append((label.where, f"there is no {label.name}"))
     folds = _protocol_folds(base / "protocols" / "SNAP_proto.csv", kept, notes)
     movements = base / "movements.csv"
     if movements.is_file():
@@ -189,7 +185,7 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
     notes.append(f"subjects and sequences found: {found[0]} and {found[1]} ({verdict})")
     return Index(
         names=[f"{frontal[k].path.parent.name}/{frontal[k].path.name}" for k in kept],
-        expressions=np.array([labels[k][1] for k in kept], np.int8),
+        expressions=np.array([labels[k].expression for k in kept], np.int8),
         recordings=[(frontal[k], posed[k]) for k in kept],
         lengths=np.array([min(len(frontal[k]), len(posed[k])) for k in kept], np.int64),
         subjects=subjects,
@@ -199,7 +195,7 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
     )
 
 
-def _recordings(camera: Path, problems: _Problems) -> dict[_Key, FrameFolder]:
+def _recordings(camera: Path, problems: Problems) -> dict[_Key, FrameFolder]:
     """List the recordings of a camera; empty folders are problems."""
     found = {}
     for subject in folders(camera):
@@ -207,7 +203,7 @@ def _recordings(camera: Path, problems: _Problems) -> dict[_Key, FrameFolder]:
         if not sequences:
             problems.append((subject, "is empty"))
         for sequence in sequences:
-            recording = frame_folder(sequence, _FRAME)
+            recording = frame_folder(sequence, _FRAME, problems)
             if len(recording):
                 found[key(subject.name, sequence.name)] = recording
             else:
@@ -215,25 +211,7 @@ def _recordings(camera: Path, problems: _Problems) -> dict[_Key, FrameFolder]:
     return found
 
 
-def _labels(
-    emotions: Path, codes: dict[str, Expression], problems: _Problems
-) -> dict[_Key, tuple[Row, Expression | None]]:
-    """Read the list of emotions; an expression is None where its code is unknown."""
-    labels: dict[_Key, tuple[Row, Expression | None]] = {}
-    for row in read_rows(emotions):
-        where = f"{emotions} line {row.line}"
-        expression = codes.get(row.value)
-        k = key(row.subject, row.sequence)
-        if expression is None:
-            known = ", ".join(sorted(codes, key=natural_key))
-            problems.append((where, f"label {row.value!r} is none of {known}; set data.label_map"))
-        if k in labels and labels[k][1] != expression:
-            problems.append((where, f"contradicts line {labels[k][0].line}"))
-        labels.setdefault(k, (row, expression))
-    return labels
-
-
-def _is_usable(frontal: FrameFolder, posed: FrameFolder, problems: _Problems) -> bool:
+def _is_usable(frontal: FrameFolder, posed: FrameFolder, problems: Problems) -> bool:
     """Tell whether two recordings have two frames; that they are unequal is a problem as well."""
     if len(frontal) != len(posed):
         reason = f"has {len(posed)} frames, but {frontal.path} has {len(frontal)}"

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.errors import BadSample, DatasetError, UserError
-from datamodules.files import is_image, is_video, natural_key, walk
+from datamodules.files import Problems, is_image, is_video, natural_key, walk
 from datamodules.index import Index
-from datamodules.labels import Expression
+from datamodules.labels import EXPRESSION_WORDS, JAFFE_CODES, Expression
 from datamodules.recordings import (
     FrameFolder,
     Recording,
@@ -35,25 +35,14 @@ _MOVEMENTS = {
     "roll": ("roll",),
     "diagonal": ("diagonal", "diag"),
 }
-_EXPRESSIONS = {
-    Expression.NEUTRAL: ("neutral", "none", "ne"),
-    Expression.HAPPINESS: ("happiness", "happy", "joy", "ha"),
-    Expression.SURPRISE: ("surprise", "surprised", "su"),
-    Expression.SADNESS: ("sadness", "sad", "sa"),
-    Expression.ANGER: ("anger", "angry", "an"),
-    Expression.DISGUST: ("disgust", "disgusted", "di"),
-    Expression.FEAR: ("fear", "afraid", "fe"),
-}
 _CAMERAS = {
     1: ("1", "cam1", "camera1", "helmet", "f", "frontal"),
     2: ("2", "cam2", "camera2", "nf", "fixed"),
 }
 _MOVEMENT_OF = {token: name for name, tokens in _MOVEMENTS.items() for token in tokens}
-_EXPRESSION_OF = {token: name for name, tokens in _EXPRESSIONS.items() for token in tokens}
+_LETTERS = {letters.lower(): expression for letters, expression in JAFFE_CODES.items()}
+_EXPRESSION_OF = {**EXPRESSION_WORDS, **_LETTERS, "none": Expression.NEUTRAL}
 _CAMERA_OF = {token: name for name, tokens in _CAMERAS.items() for token in tokens}
-
-
-_Problems = list[tuple[str | Path, str]]
 
 
 @dataclass(frozen=True, order=True)
@@ -111,7 +100,7 @@ def read_raw(root: Path, pattern: str, apex: float) -> Index:
         DatasetError: If it matches nothing.
     """
     compiled = compile_pattern(pattern)
-    problems: _Problems = []
+    problems: Problems = []
     cells: dict[_Cell, dict[int, Recording]] = {}
     for match, recording in _recordings(root, compiled, problems):
         if (named := _name(match, recording, problems)) is None:
@@ -143,18 +132,18 @@ def read_raw(root: Path, pattern: str, apex: float) -> Index:
 
 
 def _recordings(
-    root: Path, pattern: re.Pattern[str], problems: _Problems
+    root: Path, pattern: re.Pattern[str], problems: Problems
 ) -> Iterator[tuple[re.Match[str], Recording]]:
     """Walk the tree and yield each recording with the match of its name."""
     if "frame" in pattern.groupindex:
-        yield from _from_frames(root, pattern)
+        yield from _from_frames(root, pattern, problems)
         return
-    for path in _walk(root):
+    for path in _walk(root, problems):
         match = pattern.fullmatch(path.relative_to(root).as_posix())
         if match is None:
             continue
         if path.is_dir():
-            yield match, frame_folder(path)
+            yield match, frame_folder(path, problems=problems)
         elif is_video(path):
             try:
                 yield match, open_video(path)
@@ -162,11 +151,13 @@ def _recordings(
                 problems.append((bad.path, bad.reason))
 
 
-def _from_frames(root: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], Recording]]:
+def _from_frames(
+    root: Path, pattern: re.Pattern[str], problems: Problems
+) -> Iterator[tuple[re.Match[str], Recording]]:
     """Group frames that agree in all groups but `frame`."""
     first: dict[tuple[str, ...], re.Match[str]] = {}
     names: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-    for path in _walk(root):
+    for path in _walk(root, problems):
         name = path.relative_to(root).as_posix()
         match = pattern.fullmatch(name)
         if match is None or not is_image(path):
@@ -179,9 +170,9 @@ def _from_frames(root: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.Matc
         yield first[group], FrameFolder(root, tuple(name for _, name in frames))
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: Path, problems: Problems | None = None) -> Iterator[Path]:
     """Yield every folder and file below a root."""
-    for folder, below, names in walk(root):
+    for folder, below, names in walk(root, problems=problems):
         yield from (folder / name for name in (*below, *names))
 
 
@@ -190,7 +181,7 @@ def _some_files(root: Path, count: int = 3) -> list[Path]:
 
 
 def _name(
-    match: re.Match[str], recording: Recording, problems: _Problems
+    match: re.Match[str], recording: Recording, problems: Problems
 ) -> tuple[_Cell, int] | None:
     """Translate the tokens of a name; what cannot be read is a problem."""
     tokens = {group: match[group].lower() for group in GROUPS}
@@ -207,7 +198,7 @@ def _name(
     return _Cell(match["subject"], movement, expression), camera
 
 
-def _length(cell: _Cell, cameras: dict[int, Recording], apex: float, problems: _Problems) -> int:
+def _length(cell: _Cell, cameras: dict[int, Recording], apex: float, problems: Problems) -> int:
     """Count the frames of a performance up to the apex; less than 2 where it is unusable."""
     if len(cameras) < 2:
         ((camera, recording),) = cameras.items()

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from datamodules.base import FERDataModule
 from datamodules.duplicates import Duplicates, open_duplicates
 from datamodules.errors import DatasetError, UserError
+from datamodules.faces import DETECTOR
 from datamodules.index import Index
 from datamodules.loaders import Batch, BatchLoader, to_float
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.stills.augmentation import Augmentation
 from datamodules.stills.pictures import FaceStream, find_inputs, input_name
-from datamodules.stills.reader import FaceCrop, is_coloured, open_face_cache
+from datamodules.stills.reader import FACE_MARGIN, FaceCrop, is_coloured, open_face_cache
 from datamodules.store.cache import Cache
 
 Annotation = Literal["expressions", "action_units"]
@@ -187,7 +188,7 @@ class FaceDataModule(FERDataModule):
             colour=self._colour,
             crop=self.input_crop,
             batch_size=self.batch_size,
-            on_bad_sample=self.on_bad_sample,
+            report=self.report,
             rank=rank,
             world=world,
         )
@@ -204,9 +205,23 @@ class FaceDataModule(FERDataModule):
             torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
             return to_float(batch, self.augmentation)
 
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how a face of the input is cut out, resized and coloured."""
+        cut = {
+            "none": "nothing: the picture is a face",
+            "detect": f"each face, found by {DETECTOR}; of a grey picture",
+        }
+        return {
+            "cut_out": cut[self.input_crop],
+            "margin": FACE_MARGIN if self.input_crop == "detect" else None,  # sides of the box
+            "resized": "stretched to the square input_size; area where it shrinks, else bilinear",
+            "colour": "RGB" if self._colour else "grey, in three equal channels",
+            "range": "[0, 1]",
+        }
+
     def open_input(self, path: Path) -> list[str]:
         """Find the pictures and videos of an input."""
-        self._inputs = find_inputs(path)
+        self._inputs = find_inputs(path, self.report.problems)
         return [file.relative_to(self._input_root()).as_posix() for file in self._inputs]
 
     def input_name(self, sample_id: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,16 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from datamodules.errors import BadSample, DatasetError, OnBadSample
+from datamodules.errors import BadSample, DatasetError
 from datamodules.faces import Box, crop, detect_faces, loose_box
-from datamodules.files import is_image, is_video, walk
-from datamodules.images import grey, read_image, resize
-from datamodules.recordings import open_video
+from datamodules.files import Problems, is_image, is_video, walk
+from datamodules.images import check_shape, grey, read_image, resize
+from datamodules.input_report import InputReport
+from datamodules.recordings import Frame, open_video
 from datamodules.stills.reader import FACE_MARGIN, FaceCrop
+from datamodules.unread import name_others
 
 _EXPECTED = (
-    "expected an image (.png, .jpg, .bmp, .tif), a video (.avi, .mp4, .mov, .mkv), or a folder "
-    "with such files"
+    "expected an image (.png, .jpg, .webp, .bmp, .tif), a video (.avi, .mp4, .mov, .mkv), or a "
+    "folder with such files"
 )
 
 FACES_PER_FRAME = 1_000
@@ -42,18 +45,24 @@ class Face(NamedTuple):
     box: Box
 
 
-def find_inputs(path: Path) -> list[Path]:
+def find_inputs(path: Path, problems: Problems | None = None) -> list[Path]:
     """List all images and videos of an input, in natural order, at any depth of a folder.
+
+    Args:
+        path: The input.
+        problems: Folders that cannot be read are added to it; None to raise them.
 
     Raises:
         DatasetError: If there is no such input, or it holds neither images nor videos.
     """
     if not path.exists():
         raise DatasetError(f"There is no input {path}; {_EXPECTED}.")
-    inside = (folder / name for folder, _, names in walk(path) for name in names)
+    inside = (folder / name for folder, _, names in walk(path, problems=problems) for name in names)
     files = [file for file in inside if is_image(file) or is_video(file)]
     if path.is_file() and (is_image(path) or is_video(path)):
         files = [path]
+    elif others := name_others(path, set(map(os.fspath, files))):
+        _log.warning("%s", others)
     if not files:
         raise DatasetError(f"The input {path} has neither images nor videos; {_EXPECTED}.")
     return files
@@ -72,8 +81,9 @@ class FaceStream(IterableDataset[dict[str, Any]]):
     """Faces of pictures and videos, a batch at a time; see `batch.FaceInputBatch`.
 
     Pictures are decoded as they are needed and forgotten with their batch, so an input of any
-    length takes the memory of one batch. At the end the log says in how many pictures and frames
-    no face was found. Of `world` processes each takes every `world`-th file from its `rank` on.
+    length takes the memory of one batch. A file or frame that cannot be read is left out; the
+    report names it in the end, and those without a face. Of `world` processes each takes every
+    `world`-th file from its `rank` on.
 
     Args:
         files: Images and videos.
@@ -82,7 +92,7 @@ class FaceStream(IterableDataset[dict[str, Any]]):
         colour: Whether they are RGB rather than grey.
         crop: detect: every face of a picture; none: each picture is a face.
         batch_size: Faces a batch.
-        on_bad_sample: raise at a file that cannot be read, or skip it.
+        report: Where it counts and names what it leaves out.
     """
 
     def __init__(
@@ -94,7 +104,7 @@ class FaceStream(IterableDataset[dict[str, Any]]):
         colour: bool,
         crop: FaceCrop,
         batch_size: int,
-        on_bad_sample: OnBadSample = "raise",
+        report: InputReport,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -104,44 +114,45 @@ class FaceStream(IterableDataset[dict[str, Any]]):
         self._colour = colour
         self._crop = crop
         self._batch_size = batch_size
-        self._on_bad_sample = on_bad_sample
+        self._report = report
         self._numbers = range(rank, len(files), world)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        self.pictures = self.without_face = 0
         faces = self._faces()
         while batch := list(islice(faces, self._batch_size)):
+            self._report.answers += len(batch)
             yield _batch(batch)
-        if self.without_face:
-            _log.warning(
-                "No face was found in %d of %d pictures and frames; where they are faces already, "
-                "set data.input_crop to none.",
-                self.without_face,
-                self.pictures,
-            )
 
     def _faces(self) -> Iterator[Face]:
+        report = self._report
         for number in self._numbers:
             file = self._files[number]
             name = file.relative_to(self._root).as_posix()
-            try:
-                for frame, picture in enumerate(self._frames(file)):
-                    first = (number * FRAMES_PER_FILE + frame) * FACES_PER_FRAME
+            for frame, picture in self._frames(file):
+                try:
+                    if isinstance(picture, BadSample):
+                        raise picture
+                    check_shape(picture, file)
                     boxes = self._boxes(picture)
-                    self.pictures += 1
-                    self.without_face += not boxes
-                    for i, box in enumerate(boxes):
-                        face = resize(crop(picture, box), self._size)
-                        yield Face(face, first + i, name, frame, box)
-            except BadSample as error:
-                if self._on_bad_sample == "raise":
-                    raise
-                _log.warning("Skipped %s: %s.", error.path, error.reason)
+                except BadSample as bad:
+                    report.add(bad.path, bad.reason)
+                    continue
+                first = (number * FRAMES_PER_FILE + frame) * FACES_PER_FRAME
+                report.pictures += 1
+                if not boxes:
+                    report.without_face.append(f"{name}:{frame + 1}" if is_video(file) else name)
+                for i, box in enumerate(boxes):
+                    face = resize(crop(picture, box), self._size)
+                    yield Face(face, first + i, name, frame, box)
 
-    def _frames(self, file: Path) -> Iterator[NDArray[np.uint8]]:
-        if is_video(file):
-            return open_video(file).frames(colour=self._colour)
-        return iter([read_image(file, colour=self._colour)])
+    def _frames(self, file: Path) -> Iterator[Frame]:
+        try:
+            if is_video(file):
+                yield from open_video(file).frames(colour=self._colour)
+            else:
+                yield 0, read_image(file, colour=self._colour)
+        except BadSample as bad:
+            yield 0, bad
 
     def _boxes(self, picture: NDArray[np.uint8]) -> list[Box]:
         if self._crop == "none":

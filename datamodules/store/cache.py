@@ -7,6 +7,7 @@ changes makes another cache, and the folder may be deleted at any time. It is bu
 - A build that is killed goes on where it was; a row counts as done only with its checksum.
 - Of several processes one builds, and the others wait for it.
 - A cache with a wrong size or checksum is never used: its damaged rows are computed again.
+- A finished cache needs no more than to be read, so its disk may be read-only.
 - A full disk is an error at the start, and nothing is left that looks whole.
 
 Rows are computed by threads, because OpenCV releases the interpreter lock, and threads die with
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
 from datamodules.store.lock import Lock, lock
-from datamodules.store.replacing import read_json, replacing, write_json
+from datamodules.store.replacing import read_json, replacing, unless_read_only, write_json
 from datamodules.store.rows import ArraySpec, RowStore
 from datamodules.store.threads import cores, for_each
 
@@ -96,7 +97,7 @@ class Cache:
             return np.asarray(np.load(file))
         except (OSError, ValueError, EOFError):
             found = compute()
-        with replacing(file) as aside:
+        with unless_read_only(), replacing(file) as aside:
             np.save(aside, found)
         return found
 
@@ -144,8 +145,13 @@ def build_cache(
     before = [(str(name), reason) for name, reason in problems]
     builder = _Builder(path, {"key": key, **described}, arrays, workers or cores(), label)
     try:
-        with _lock(path, shared=True):
-            cache = builder.open()
+        try:
+            with _lock(path, shared=True):
+                cache = builder.open()
+        except DatasetError:
+            cache = builder.open()  # on a disk that cannot be written, nobody else builds it
+            if cache is None:
+                raise
         if cache is None:
             with _lock(path, shared=False):
                 # Another process may have been faster.

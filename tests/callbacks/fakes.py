@@ -46,8 +46,9 @@ def outputs_of(batch: dict[str, Any]) -> dict[str, Any]:
 
 class FakeData(pl.LightningDataModule):
     class_names = NAMES
-    source = "synthetic"
+    source, trained_on = "synthetic", "drawn faces"
     seed, fold = 7, 2
+    input = Path("in")
 
     def __init__(self, numbers: list[int] | None = None) -> None:
         super().__init__()
@@ -126,7 +127,7 @@ class FaceData(pl.LightningDataModule):
     """Thirty faces; every tenth is read wrongly. What is predicted on is given as batches."""
 
     class_names = NAMES
-    source = "synthetic"
+    source, trained_on = "synthetic", "drawn faces"
     seed, fold = 7, 0
     test_subjects: tuple[str, ...] = ()
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.errors import BadSample, BadSamples, DatasetError, missing_root
+from datamodules.errors import BadSample, BadSamples, DatasetError, UserError, missing_root
 
 
 def test_bad_sample_names_path_and_reason_and_survives_pickling() -> None:
@@ -55,3 +55,20 @@ def test_missing_root_tells_a_file_from_a_folder(tmp_path: Path) -> None:
     file = tmp_path / "data.zip"
     file.touch()
     assert "is not a folder" in str(missing_root(Released, file))
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\udcff", "\u202etxt.exe", "a\x00b"])
+def test_messages_have_printable_characters_only(text: str) -> None:
+    for error in (UserError(text), BadSample(text, text), BadSamples([(text, text)])):
+        said = str(error)
+        assert said.replace("\n", "").isprintable()
+        said.encode()
+
+
+def test_messages_are_short() -> None:
+    long = "x" * 200_000
+    for error in (UserError(long), BadSample(long, long), BadSamples([(long, long)] * 3)):
+        assert len(str(error).encode()) < 2_000
+    many = BadSamples([(f"/some/where/{n}.png", "y" * 300) for n in range(99)])
+    assert len(str(many).encode()) < 2_000
+    assert "more" in str(many)

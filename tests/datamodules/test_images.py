@@ -1,3 +1,5 @@
+import os
+import zlib
 from pathlib import Path
 
 import cv2
@@ -5,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from datamodules import MOST_PIXELS
 from datamodules.errors import BadSample
 from datamodules.images import read_image
 
@@ -90,5 +93,46 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadSample, match=r"a\.png: No such file"):
         read_image(tmp_path / "a.png", colour=False)
-    with pytest.raises(BadSample, match="Is a directory"):
+    with pytest.raises(BadSample, match="is a folder, a pipe or a device"):
         read_image(tmp_path, colour=False)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("colour", [False, True])
+def test_sixteen_bit_files_are_as_bright_as_what_was_written(
+    tmp_path: Path, bits: int, colour: bool
+) -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint16)[None], 32, axis=0)
+    assert cv2.imwrite(str(tmp_path / "a.png"), ramp << (bits - 8))
+    image = read_image(tmp_path / "a.png", colour=colour)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image[..., 0] if colour else image, ramp)
+
+
+@pytest.mark.parametrize("shape", [(1, 64), (64, 1), (10, 330), (2, 2)])
+def test_strips_and_dots_are_named(tmp_path: Path, shape: tuple[int, int]) -> None:
+    data = cv2.imencode(".png", np.zeros(shape, np.uint8))[1].tobytes()
+    assert f"is {shape[1]} x {shape[0]} pixels" in fails(tmp_path / "a.png", data)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    check = zlib.crc32(kind + data)
+    return len(data).to_bytes(4, "big") + kind + data + check.to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("side", [30_000, 60_000, 2_000_000_000])
+def test_a_small_file_of_many_pixels_is_refused_before_it_takes_memory(
+    tmp_path: Path, side: int
+) -> None:
+    header = side.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
+    row = zlib.compress(bytes(30_001))
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", row), chunk(b"IEND", b""))
+    reason = fails(tmp_path / "a.png", b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    assert "more than 200 million pixels" in reason or "not an image" in reason
+    assert (MOST_PIXELS in reason) or side > 60_000
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(BadSample, match="a pipe or a device"):
+        read_image(tmp_path / "a.png", colour=False)

@@ -42,7 +42,7 @@ def test_classes_follow_the_set_and_no_expression_is_no_class(tmp_path: Path) ->
             "needs files, pixels or recordings, and exactly one",
         ),
         ({"files": None, "pixels": np.zeros((2, 4, 4), np.uint8)}, r"pixels must be .*\(3, 4, 4\)"),
-        ({"names": ["a", "a", "c"]}, "names of an index must be unique"),
+        ({"names": ["a", "a", "c"]}, "2 samples are called a"),
         ({"expressions": np.zeros(2, np.int8)}, r"expressions must be of shape \(3,\), but is"),
         ({"votes": np.zeros((3, 10), np.float32)}, r"votes must be of shape \(3, 8\)"),
         ({"action_units": np.zeros((3, 8), np.int8)}, r"action_units must be of shape \(3, 14\)"),

@@ -1,12 +1,17 @@
+from collections.abc import Sequence
+
 import pytest
 
 from datamodules import labels
+from datamodules.errors import DatasetError
 from datamodules.labels import (
     ACTION_UNITS,
     EXPRESSION_UNITS,
     Expression,
     class_index,
     class_names,
+    refuse_shift,
+    whole_number,
 )
 
 # The published tables, one line a canonical expression; "-" where a data set has none.
@@ -81,3 +86,34 @@ def test_units_of_expressions_are_units_that_are_told_apart() -> None:
         "disgust": [9, 15, 17, 25],
         "contempt": [12],
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("3", 3),
+        ("   3.0000000e+00\n", 3),
+        ("-1", -1),
+        ("3.5", None),
+        ("3 4", None),
+        ("inf", None),
+        ("nan", None),
+        ("\u00b2", None),
+        ("", None),
+        ("9" * 5_000, None),
+    ],
+)
+def test_whole_numbers(text: str, number: int | None) -> None:
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize("found", [range(7), [0, 3], [2, 8], [-1, 2]])
+def test_labels_counted_from_another_number_are_refused(found: Sequence[int]) -> None:
+    expected = rf"labels {min(found)} to {max(found)}, but expected are 1 to 7"
+    with pytest.raises(DatasetError, match=expected):
+        refuse_shift("a list", found, range(1, 8))
+
+
+@pytest.mark.parametrize("found", [[], [1, 7], [0, 7], [1, 8], [1, 3, 99], [None, 2]])
+def test_single_wrong_labels_are_no_shift(found: Sequence[int | None]) -> None:
+    refuse_shift("a list", found, range(1, 8))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import BadSample
+from datamodules.files import Problems
 from datamodules.recordings import Video, frame_folder, open_video
 from tests.datamodules.trees import picture, write_frames, write_video
 
@@ -37,8 +38,8 @@ def test_video_gives_the_frame_asked_for_in_any_order(tmp_path: Path) -> None:
         expected = picture(1, index / 5, 3.0 * index / 5)
         np.testing.assert_allclose(reader(index), expected, atol=2)
     frames = list(video.frames(colour=False))
-    assert len(frames) == 6
-    np.testing.assert_allclose(frames[4], picture(1, 0.8, 2.4), atol=2)
+    assert [index for index, _ in frames] == list(range(6))
+    np.testing.assert_allclose(frames[4][1], picture(1, 0.8, 2.4), atol=2)
 
 
 def test_colour_of_a_video_is_rgb(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_colour_of_a_video_is_rgb(tmp_path: Path) -> None:
 
 def test_video_shorter_than_its_header_says_so(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.avi", person=1, frames=3)
-    with pytest.raises(BadSample, match=r"clip\.avi: the video ends after 3 frames.* 9$"):
+    with pytest.raises(BadSample, match=r"clip\.avi: frame 9 of the 9 that its header"):
         Video(tmp_path / "clip.avi", 9).reader(colour=False)(8)
 
 
@@ -62,3 +63,47 @@ def test_no_video(tmp_path: Path) -> None:
     (tmp_path / "clip.avi").write_text("no video")
     with pytest.raises(BadSample, match="cannot be read as a video"):
         open_video(tmp_path / "clip.avi")
+
+
+def damage(path: Path, chunk: int) -> None:
+    """Overwrite a frame of an AVI file, a chunk `00dc`, its length, its bytes."""
+    data = bytearray(path.read_bytes())
+    at = [match.start() for match in re.finditer(b"00dc", bytes(data))]
+    data[at[chunk] + 8 : at[chunk + 1]] = bytes(at[chunk + 1] - at[chunk] - 8)
+    path.write_bytes(data)
+
+
+def test_a_video_is_read_on_over_a_damaged_frame(tmp_path: Path) -> None:
+    codec = cv2.VideoWriter_fourcc(*"MJPG")  # type: ignore[attr-defined]
+    writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), codec, 10, (32, 32))
+    for shade in range(0, 240, 8):
+        writer.write(np.full((32, 32, 3), shade, np.uint8))
+    writer.release()
+    damage(tmp_path / "clip.avi", 10)
+    video = open_video(tmp_path / "clip.avi")
+    *frames, (_, bad) = video.frames(colour=False)
+    assert len(video) == 30
+    assert isinstance(bad, BadSample)
+    assert len(frames) == 29
+    assert bad.reason == "29 frames were read, though its header announces 30"
+    assert video.reader(colour=False)(25).max() > 180
+
+
+def test_a_video_of_which_no_frame_decodes_is_bad(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.avi", person=1, frames=3)
+    data = (tmp_path / "clip.avi").read_bytes()
+    (tmp_path / "clip.avi").write_bytes(data[: data.index(b"movi") + 4])
+    ((_, bad),) = Video(tmp_path / "clip.avi", 3).frames(colour=False)
+    assert isinstance(bad, BadSample)
+    assert bad.reason == "0 frames were read, though its header announces 3"
+
+
+@pytest.mark.parametrize("name", ["img_001.PNG", "img_001.jpg"])
+def test_two_frames_of_one_name_are_named(tmp_path: Path, name: str) -> None:
+    write_frames(tmp_path, person=1, frames=2)
+    (tmp_path / name).touch()
+    problems: Problems = []
+    assert len(frame_folder(tmp_path, problems=problems)) == 2
+    assert [reason.split(",")[0] for _, reason in problems] == ["is a second frame img_001"]
+    with pytest.raises(BadSample, match="is a second frame img_001, beside"):
+        frame_folder(tmp_path)

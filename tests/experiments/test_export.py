@@ -35,7 +35,7 @@ def checkpoint(path: Path, model: Any, data: dict[str, Any] | None = None) -> Pa
         {
             "state_dict": model.state_dict(),
             "config": {"model": {"class_path": name, "init_args": arguments}, "data": data},
-            "OccludedCKPlusDataModule": {"source": "tree"},
+            "OccludedCKPlusDataModule": {"source": "tree", "colour": False},
         },
         path,
     )
@@ -69,6 +69,10 @@ def test_a_checkpoint_becomes_a_file_that_says_what_it_is(
     assert json.loads(metadata["input_size"]) == [32, 32]
     assert json.loads(metadata["class_names"])[0] == "happiness"
     assert "pixels" in json.loads(metadata["inputs"])["flow"]
+    preprocessing = json.loads(metadata["preprocessing"])
+    assert preprocessing["flow"].startswith("farneback")
+    assert preprocessing["colour"] == "grey, in three equal channels"
+    assert {"cut_out", "margin", "resized", "clip_px"} <= set(preprocessing)
     assert sorted(path.suffix for path in trained.parent.glob("best*")) == [".ckpt", ".onnx"]
 
 

@@ -133,6 +133,8 @@ def _read(path: Path, codes: dict[int, Expression]) -> dict[str, Expression]:
                 f"Line {number} of {path} is {line!r}; expected the name of an image and "
                 f"a label from 0 to {max(codes)}."
             ) from error
+    if not labels:
+        raise DatasetError(f"The list {path} has no rows; take the lists of {_ORIGIN}.")
     return labels
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.errors import DatasetError
-from datamodules.labels import FERPLUS_CODES
+from datamodules.files import Problems, read_table
+from datamodules.labels import FERPLUS_CODES, whole_number
 
 COLUMNS = (*FERPLUS_CODES, "unknown", "NF")
 """What raters may say, in the order of the columns."""
 
 _CSV = "fer2013new.csv"
+_COUNTS = range(1_000)  # of votes; there are ten raters
 _USAGES = ("Training", "PublicTest", "PrivateTest")
 
 
@@ -28,7 +29,7 @@ class VoteRow(NamedTuple):
     votes: list[int]
 
 
-def read_labels(folder: Path, problems: list[tuple[Path, str]]) -> list[VoteRow]:
+def read_labels(folder: Path, problems: Problems) -> list[VoteRow]:
     """Read label.csv, `fer0000000.png,"(0, 0, 48, 48)",<10 votes>` without a header.
 
     Args:
@@ -43,16 +44,16 @@ def read_labels(folder: Path, problems: list[tuple[Path, str]]) -> list[VoteRow]
     """
     path = folder / "label.csv"
     rows = []
-    for number, cells in _cells(path):
+    for number, cells in read_table(path):
         row = _row(cells[0], cells[2:])
         if row is None:
-            problems.append((path, f"line {number} does not hold a name, a box and 10 votes"))
+            problems.append((path, f"line {number} does not hold a name, a box and 10 counts"))
         else:
             rows.append(row)
     return rows
 
 
-def read_table(folder: Path) -> dict[str, list[VoteRow]]:
+def read_votes(folder: Path) -> dict[str, list[VoteRow]]:
     """Read fer2013new.csv.
 
     Args:
@@ -66,7 +67,7 @@ def read_table(folder: Path) -> dict[str, list[VoteRow]]:
     """
     places = (folder, folder.parent)
     path = next((place / _CSV for place in places if (place / _CSV).is_file()), places[-1] / _CSV)
-    lines = _cells(path)
+    lines = list(read_table(path))
     header = ["Usage", "Image name", *COLUMNS]
     if not lines or [cell.strip() for cell in lines[0][1]] != header:
         raise DatasetError(f"{path} does not begin with the columns {', '.join(header)}.")
@@ -74,24 +75,15 @@ def read_table(folder: Path) -> dict[str, list[VoteRow]]:
     for number, cells in lines[1:]:
         row = _row(cells[1], cells[2:]) if len(cells) > 2 else None
         if row is None or cells[0] not in table:
-            raise DatasetError(f"Line {number} of {path} does not hold a usage, a name and votes.")
+            raise DatasetError(f"Line {number} of {path} does not hold a usage, a name and counts.")
         table[cells[0]].append(row)
     return table
 
 
-def _cells(path: Path) -> list[tuple[int, list[str]]]:
-    """Read the lines of a CSV file that are not empty, with their numbers."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return [(number, row) for number, row in enumerate(csv.reader(file), 1) if any(row)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"The votes {path} cannot be read: {error}.") from error
-
-
 def _row(name: str, counts: list[str]) -> VoteRow | None:
     """Turn cells into a row; None where they are none."""
-    try:
-        votes = [int(count) for count in counts]
-    except ValueError:
+    read = map(whole_number, counts)
+    votes = [vote for vote in read if vote is not None and vote in _COUNTS]
+    if len(votes) < len(counts) or len(votes) != len(COLUMNS):
         return None
-    return VoteRow(Path(name.strip()).stem, votes) if len(votes) == len(COLUMNS) else None
+    return VoteRow(Path(name.strip()).stem, votes)

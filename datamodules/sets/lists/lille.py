@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.errors import DatasetError, UserError
-from datamodules.files import read_lines
-from datamodules.labels import LILLE_CODES, Expression
+from datamodules.files import Problems, natural_key, read_lines
+from datamodules.labels import EXPRESSION_WORDS, LILLE_CODES, Expression, refuse_shift, whole_number
 
 _HEADERS = frozenset({"subject", "sub_id"})
 
@@ -78,6 +78,50 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
+class Label(NamedTuple):
+    """A label of a list, where it stands, and the name of its sequence there."""
+
+    expression: Expression
+    where: str
+    name: str
+
+
+def read_labels(
+    path: Path, codes: Mapping[str, Expression], problems: Problems, *, unused: str | None = None
+) -> dict[tuple[str, str], Label]:
+    """Read a list of labels by `key`.
+
+    Args:
+        path: The list.
+        codes: Expression of each code.
+        problems: Rows of other codes and rows that contradict an earlier one are added to it.
+        unused: Code of rows that are left out; None for none.
+
+    Raises:
+        DatasetError: As `read_rows`, or if all codes are shifted.
+    """
+    rows = read_rows(path)
+    numbers = [whole_number(code) for code in codes]
+    if codes and None not in numbers:
+        found = (whole_number(row.value) for row in rows if row.value != unused)
+        refuse_shift(
+            path, (n for n in found if n is not None), [n for n in numbers if n is not None]
+        )
+    first: dict[tuple[str, str], Row] = {}
+    labels = {}
+    for row in rows:
+        where = f"{path} line {row.line}"
+        k = key(row.subject, row.sequence)
+        if row.value not in codes and row.value != unused:
+            known = ", ".join(sorted(codes, key=natural_key))
+            problems.append((where, f"label {row.value!r} is none of {known}; set data.label_map"))
+        elif first.setdefault(k, row).value != row.value:
+            problems.append((where, f"contradicts line {first[k].line}"))
+        elif row.value != unused:
+            labels[k] = Label(codes[row.value], where, f"{row.subject}/{row.sequence}")
+    return labels
+
+
 def expression_codes(label_map: Mapping[str, str] | None) -> dict[str, Expression]:
     """Give the codes by which a list names its expressions.
 
@@ -96,8 +140,8 @@ def expression_codes(label_map: Mapping[str, str] | None) -> dict[str, Expressio
         return {str(code): expression for code, expression in LILLE_CODES.items()}
     codes = {}
     for code, name in label_map.items():
-        if name.upper() not in Expression.__members__:
+        if name.lower() not in EXPRESSION_WORDS:
             known = ", ".join(expression.name.lower() for expression in Expression)
             raise UserError(f"label_map names {name!r} for code {code}; expected one of {known}.")
-        codes[str(code)] = Expression[name.upper()]
+        codes[str(code)] = EXPRESSION_WORDS[name.lower()]
     return codes

@@ -28,7 +28,7 @@ def predict(folder: Path, batches: list[dict[str, Any]], **options: Any) -> Path
     data = FaceData(folder / "input", batches)
     callback = FacePictures(**{"layer": "maps", **options})
     trainer(folder, callback).predict(FaceModule(), datamodule=data, return_predictions=False)
-    return folder / "figures" / "predict"
+    return next((folder / "figures" / "predict").iterdir())
 
 
 @pytest.fixture

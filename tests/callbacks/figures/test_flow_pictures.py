@@ -113,7 +113,7 @@ def test_prediction_draws_each_sequence(tmp_path: Path) -> None:
     trainer(tmp_path, FlowPictures()).predict(
         FakeModule(), datamodule=FakeData(list(range(5))), return_predictions=False
     )
-    names = sorted(path.name for path in (tmp_path / "figures" / "predict").iterdir())
+    names = sorted(path.name for path in (tmp_path / "figures" / "predict").glob("*/*.png"))
     kinds = ("frontalized", "posed", "strip", "warped")
     assert names == [f"clip_{i}_{kind}.png" for i in (0, 1) for kind in kinds]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -70,8 +71,11 @@ def test_prediction_names_sequence_and_frame(tmp_path: Path) -> None:
     trainer(tmp_path, Predictions()).predict(
         FakeModule(), datamodule=FakeData([0, 5]), return_predictions=False
     )
-    rows = read(tmp_path / "predict" / "synthetic")
-    assert list(rows[0]) == ["source", "sample_id", "sequence", "frame", "predicted", *NAMES]
+    (folder,) = (tmp_path / "predict").iterdir()
+    rows = read(folder)
+    places = ["source", "sample_id", "sequence", "frame", "trained_on"]
+    assert list(rows[0]) == [*places, "predicted", *NAMES]
+    assert rows[0]["trained_on"] == "drawn faces"
     assert [(row["sequence"], row["frame"]) for row in rows] == [("clip_0", "1"), ("clip_1", "6")]
     assert (tmp_path / "predictions.csv").read_text() == "of a test"
 
@@ -88,9 +92,10 @@ def test_faces_are_told_by_picture_frame_and_box(tmp_path: Path) -> None:
     trainer(tmp_path, Predictions()).predict(
         FaceModule(), datamodule=data, return_predictions=False
     )
-    rows = read(tmp_path / "predict" / "synthetic")
+    (folder,) = (tmp_path / "predict").iterdir()
+    rows = read(folder)
     places = ["source", "frame", "x", "y", "width", "height"]
-    assert list(rows[0]) == [*places, "predicted", *NAMES]
+    assert list(rows[0]) == [*places, "trained_on", "predicted", *NAMES]
     assert [[row[key] for key in places] for row in rows] == [
         ["a.png", "0", "1", "2", "30", "40"],
         ["a.png", "0", "50", "2", "30", "40"],
@@ -134,7 +139,11 @@ def test_ranks_are_merged_in_the_order_of_the_data(
         )
         for rank in (0, 1)
     ]
-    monkeypatch.setattr(predictions, "gather", lambda value: [0, 1])
+    monkeypatch.setattr(
+        predictions,
+        "gather",
+        lambda value: [tmp_path / f".predictions.rank{rank}.{os.getpid()}.csv" for rank in (0, 1)],
+    )
     # As a distributed sampler deals them out, the last one repeated to fill up.
     module = FakeModule()
     shares = [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11, 0]]

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.errors import BadSamples, DatasetError
+from datamodules.errors import DatasetError
 from datamodules.index import Index
+from datamodules.input_report import InputReport
 from datamodules.labels import Expression
 from datamodules.motion.clips import ClipStream, clip_sample_name, find_clips
 from datamodules.motion.pairs import Extraction, PairReader, make_pairs
@@ -31,8 +32,8 @@ def tree(root: Path) -> Path:
 
 def test_a_folder_of_frames_is_one_recording_of_flows_from_its_first_frame(tmp_path: Path) -> None:
     write_frames(tmp_path / "smile", person=1, frames=6, head=2.0)
-    clips = find_clips(tmp_path / "smile", WHOLE, "raise")
-    batches = list(ClipStream(clips, WHOLE, batch_size=2))
+    clips = find_clips(tmp_path / "smile", WHOLE, InputReport())
+    batches = list(ClipStream(clips, WHOLE, 2, InputReport()))
     assert [batch["frame"].tolist() for batch in batches] == [[1, 2], [3, 4], [5]]
     assert batches[0]["sequence"] == ["smile", "smile"]
     assert batches[1]["neutral"].shape == (2, 3, 32, 32)
@@ -42,9 +43,9 @@ def test_a_folder_of_frames_is_one_recording_of_flows_from_its_first_frame(tmp_p
 
 
 def test_folders_and_videos_below_a_folder_in_natural_order(tmp_path: Path) -> None:
-    clips = find_clips(tree(tmp_path), WHOLE, "raise")
+    clips = find_clips(tree(tmp_path), WHOLE, InputReport())
     assert [clip.name for clip in clips] == ["film.avi", "b9/deeper", "b10"]
-    batches = list(ClipStream(clips, WHOLE, batch_size=2))
+    batches = list(ClipStream(clips, WHOLE, 2, InputReport()))
     assert [len(batch["sequence"]) for batch in batches] == [2, 1, 1, 2]
     ids = np.concatenate([batch["sample_id"] for batch in batches])
     assert len(set(ids.tolist())) == 6
@@ -54,18 +55,18 @@ def test_folders_and_videos_below_a_folder_in_natural_order(tmp_path: Path) -> N
 
 def test_a_video_is_read_to_its_end(tmp_path: Path) -> None:
     write_video(tmp_path / "film.avi", person=1, frames=5)
-    clips = find_clips(tmp_path / "film.avi", WHOLE, "raise")
-    (batch,) = ClipStream(clips, WHOLE, batch_size=8)
+    clips = find_clips(tmp_path / "film.avi", WHOLE, InputReport())
+    (batch,) = ClipStream(clips, WHOLE, 8, InputReport())
     assert batch["frame"].tolist() == [1, 2, 3, 4]
     assert batch["sequence"] == ["film.avi"] * 4
 
 
 def test_processes_share_the_recordings(tmp_path: Path) -> None:
-    clips = find_clips(tree(tmp_path), WHOLE, "raise")
+    clips = find_clips(tree(tmp_path), WHOLE, InputReport())
     seen = [
         {
             name
-            for batch in ClipStream(clips, WHOLE, 2, rank=rank, world=2)
+            for batch in ClipStream(clips, WHOLE, 2, InputReport(), rank=rank, world=2)
             for name in batch["sequence"]
         }
         for rank in range(2)
@@ -77,10 +78,13 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     peaks = []
     for frames in (6, 36):
         write_frames(tmp_path / str(frames), person=1, frames=frames)
-        clips = find_clips(tmp_path / str(frames), WHOLE, "raise")
-        list(ClipStream(clips, WHOLE, batch_size=3))  # what libraries allocate once
+        clips = find_clips(tmp_path / str(frames), WHOLE, InputReport())
+        list(ClipStream(clips, WHOLE, 3, InputReport()))  # what libraries allocate once
         tracemalloc.start()
-        assert sum(len(batch["frame"]) for batch in ClipStream(clips, WHOLE, 3)) == frames - 1
+        assert (
+            sum(len(batch["frame"]) for batch in ClipStream(clips, WHOLE, 3, InputReport()))
+            == frames - 1
+        )
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     frame = 32 * 32 * 3
@@ -100,38 +104,43 @@ def test_unusable_inputs_are_sentences(tmp_path: Path, name: str, message: str) 
     (tmp_path / "empty" / "below").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "one.png"), picture(1, 0.0))
     with pytest.raises(DatasetError, match=message):
-        find_clips(tmp_path / name, WHOLE, "raise")
+        find_clips(tmp_path / name, WHOLE, InputReport())
 
 
-def test_all_unusable_recordings_are_named_or_skipped(tmp_path: Path) -> None:
+def test_all_unusable_recordings_are_named(tmp_path: Path) -> None:
     write_frames(tmp_path / "blob", person=1, frames=3)
     write_frames(tmp_path / "single", person=1, frames=1)
     (tmp_path / "broken.avi").write_text("no video")
     for index in range(2):
         (tmp_path / "face").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / "face" / f"{index}.png"), scene((150, 120, 50)))
-    with pytest.raises(BadSamples) as error:
-        find_clips(tmp_path, LOOSE, "raise")
-    assert [(Path(path).name, reason) for path, reason in error.value.bad] == [
+    report = InputReport()
+    assert [clip.name for clip in find_clips(tmp_path, LOOSE, report)] == ["face"]
+    assert [(Path(path).name, reason) for path, reason in report.problems] == [
         ("broken.avi", "the file cannot be read as a video"),
         ("img_001.png", "no face was found in this first frame"),
-        ("single", "has 1 frame(s), but a flow needs two"),
+        ("single", "has 1 usable frame(s), but a flow needs two"),
     ]
-    assert [clip.name for clip in find_clips(tmp_path, LOOSE, "skip")] == ["face"]
-    with pytest.raises(BadSamples):
-        find_clips(tmp_path / "single", LOOSE, "skip")
+    with pytest.raises(DatasetError, match=r"Nothing is answered.*\n.*single: has 1 usable frame"):
+        find_clips(tmp_path / "single", LOOSE, InputReport())
 
 
-def test_a_damaged_frame_stops_or_ends_its_recording(tmp_path: Path) -> None:
+def test_damaged_frames_are_left_out_and_named(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_frames(tmp_path / name, person=1, frames=4)
-    frame = tmp_path / "a" / "img_003.png"
-    frame.write_bytes(frame.read_bytes()[:100])
-    clips = find_clips(tmp_path, WHOLE, "raise")
-    with pytest.raises(DatasetError, match=r"img_003\.png: the file is truncated"):
-        list(ClipStream(clips, WHOLE, 8, "raise"))
-    batches = list(ClipStream(clips, WHOLE, 8, "skip"))
-    assert [batch["frame"].tolist() for batch in batches] == [[1], [1, 2, 3]]
+    for number in (1, 3):
+        frame = tmp_path / "a" / f"img_{number:03d}.png"
+        frame.write_bytes(frame.read_bytes()[:100])
+    report = InputReport()
+    clips = find_clips(tmp_path, WHOLE, report)
+    batches = list(ClipStream(clips, WHOLE, 8, report))
+    # The first frame that can be read is the one that the flows start from.
+    assert [batch["frame"].tolist() for batch in batches] == [[3], [1, 2, 3]]
+    assert {Path(path).name for path, _ in report.problems} == {"img_001.png", "img_003.png"}
+    assert report.answers == 4
+    with pytest.raises(DatasetError, match=r"The rest is answered, but 2 files or frames"):
+        report.close("raise")
+    report.close("skip")
 
 
 def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
@@ -140,8 +149,8 @@ def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
         folder.mkdir()
         for x in (150, 152):
             cv2.imwrite(str(folder / f"{x}.png"), scene((x, 120, side)))
-        clips = find_clips(folder, LOOSE, "raise")
-        (batch,) = ClipStream(clips, LOOSE, batch_size=4)
+        clips = find_clips(folder, LOOSE, InputReport())
+        (batch,) = ClipStream(clips, LOOSE, 4, InputReport())
         index = Index(
             ["s"],
             np.array([Expression.FEAR], np.int8),

@@ -63,7 +63,7 @@ def test_names_and_wrappers_seen_in_the_wild(tmp_path: Path, images: str, labels
 
 
 def test_everything_wrong_is_named(tmp_path: Path) -> None:
-    root = ckplus_tree(tmp_path, subjects=1, codes=(1, 2, 3, 4, 5))
+    root = ckplus_tree(tmp_path, subjects=1, codes=(1, 2, 3, 1, 5))
     emotion, images = root / "Emotion" / "S001", root / "cohn-kanade-images" / "S001"
     (emotion / "001" / "S001_001_00000003_emotion.txt").write_text("   9.0000000e+00\n")
     (emotion / "002" / "S001_002_00000003_emotion.txt").write_text("")
@@ -73,8 +73,8 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
         (images / "005" / f"S001_005_{number:08d}.png").unlink()
     index = read_ckplus(root, None, {})
     assert [(Path(path).name, reason) for path, reason in index.problems] == [
-        ("S001_001_00000003_emotion.txt", "holds no label from 0 to 7"),
-        ("S001_002_00000003_emotion.txt", "holds no label from 0 to 7"),
+        ("S001_001_00000003_emotion.txt", "holds the label 9, not 0 to 7"),
+        ("S001_002_00000003_emotion.txt", "holds no label from 0 to 7, and nothing else"),
         ("003", "holds 2 labels"),
         (
             "S001_004_00000003_emotion.txt",
@@ -94,7 +94,7 @@ def test_list_of_the_user_replaces_the_labels(tmp_path: Path) -> None:
         ("S001/001", Expression.HAPPINESS),
         ("S001/002", Expression.SADNESS),
     ]
-    assert "3 labels, 1 rows of code 0 not used" in index.notes[0]
+    assert index.notes[0] == f"{csv}: 3 labels"
     assert index.problems == [
         (f"{csv} line 5", "label '8' is none of 1, 2, 3, 4, 5, 6; set data.label_map"),
         (f"{csv} line 6", f"labels a sequence that is not in {root / 'cohn-kanade-images'}"),

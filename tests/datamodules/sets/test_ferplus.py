@@ -89,9 +89,8 @@ def test_images_without_votes_and_votes_without_images(tmp_path: Path) -> None:
     index = FERPlusDataModule().read_index(root)
     assert "fer0000003" not in index.names
     assert [(path.name, reason) for path, reason in index.problems] == [
-        ("label.csv", "line 17 does not hold a name, a box and 10 votes"),
+        ("label.csv", "line 17 does not hold a name, a box and 10 counts"),
         ("fer0000003.png", "has votes but is not there"),
-        ("fer0000099.png", "has no votes"),
     ]
 
 

@@ -78,15 +78,14 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
     (images / "train_00002_aligned.jpg").unlink()
     shutil.copy(images / "train_00003_aligned.jpg", images / "test_0099_aligned.jpg")
     listing = root / "EmoLabel" / "list_patition_label.txt"
-    listing.write_text(listing.read_text() + "\ntrain_00001.jpg 4\ntest_0001.jpg 8\nwhat\n")
+    listing.write_text(listing.read_text() + "\ntrain_00001.jpg 4\ntest_0099.jpg 8\nwhat\n")
     index = RAFDBDataModule().read_index(root)
     assert len(index) == 27
     assert [(path.name, reason) for path, reason in index.problems] == [
-        ("train_00002_aligned.jpg", "is in the list but not there"),
-        (listing.name, "line 29 names train_00001 a second time"),
-        (listing.name, "line 30 is 'test_0001.jpg 8', not an image and a label 1 to 7"),
+        (listing.name, "line 29 contradicts an earlier one of train_00001"),
         (listing.name, "line 31 is 'what', not an image and a label 1 to 7"),
-        ("test_0099_aligned.jpg", "has no label in the list"),
+        ("train_00002_aligned.jpg", "is in the list but not there"),
+        (listing.name, "gives test_0099 the label 8, not 1 to 7"),
     ]
     assert index.expressions[0] == Expression.SURPRISE
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.errors import BadSample, DatasetError
+from datamodules.errors import DatasetError
 from datamodules.index import Index
+from datamodules.input_report import InputReport
 from datamodules.stills.pictures import FaceStream, find_inputs, input_name
 from datamodules.stills.reader import open_face_cache
 from datamodules.synthetic import write_ckplus
@@ -22,10 +23,16 @@ from tests.datamodules.trees import picture, write_video
 TWO = scene((80, 120, 40), (230, 120, 45))
 
 
-def stream(path: Path, **kwargs: Any) -> FaceStream:
+def stream_and_report(path: Path, **kwargs: Any) -> tuple[FaceStream, InputReport]:
     root = path if path.is_dir() else path.parent
     given = {"root": root, "size": 32, "colour": False, "crop": "detect", "batch_size": 4}
-    return FaceStream(find_inputs(path), **{**given, **kwargs})
+    report = InputReport()
+    made = FaceStream(find_inputs(path), **{"report": report, **given, **kwargs})
+    return made, report
+
+
+def stream(path: Path, **kwargs: Any) -> FaceStream:
+    return stream_and_report(path, **kwargs)[0]
 
 
 def tree(root: Path) -> Path:
@@ -46,12 +53,13 @@ def tree(root: Path) -> Path:
     return root
 
 
-def test_a_tree_is_walked_and_frames_without_a_face_are_counted(
+def test_a_tree_is_walked_and_frames_without_a_face_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faces = stream(tree(tmp_path / "in"))
+    faces, report = stream_and_report(tree(tmp_path / "in"))
     with caplog.at_level(logging.WARNING):
         batches = list(faces)
+        report.close("raise")
     assert [len(batch["source"]) for batch in batches] == [4, 2]
     rows = [
         (source, frame)
@@ -64,8 +72,8 @@ def test_a_tree_is_walked_and_frames_without_a_face_are_counted(
         ("deep/c.jpg", 0),
         *[(film, 0), (film, 1), (film, 3)],
     ]
-    assert (faces.pictures, faces.without_face) == (7, 2)
-    assert "No face was found in 2 of 7 pictures and frames" in caplog.text
+    assert report.pictures == 7
+    assert "in 2 of 7 pictures and frames (a.png, deep/er/film.avi:3)" in caplog.text
     ids = [number for batch in batches for number in batch["sample_id"].tolist()]
     files = find_inputs(tmp_path / "in")
     names = [input_name(files, tmp_path / "in", number) for number in ids]
@@ -86,13 +94,13 @@ def test_a_box_is_what_was_cut_out(tmp_path: Path) -> None:
 def test_pictures_may_be_faces_already(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), face(1, 32))
     write_video(tmp_path / "film.avi", person=3, frames=2)
-    faces = stream(tmp_path, crop="none")
+    faces, report = stream_and_report(tmp_path, crop="none")
     (batch,) = faces
     np.testing.assert_array_equal(batch["image"][0], face(1, 32))
     np.testing.assert_array_equal(batch["image"][1], picture(3, 0.0))
     assert batch["frame"].tolist() == [0, 0, 1]
     assert batch["box"].tolist() == [[0, 0, 32, 32]] * 3
-    assert faces.without_face == 0
+    assert report.without_face == []
 
 
 def test_files_are_dealt_out_to_processes(tmp_path: Path) -> None:
@@ -105,16 +113,18 @@ def test_files_are_dealt_out_to_processes(tmp_path: Path) -> None:
     assert shares == [["0.png", "2.png", "4.png"], ["1.png", "3.png"]]
 
 
-def test_what_cannot_be_read_is_named_or_skipped(
+def test_one_bad_picture_does_not_keep_the_others_from_an_answer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), face(1))
     (tmp_path / "b.png").write_text("no image")
     (tmp_path / "c.mp4").write_text("no video")
-    with pytest.raises(BadSample, match=r"b\.png: the file is not an image"):
-        list(stream(tmp_path, crop="none"))
-    (batch,) = stream(tmp_path, crop="none", on_bad_sample="skip")
+    faces, report = stream_and_report(tmp_path, crop="none")
+    (batch,) = faces
     assert batch["source"] == ["a.png"]
+    with pytest.raises(DatasetError, match=r"The rest is answered, but 2 (.|\n)*b\.png: the file"):
+        report.close("raise")
+    report.close("skip")
     assert "b.png: the file is not an image" in caplog.text
     assert "c.mp4: the file cannot be read as a video" in caplog.text
 
@@ -175,3 +185,23 @@ def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
             predicted[source].append(image)
     for file, trained in zip(files, cache.arrays["image"], strict=True):
         assert any((image == trained).all() for image in predicted[file.name]), file.name
+
+
+def test_no_face_at_all_is_an_error_that_names_the_pictures(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), scene())
+    faces, report = stream_and_report(tmp_path)
+    assert list(faces) == []
+    with pytest.raises(DatasetError, match=r"Nothing is answered.*1 of 1 .*\(a\.png\).*input_crop"):
+        report.close("skip")
+
+
+def test_what_is_no_format_of_ours_is_named_with_its_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.webp"), face(1))
+    for name in ("b.HEIC", "c.heic", "deep/d.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [file.name for file in find_inputs(tmp_path)] == ["a.webp"]
+    assert "3 pictures or films" in caplog.text
+    assert "2 .heic, 1 .gif in deep" in caplog.text

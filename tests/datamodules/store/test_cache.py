@@ -395,3 +395,19 @@ def test_code_and_opencv_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     second = code_digest(module)
     monkeypatch.setattr(cv2, "__version__", "0")
     assert len({first, second, code_digest(module)}) == 3
+
+
+def test_a_finished_cache_is_read_on_a_disk_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    build(tmp_path, Computer())
+    monkeypatch.setattr(module, "lock", refuse)
+    monkeypatch.setattr(module, "replacing", refuse)
+    opened = build(tmp_path, Computer())
+    assert_whole(opened)
+    assert opened.read_or_compute("x.npy", lambda: np.ones(2)).tolist() == [1, 1]
+    with pytest.raises(DatasetError, match="cannot be written"):
+        build(tmp_path / "other", Computer())
