@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from experiments.command.errors import CommandError
+from experiments.command.errors import CommandError, complain
 from experiments.command.precheck import check
 from experiments.command.usage import OWN_COMMANDS, TRACEBACK
 
@@ -28,7 +28,7 @@ def main(args: Sequence[str] | None = None) -> None:
         check(args)
         code = _summarize(args) if _only_reads_results(args) else None
     except CommandError as error:
-        print(f"lightning: {error}", file=sys.stderr, flush=True)
+        complain(error)
         code = error.exit_code
     if code is None:
         # Only now: torch and Lightning take seconds to import.

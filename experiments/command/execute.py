@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
 
@@ -20,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from datamodules.errors import UserError
 from experiments.command.console import quiet, say
-from experiments.command.errors import CommandError, usage_error
+from experiments.command.errors import CommandError, complain, usage_error
 from experiments.command.experiment import ExperimentCLI
 from experiments.command.usage import OWN_COMMANDS, TRACEBACK
 from experiments.jobs.context import die_with_parent
@@ -103,7 +102,7 @@ def report(error: BaseException, session: Session, args: Sequence[str]) -> int |
             f"above, the command (lightning {shlex.join(args)}) and, from the run folder, "
             "config.yaml and environment.json."
         )
-    print(f"lightning: {told}", file=sys.stderr, flush=True)
+    complain(told)
     return told.exit_code
 
 

@@ -130,7 +130,7 @@ class ExperimentCLI(LightningCLI):
             verb = next((arg for arg in self.arguments if arg in self._subcommand_parsers), "fit")
             actions = self._subcommand_parsers[verb]._actions
             keys = [action.dest for action in actions]
-            raise explain_usage(str(error), self.arguments, keys) from error
+            raise explain_usage(str(error), keys) from error
 
     def _parse_ckpt_path(self) -> None:
         """Leave the checkpoint's parameters to `before_instantiate_classes`."""
