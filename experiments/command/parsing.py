@@ -42,7 +42,7 @@ class AddingConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defi
         before = _as_list(cfg.get("trainer.callbacks"))
         linked = _interpolations(cfg.get("data"))
         if "\n" not in value and "{" not in value:  # what is no text of a config is a path
-            sections = {dest.split(".")[0] for a in parser._actions if "." in (dest := a.dest)}
+            sections = {a.dest.split(".")[0] for a in parser._actions if "." in a.dest}
             for key, content in read_config(value).items():
                 if key in sections:
                     check_section(key, content)
