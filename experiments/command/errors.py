@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable
 
@@ -34,6 +35,19 @@ def close_match(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean X?` for the closest known word, or nothing where none is close."""
     matches = difflib.get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
     return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def missing_library(error: ImportError) -> CommandError | None:
+    """Say which library of the system is missing behind a package; None for another error."""
+    found = re.match(r"(\S+): cannot open shared object file", str(error))
+    if found is None:
+        return None
+    return CommandError(
+        f"This machine lacks {found.group(1)}, which a package needs: install the system's package "
+        "that holds it. What OpenCV needs (libGL.so.1 is in libgl1 on Debian and Ubuntu) is not "
+        "needed by its headless build: pip uninstall opencv-contrib-python, then pip install "
+        "opencv-contrib-python-headless of the same version."
+    )
 
 
 def complain(error: CommandError) -> None:
