@@ -29,17 +29,32 @@ def replacing(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read an object from a JSON file; None where it is missing or damaged, or no object.
+def read_json(path: Path, **kinds: type | tuple[type, ...]) -> dict[str, Any] | None:
+    """Read an object from a JSON file.
+
+    Args:
+        path: The file.
+        **kinds: Of what kind each value is that the caller needs.
+
+    Returns:
+        The object; None where the file is missing, damaged or no file, holds no object or a number
+        that is not finite, or lacks a value of these kinds.
 
     Raises:
         OSError: If the file is there and cannot be read.
     """
     try:
-        values = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        values = json.loads(path.read_bytes(), parse_constant=_no_number)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
-    return values if isinstance(values, dict) else None
+    whole = isinstance(values, dict) and all(
+        isinstance(values.get(name), kind) for name, kind in kinds.items()
+    )
+    return values if whole else None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"JSON has no {text}.")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -88,8 +88,8 @@ def find_announced(runs_dir: Path, patience: float = 120.0) -> Announcement:
     while file is not None and time.monotonic() < deadline:
         # An older file was left by a killed run.
         fresh = file.exists() and file.stat().st_mtime > _STARTED - _SPREAD
-        if fresh and (values := read_json(file)):
-            return Announcement(**values)
+        if fresh and (values := read_json(file, folder=str)):
+            return Announcement(values["folder"], values.get("checkpoint"))
         time.sleep(0.1)
     raise CommandError(
         "This process was not told where the run lives: start several nodes with srun or torchrun, "

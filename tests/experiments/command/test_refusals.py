@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from experiments.cli import main
+from experiments.command.console import quiet
 from experiments.command.errors import missing_library
 from experiments.command.refusals import refused_argument
 from tests.experiments.tiny import TinyGAN
@@ -50,7 +51,7 @@ def test_a_wrapped_refusal_is_found() -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(pl.LightningModule, "model")
     spec = {"class_path": "tests.experiments.tiny.TinyGAN", "init_args": {"width": -1}}
-    with pytest.raises(ValueError, match="negative dimension") as caught:
+    with quiet(), pytest.raises(ValueError, match="negative dimension") as caught:
         parser.instantiate_classes(parser.parse_object({"model": spec}))
     assert "TinyGAN refuses its arguments: Trying to create" in str(refused_argument(caught.value))
 
