@@ -17,7 +17,7 @@ from callbacks.figures.base import file_name
 from callbacks.outputs import gather, read, require
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
-from datamodules.store.replacing import replacing
+from datamodules.store.replacing import own_path, remove_leftovers, replacing
 
 _ID = "sample_id"
 
@@ -51,8 +51,9 @@ class Predictions(pl.Callback):
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin an empty file."""
-        part = _part(trainer, trainer.global_rank)
+        part = _part(trainer)
         part.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(part.parent)
         part.write_bytes(b"")
 
     def on_test_batch_end(
@@ -130,17 +131,16 @@ class Predictions(pl.Callback):
             require(self, pl_module, outputs, ("scores",))
             answers = _classes(outputs, trainer.datamodule.class_names)  # type: ignore[attr-defined]
         # Opened for each batch: no handle to lose when the run is stopped.
-        with _part(trainer, trainer.global_rank).open("a", newline="", encoding="utf-8") as file:
+        with _part(trainer).open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if file.tell() == 0:
                 writer.writerow([*columns, *answers])
             writer.writerows(zip(*columns.values(), *answers.values(), strict=True))
 
     def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
-        processes = len(gather(trainer.global_rank))  # all have written when this returns
+        parts = gather(_part(trainer))  # all have written when this returns
         if not trainer.is_global_zero:
             return
-        parts = [_part(trainer, rank) for rank in range(processes)]
         path = _folder(trainer) / "predictions.csv"
         with replacing(path) as aside:
             count = _merge(parts, aside)
@@ -201,8 +201,9 @@ def _folder(trainer: pl.Trainer) -> Path:
     return run / "predict" / file_name(source)
 
 
-def _part(trainer: pl.Trainer, rank: int) -> Path:
-    return _folder(trainer) / f".predictions.rank{rank}.csv"
+def _part(trainer: pl.Trainer) -> Path:
+    """Where this process writes; another command may predict beside it."""
+    return own_path(_folder(trainer) / f"part{trainer.global_rank}.csv")
 
 
 def _merge(parts: list[Path], into: Path) -> int:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import socket
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+# Tells machines that share a folder apart, and names none.
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 @contextlib.contextmanager
@@ -19,7 +25,8 @@ def replacing(path: Path) -> Iterator[Path]:
         be. After an error it is removed and whatever ``path`` held before is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    remove_leftovers(path.parent)
+    aside = own_path(path)
     try:
         yield aside
         with aside.open("rb") as file:
@@ -27,6 +34,32 @@ def replacing(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def own_path(path: Path) -> Path:
+    """Return a hidden path beside another, with the same suffix, that no other process has."""
+    return path.with_name(f".{path.stem}.{os.getpid()}-{_HOST}{path.suffix}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine that are no longer alive left under their `own_path`.
+
+    They would gather: a kill leaves no time to remove them.
+    """
+    for path in folder.glob(f".*.*-{_HOST}*"):
+        found = re.search(rf"\.(\d+)-{_HOST}", path.name)
+        if found and not _is_alive(int(found.group(1))):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another person's, or no number of a process
+        return True
+    return True
 
 
 def read_json(path: Path, **kinds: type | tuple[type, ...]) -> dict[str, Any] | None:

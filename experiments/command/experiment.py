@@ -24,6 +24,7 @@ from callbacks.training.acceleration import Acceleration
 from callbacks.training.leak_check import LeakCheck
 from callbacks.training.nan_guard import NaNGuard
 from callbacks.training.step_seed import StepSeed
+from callbacks.training.zero_rate import ZeroRate
 from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import ProgressLines, say
@@ -160,6 +161,7 @@ class ExperimentCLI(LightningCLI):
         config.pop("fresh", None)
         self.trainer_defaults["callbacks"] = [
             StepSeed(settings.seed_everything),
+            ZeroRate(),
             LeakCheck(),
             RunRecord(config, self.arguments, self.verb),
             *adopted,

@@ -34,9 +34,6 @@ class AtomicCheckpointIO(CheckpointIO):
     ) -> None:
         """Write a checkpoint of tensors and plain values; `storage_options` has no meaning."""
         target = Path(path)
-        # Of runs that were killed meanwhile: they would gather.
-        for left in target.parent.glob(f".{target.stem}.*{target.suffix}"):
-            left.unlink()
         with replacing(target) as aside, aside.open("wb") as file:
             try:
                 torch.save(checkpoint, file)
