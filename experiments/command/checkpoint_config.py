@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from datamodules.errors import UserError
+from experiments.command.privacy import is_path
 
 # Not of the result: settings of the trainer and of the run folder.
 _COMPARED = ("seed_everything", "model", "data")
@@ -65,7 +66,10 @@ def reconcile(
         part, *path = key.split(".")
         name = path[1] if path[:1] == ["init_args"] else ""
         taken = "the command's"
-        if part == "model" and not training and name in parameters and name not in by_hand:
+        # What a file names on this machine is shown, and used where a person gives it.
+        whole = not is_path(parameters.get(name)) and "${" not in str(parameters.get(name))
+        taken_over = part == "model" and not training and name in parameters and whole
+        if taken_over and name not in by_hand:
             result.model[name] = parameters[name]
             taken = "the checkpoint's"
         shown = key.replace(".init_args.", ".")

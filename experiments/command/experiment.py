@@ -30,6 +30,7 @@ from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import ProgressLines, say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.parsing import AddingConfigFile, explain_usage
+from experiments.command.privacy import environment_hider
 from experiments.command.usage import DEFAULTS, config_files, given_by_hand, translate
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from experiments.run.folder import shared_config_hash
@@ -54,6 +55,7 @@ class ExperimentCLI(LightningCLI):
     def __init__(self, args: Sequence[str], session: Session) -> None:
         self.given = list(args)
         self.arguments = translate(args)
+        self.hide = environment_hider(self.arguments)
         self.session = session
         for package in (callbacks, datamodules):
             load(package)
@@ -159,11 +161,12 @@ class ExperimentCLI(LightningCLI):
             adopted = [CommandedOptimizers()] if self.subcommand == "fit" else []
         config["ckpt_path"] = given if self.subcommand == "fit" else str(self.session.checkpoint)
         config.pop("fresh", None)
+        config = self.hide(config)
         self.trainer_defaults["callbacks"] = [
             StepSeed(settings.seed_everything),
             ZeroRate(),
             LeakCheck(),
-            RunRecord(config, self.arguments, self.verb),
+            RunRecord(config, self.arguments, self.verb, hide=self.hide),
             *adopted,
             *self._fold_report(config),
             *self._progress(),
@@ -297,7 +300,7 @@ class ExperimentCLI(LightningCLI):
             return
         found = reconcile(
             saved,
-            config,
+            self.hide(config),
             by_hand=given_by_hand(self.arguments, "model"),
             training=self.subcommand == "fit",
         )
