@@ -92,9 +92,10 @@ class FERDataModule(LightningDataModule):
         input: str | None = None,
     ) -> None:
         super().__init__()
-        for argument, count in (("size", size), ("batch_size", batch_size)):
-            if count < 1:
-                raise UserError(f"data.{argument} must be at least 1, but is {count}.")
+        counts = {"size": (size, 1), "batch_size": (batch_size, 1), "seed": (seed, 0)}
+        for argument, (count, least) in {**counts, "num_workers": (num_workers, 0)}.items():
+            if count < least:
+                raise UserError(f"data.{argument} must be at least {least}, but is {count}.")
         check_folds(fold, None if fold_mode == "loso" else folds)
         self.root = given_path("root", root)
         self.cache_dir = given_path("cache_dir", cache_dir) or Path()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
-from experiments.command.errors import CommandError
+from experiments.command.errors import CommandError, complain, missing_library
 from experiments.command.precheck import check
 from experiments.command.usage import OWN_COMMANDS, TRACEBACK
 
@@ -23,18 +24,26 @@ def main(args: Sequence[str] | None = None) -> None:
             for a wrong command line, 130 after Ctrl-C, 143 after SIGTERM.
     """
     args = list(sys.argv[1:] if args is None else args)
-    code: int | None
     try:
         check(args)
-        code = _summarize(args) if _only_reads_results(args) else None
-    except CommandError as error:
-        print(f"lightning: {error}", file=sys.stderr, flush=True)
-        code = error.exit_code
-    if code is None:
-        # Only now: torch and Lightning take seconds to import.
-        from experiments.command.execute import execute
+        if _only_reads_results(args):
+            code = _summarize(args)
+        else:
+            # Only now: torch and Lightning take seconds to import.
+            from experiments.command.execute import execute
 
-        code = execute(args)
+            code = execute(args)
+    except CommandError as error:
+        complain(error)
+        code = error.exit_code
+    except ImportError as error:
+        if (told := missing_library(error)) is None:
+            raise
+        complain(told)
+        code = told.exit_code
+    except KeyboardInterrupt:  # while modules are imported
+        print("Stopped. Nothing was begun.", file=sys.stderr, flush=True)
+        code = 128 + signal.SIGINT
     # Outside the handler: the interpreter prints what SystemExit came from, were it chained.
     if code:
         raise SystemExit(code)

@@ -24,6 +24,7 @@ from datamodules.store.replacing import replacing
 from experiments.command.arguments import CommandParser
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
+from experiments.command.privacy import is_path
 from experiments.command.usage import COMMANDS, no_export
 from lightning_modules.networks.weights import read_checkpoint
 
@@ -48,6 +49,11 @@ def export(args: Sequence[str]) -> None:
     parser.add_argument(
         "--output", type=Path, help="File to write; default: beside the checkpoint, as .onnx."
     )
+    # What a checkpoint says of this machine's folders may be anybody's: it is shown and not used.
+    parser.add_argument(
+        "--data.root", dest="root", help="Data to check the file on; default: random inputs."
+    )
+    parser.add_argument("--data.cache_dir", dest="cache_dir", help="Their cache; default: .cache.")
     options = parser.parse_args(list(args))
     checkpoint_path: Path = options.ckpt_path
     output: Path = options.output or checkpoint_path.with_suffix(".onnx")
@@ -61,11 +67,16 @@ def export(args: Sequence[str]) -> None:
             "known: export one that lightning fit wrote."
         )
     model = _load_model(checkpoint)
-    data = _build(pl.LightningDataModule, checkpoint["config"]["data"])
+    spec = checkpoint["config"]["data"]
+    given = {"root": options.root, "cache_dir": options.cache_dir}
+    data = _build(pl.LightningDataModule, _without_paths(spec, **given))
     names = input_names(model)
     random = random_inputs(model, names, batch=3)
     outputs = getattr(model, "output_names", ("logits",))
-    real, why = _real_inputs(data, names)
+    if options.root is None and (root := spec.get("init_args", {}).get("root")) is not None:
+        real, why = None, f"its data were at {root}; give --data.root to read them."
+    else:
+        real, why = _real_inputs(data, names)
     with replacing(output) as aside:
         save_onnx(
             model,
@@ -179,12 +190,23 @@ def _load_model(checkpoint: dict[str, Any]) -> pl.LightningModule:
         for name, value in spec.get("init_args", {}).items()
         if not (isinstance(value, Mapping) and "class_path" in value)
     }
-    model: pl.LightningModule = _build(
-        pl.LightningModule, {"class_path": spec["class_path"], "init_args": arguments}
-    )
+    built = _without_paths({"class_path": spec["class_path"], "init_args": arguments})
+    model: pl.LightningModule = _build(pl.LightningModule, built)
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval()
+
+
+def _without_paths(spec: Mapping[str, Any], **given: str | None) -> dict[str, Any]:
+    """Leave out of a class and its arguments what names something on this machine.
+
+    Args:
+        spec: The class and its arguments.
+        **given: What a person gives in place of it; None for nothing.
+    """
+    kept = {k: v for k, v in spec.get("init_args", {}).items() if not is_path(v) and k not in given}
+    told = {name: value for name, value in given.items() if value is not None}
+    return {"class_path": spec["class_path"], "init_args": {**kept, **told}}
 
 
 def _build(base: type, spec: Mapping[str, Any]) -> Any:

@@ -102,8 +102,8 @@ def trained_with(folder: Path) -> dict[str, Any] | None:
 
     None where that does not say, such as for a checkpoint that was trained elsewhere.
     """
-    state: dict[str, Any] | None = (read_json(folder / "environment.json") or {}).get("git")
-    return state
+    values = read_json(folder / "environment.json", git=dict)
+    return None if values is None else dict(values["git"])
 
 
 def _read_predictions(path: Path) -> Predictions:

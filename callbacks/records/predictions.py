@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from callbacks.figures.base import input_folder
 from callbacks.outputs import gather, read, require
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
-from datamodules.store.replacing import replacing
+from datamodules.store.replacing import own_path, remove_leftovers, replacing
 
 _ID = "sample_id"
 
@@ -54,8 +53,9 @@ class Predictions(pl.Callback):
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin an empty file."""
-        part = _part(trainer, trainer.global_rank)
+        part = _part(trainer)
         part.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(part.parent)
         part.write_bytes(b"")
 
     def on_test_batch_end(
@@ -135,7 +135,7 @@ class Predictions(pl.Callback):
             require(self, pl_module, outputs, ("scores",))
             answers = _classes(outputs, trainer.datamodule.class_names)  # type: ignore[attr-defined]
         # Opened for each batch: no handle to lose when the run is stopped.
-        with _part(trainer, trainer.global_rank).open(
+        with _part(trainer).open(
             "a", newline="", encoding="utf-8", errors="backslashreplace"
         ) as file:
             writer = csv.writer(file)
@@ -144,8 +144,7 @@ class Predictions(pl.Callback):
             writer.writerows(zip(*columns.values(), *answers.values(), strict=True))
 
     def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
-        own = _part(trainer, trainer.global_rank)
-        parts = gather(own)  # all have written when this returns
+        parts = gather(_part(trainer))  # all have written when this returns
         if not trainer.is_global_zero:
             return
         path = _folder(trainer) / "predictions.csv"
@@ -213,8 +212,9 @@ def _folder(trainer: pl.Trainer) -> Path:
     return run / input_folder(trainer)
 
 
-def _part(trainer: pl.Trainer, rank: int) -> Path:
-    return _folder(trainer) / f".predictions.rank{rank}.{os.getpid()}.csv"
+def _part(trainer: pl.Trainer) -> Path:
+    """Where this process writes; another command may predict beside it."""
+    return own_path(_folder(trainer) / f"part{trainer.global_rank}.csv")
 
 
 def _merge(parts: list[Path], into: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,20 @@ class RunRecord(pl.Callback):
         config: The resolved config, plain values.
         command: The command line, as given.
         subcommand: `fit`, `validate`, `test` or `predict`.
+        hide: Takes out of plain values what is not to be written down.
     """
 
-    def __init__(self, config: Mapping[str, Any], command: Sequence[str], subcommand: str) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        command: Sequence[str],
+        subcommand: str,
+        hide: Callable[[Any], Any] = lambda content: content,
+    ) -> None:
         self.config = dict(config)
         self.command = list(command)
         self.subcommand = subcommand
+        self.hide = hide
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write both files, once the data is known."""
@@ -60,16 +68,21 @@ class RunRecord(pl.Callback):
         with replacing(folder / name) as aside:
             aside.write_text(yaml.safe_dump(self.config, sort_keys=False), "utf-8")
         if whole:
-            environment = describe_environment(trainer, self.command)
+            environment = describe_environment(trainer, self.hide(self.command))
             write_json(folder / "environment.json", environment)
+            # The command line stays here: it may name folders, or hold what nobody else should see.
+            sent = {key: value for key, value in environment.items() if key != "command"}
             for logger in trainer.loggers:
-                logger.log_hyperparams({**self.config, "environment": environment})
+                logger.log_hyperparams({**self.config, "environment": sent})
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Put the config into the checkpoint, which may be moved away from its run folder."""
         checkpoint["config"] = self.config
+        for key in ("hyper_parameters", "datamodule_hyper_parameters"):
+            if key in checkpoint:
+                checkpoint[key] = self.hide(dict(checkpoint[key]))
 
 
 def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[str, Any]:

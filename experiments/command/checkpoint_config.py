@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.core.optimizer import _init_optimizers_and_lr_schedulers
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from datamodules.errors import UserError
+from experiments.command.privacy import is_path
 
 # Not of the result: settings of the trainer and of the run folder.
 _COMPARED = ("seed_everything", "model", "data")
@@ -63,7 +66,10 @@ def reconcile(
         part, *path = key.split(".")
         name = path[1] if path[:1] == ["init_args"] else ""
         taken = "the command's"
-        if part == "model" and not training and name in parameters and name not in by_hand:
+        # What a file names on this machine is shown, and used where a person gives it.
+        whole = not is_path(parameters.get(name)) and "${" not in str(parameters.get(name))
+        taken_over = part == "model" and not training and name in parameters and whole
+        if taken_over and name not in by_hand:
             result.model[name] = parameters[name]
             taken = "the checkpoint's"
         shown = key.replace(".init_args.", ".")
@@ -86,29 +92,42 @@ def _differences(
 
 
 class CommandedOptimizers(pl.Callback):
-    """Lets the learning rates of a command win over those in the checkpoint it starts from.
+    """Lets optimizers and schedules of a command win over those in the checkpoint it starts from.
 
-    An optimizer's state holds its learning rate, momentum and so on as well, so that loading it
-    would silently undo what the command says. Schedules go on at the place they had reached.
+    An optimizer's state holds its learning rate, momentum and so on as well, and a schedule's its
+    length and shape, so that loading them would silently undo what the command says. Here each
+    schedule is the command's, at the epoch or step that the checkpoint's had reached.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set what the command says, in the optimizers just loaded."""
-        commanded: Any = pl_module.configure_optimizers()
-        fresh = commanded[0] if isinstance(commanded, tuple) else commanded
-        for loaded, wanted in zip(trainer.optimizers, fresh, strict=True):
-            _set_hyperparameters(loaded, wanted)
-        for config in trainer.lr_scheduler_configs:
-            groups = config.scheduler.optimizer.param_groups
-            if hasattr(config.scheduler, "base_lrs"):
-                config.scheduler.base_lrs = [group["initial_lr"] for group in groups]
+        """Set what the command says, in the optimizers and schedulers just loaded."""
+        optimizers, configs = _init_optimizers_and_lr_schedulers(pl_module)
+        loaded = [config.scheduler for config in trainer.lr_scheduler_configs]
+        fresh = [config.scheduler for config in configs]
+        for old, new in zip(loaded, fresh, strict=True):
+            if not isinstance(new, ReduceLROnPlateau):
+                for _ in range(old.last_epoch):
+                    new.step()
+        for optimizer, wanted in zip(trainer.optimizers, optimizers, strict=True):
+            # What lowered the rates at a plateau is not repeated, so their share of it stays.
+            plateau = any(
+                isinstance(s, ReduceLROnPlateau) and s.optimizer is optimizer for s in loaded
+            )
+            _set_hyperparameters(optimizer, wanted, keep_share=plateau)
+        for old, new in zip(loaded, fresh, strict=True):
+            state = new.state_dict()
+            if isinstance(new, ReduceLROnPlateau):
+                state.update({key: old.state_dict()[key] for key in _PLATEAU})
+            old.load_state_dict(state)
 
 
-def _set_hyperparameters(loaded: Optimizer, wanted: Optimizer) -> None:
+# What a ReduceLROnPlateau has seen, beside what it was told.
+_PLATEAU = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+
+
+def _set_hyperparameters(loaded: Optimizer, wanted: Optimizer, *, keep_share: bool) -> None:
     for group, new in zip(loaded.param_groups, wanted.param_groups, strict=True):
         began, begins = (g.get("initial_lr", g["lr"]) for g in (group, new))
-        if began != begins:
-            group["initial_lr"] = begins
-            group["lr"] *= begins / began
-        kept = ("params", "lr", "initial_lr")
-        group.update({key: value for key, value in new.items() if key not in kept})
+        rate = group["lr"] * begins / began if keep_share and began else new["lr"]
+        group.update({key: value for key, value in new.items() if key != "params"})
+        group["lr"] = rate

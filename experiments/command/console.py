@@ -14,6 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 
+from experiments.command.errors import printable
 from experiments.run.processes import is_first_process
 
 _WARNINGS = (
@@ -43,7 +44,7 @@ def say(text: str) -> None:
         text: What to say. It goes to the standard error, beside progress and warnings.
     """
     if is_first_process():
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 from collections.abc import Iterable
 
 from datamodules.errors import UserError
 
 _USAGE, _FAILURE = 2, 1
+_LONGEST = 1900  # bytes of a message
 
 
 class CommandError(UserError):
@@ -32,3 +35,40 @@ def close_match(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean X?` for the closest known word, or nothing where none is close."""
     matches = difflib.get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
     return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def missing_library(error: ImportError) -> CommandError | None:
+    """Say which library of the system is missing behind a package; None for another error."""
+    found = re.match(r"(\S+): cannot open shared object file", str(error))
+    if found is None:
+        return None
+    return CommandError(
+        f"This machine lacks {found.group(1)}, which a package needs: install the system's package "
+        "that holds it. What OpenCV needs (libGL.so.1 is in libgl1 on Debian and Ubuntu) is not "
+        "needed by its headless build: pip uninstall opencv-contrib-python, then pip install "
+        "opencv-contrib-python-headless of the same version."
+    )
+
+
+def complain(error: CommandError) -> None:
+    """Print why a command ended, as one message on the standard error."""
+    print(f"lightning: {printable(str(error))}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Prepare for a terminal what may have come from a file.
+
+    Args:
+        text: Any text, in which bytes of a file name that are no UTF-8 are surrogates.
+
+    Returns:
+        The same with an escape in place of each character that is not printed, cut where it is
+        longer than what a person reads.
+    """
+    shown = "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text[: _LONGEST + 1]
+    ).encode()
+    if len(shown) <= _LONGEST:
+        return shown.decode()
+    return f"{shown[:_LONGEST].decode(errors='ignore')} ... (cut)"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import os
 import re
 import shlex
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
 
@@ -20,8 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from datamodules.errors import UserError
 from experiments.command.console import quiet, say
-from experiments.command.errors import CommandError, usage_error
+from experiments.command.errors import CommandError, complain, missing_library, usage_error
 from experiments.command.experiment import ExperimentCLI
+from experiments.command.refusals import refused_argument
 from experiments.command.usage import OWN_COMMANDS, TRACEBACK
 from experiments.jobs.context import die_with_parent
 from experiments.run.processes import is_first_process
@@ -42,7 +43,9 @@ def execute(args: Sequence[str]) -> int:
                 ExperimentCLI(args, session)
         except BaseException as error:
             code = report(error, session, args)
-            session.close(failed=True)
+            # What failed, such as a full disk, may fail once more, and was told.
+            with contextlib.suppress(OSError):
+                session.close(failed=True)
             if code is None:
                 raise
             return code
@@ -60,6 +63,8 @@ def explain(error: BaseException) -> CommandError | None:
         return error
     if isinstance(error, (OmegaConfBaseException, argparse.ArgumentError)):
         return usage_error(_one_line(str(error)))
+    if isinstance(error, ImportError) and (told := missing_library(error)):
+        return told
     if isinstance(error, MisconfigurationException):
         return CommandError(_one_line(str(error)))
     if isinstance(error, torch.OutOfMemoryError):
@@ -78,7 +83,7 @@ def explain(error: BaseException) -> CommandError | None:
             # A data set's list of bad files keeps its lines.
             return CommandError(str(cause))
         cause = cause.__cause__
-    return None
+    return refused_argument(error)
 
 
 def report(error: BaseException, session: Session, args: Sequence[str]) -> int | None:
@@ -103,7 +108,7 @@ def report(error: BaseException, session: Session, args: Sequence[str]) -> int |
             f"above, the command (lightning {shlex.join(args)}) and, from the run folder, "
             "config.yaml and environment.json."
         )
-    print(f"lightning: {told}", file=sys.stderr, flush=True)
+    complain(told)
     return told.exit_code
 
 
@@ -114,9 +119,18 @@ def _explain_os_error(error: OSError) -> CommandError | None:
             f"The disk is full{where}: make room and give the same command, which goes on from "
             "the last checkpoint."
         )
+    if error.errno == errno.EFBIG:
+        return CommandError(
+            f"A file would be larger than this process may write{where} (see ulimit -f): raise the "
+            "limit and give the same command, which goes on from the last checkpoint."
+        )
+    if isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename:
+        return CommandError(f"{error.filename} needs a folder where a file is: move that away.")
+    if isinstance(error, IsADirectoryError) and error.filename:
+        return CommandError(f"{error.filename} is a folder where a file is needed.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return CommandError(f"There is no permission to write or read{where}.")
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)) and error.filename:
+    if isinstance(error, FileNotFoundError) and error.filename:
         return CommandError(f"The path {error.filename} does not exist.")
     return None
 

@@ -12,7 +12,9 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import yaml
 from jsonargparse import Namespace, set_parsing_settings
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.strategies import DDPStrategy
 
 import callbacks
 import datamodules
@@ -22,11 +24,13 @@ from callbacks.training.acceleration import Acceleration
 from callbacks.training.leak_check import LeakCheck
 from callbacks.training.nan_guard import NaNGuard
 from callbacks.training.step_seed import StepSeed
+from callbacks.training.zero_rate import ZeroRate
 from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import ProgressLines, say
-from experiments.command.errors import usage_error
+from experiments.command.errors import CommandError, usage_error
 from experiments.command.parsing import AddingConfigFile, explain_usage
+from experiments.command.privacy import environment_hider
 from experiments.command.usage import DEFAULTS, config_files, given_by_hand, translate
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from experiments.run.folder import shared_config_hash
@@ -51,6 +55,7 @@ class ExperimentCLI(LightningCLI):
     def __init__(self, args: Sequence[str], session: Session) -> None:
         self.given = list(args)
         self.arguments = translate(args)
+        self.hide = environment_hider(self.arguments)
         self.session = session
         for package in (callbacks, datamodules):
             load(package)
@@ -130,7 +135,7 @@ class ExperimentCLI(LightningCLI):
             verb = next((arg for arg in self.arguments if arg in self._subcommand_parsers), "fit")
             actions = self._subcommand_parsers[verb]._actions
             keys = [action.dest for action in actions]
-            raise explain_usage(str(error), self.arguments, keys) from error
+            raise explain_usage(str(error), keys) from error
 
     def _parse_ckpt_path(self) -> None:
         """Leave the checkpoint's parameters to `before_instantiate_classes`."""
@@ -156,10 +161,12 @@ class ExperimentCLI(LightningCLI):
             adopted = [CommandedOptimizers()] if self.subcommand == "fit" else []
         config["ckpt_path"] = given if self.subcommand == "fit" else str(self.session.checkpoint)
         config.pop("fresh", None)
+        config = self.hide(config)
         self.trainer_defaults["callbacks"] = [
             StepSeed(settings.seed_everything),
+            ZeroRate(),
             LeakCheck(),
-            RunRecord(config, self.arguments, self.verb),
+            RunRecord(config, self.arguments, self.verb, hide=self.hide),
             *adopted,
             *self._fold_report(config),
             *self._progress(),
@@ -184,13 +191,54 @@ class ExperimentCLI(LightningCLI):
         )
 
     def after_instantiate_classes(self) -> None:
-        """Say how large the model is, before its data are drawn or read."""
+        """Say how large the model is, before its data are drawn or read.
+
+        Raises:
+            CommandError: If the model has nothing to train, or the strategy cannot train it.
+        """
+        empty = [name for name, value in self.model.named_parameters() if not value.numel()]
+        if empty:
+            raise usage_error(
+                f"{type(self.model).__name__} has no weights in {empty[0]}: a width or a number of "
+                "its arguments is 0."
+            )
         if self.verb == "fit":
+            strategy = self.trainer.strategy
+            together = isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get(
+                "find_unused_parameters"
+            )
+            if together and self.trainer.world_size > 1 and not self.model.automatic_optimization:
+                raise usage_error(
+                    f"{type(self.model).__name__} trains several players in turn, which plain ddp "
+                    "cannot: add --config experiments/presets/cluster.yaml, or "
+                    "--trainer.strategy ddp_find_unused_parameters_true."
+                )
             for line in describe_size(self.model, self.trainer.strategy.root_device.type):
                 say(line)
 
     def after_fit(self) -> None:
-        """Mark the run as finished and say what comes next."""
+        """Mark the run as finished and say what comes next.
+
+        Raises:
+            CommandError: If not one batch was trained on.
+        """
+        loop = self.trainer.fit_loop
+        if not loop.epoch_loop.batch_progress.total.ready:
+            raise CommandError(
+                f"Nothing was trained: {self.trainer.num_training_batches:.0f} batches an epoch, "
+                f"max_epochs {self.trainer.max_epochs}, max_steps {self.trainer.max_steps}, "
+                f"max_time {self._settings.trainer.max_time}; each must allow for at least one "
+                "batch."
+            )
+        timers = [c for c in self.trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
+        # A fold has max_time for its budget: it is over when the time is.
+        if self.session.fold is None and any((c.time_remaining() or 1) <= 0 for c in timers):
+            self.session.stop()
+            say(
+                f"trainer.max_time ended the training in epoch {self.trainer.current_epoch + 1} of "
+                f"{self.trainer.max_epochs}. {self.session.how_to_go_on()}"
+            )
+            return
         self.session.finish(epoch=self.trainer.current_epoch, step=self.trainer.global_step)
         if self.session.run.last.exists():
             say(f"Trained in {self.session.run.path}.")
@@ -218,6 +266,14 @@ class ExperimentCLI(LightningCLI):
         if settings.trainer.default_root_dir is not None:
             raise usage_error("A run lives below --runs_dir; trainer.default_root_dir is not used.")
         settings.experiment = settings.experiment or self._experiment_name()
+        if settings.experiment in (".", "..") or set(settings.experiment) & {"/", "\\", "\0"}:
+            raise usage_error(
+                f"--experiment {settings.experiment} is no name of a folder below --runs_dir: give "
+                "one without slashes, and the place as --runs_dir."
+            )
+        for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
+            if (value := settings.trainer[name]) is not None and value < 1:  # Lightning divides
+                raise usage_error(f"trainer.{name} must be at least 1, but is {value}.")
         config = self._plain_config()
         fold = self.session.fold
         if fold is not None and shared_config_hash(config) != fold.digest:
@@ -244,7 +300,7 @@ class ExperimentCLI(LightningCLI):
             return
         found = reconcile(
             saved,
-            config,
+            self.hide(config),
             by_hand=given_by_hand(self.arguments, "model"),
             training=self.subcommand == "fit",
         )

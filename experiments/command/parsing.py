@@ -13,10 +13,9 @@ import jsonargparse
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, Namespace
 
+from experiments.command.config_file import check_section, read_config
 from experiments.command.errors import CommandError, close_match, usage_error
 from experiments.command.usage import (
-    broken_yaml,
-    config_files,
     no_config_file,
     nothing_to_run,
     unknown_command,
@@ -42,6 +41,11 @@ class AddingConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defi
         """Merge one config file into what was read so far."""
         before = _as_list(cfg.get("trainer.callbacks"))
         linked = _interpolations(cfg.get("data"))
+        if "\n" not in value and "{" not in value:  # what is no text of a config is a path
+            sections = {a.dest.split(".")[0] for a in parser._actions if "." in a.dest}
+            for key, content in read_config(value).items():
+                if key in sections:
+                    check_section(key, content)
         jsonargparse.ActionConfigFile.apply_config(  # type: ignore[attr-defined]
             parser, cfg, dest, value
         )
@@ -80,12 +84,11 @@ def class_parameters(class_path: str) -> set[str]:
     return set(ArgumentParser().add_class_arguments(found)) if isinstance(found, type) else set()
 
 
-def explain_usage(message: str, args: Sequence[str], keys: Sequence[str]) -> CommandError:
+def explain_usage(message: str, keys: Sequence[str]) -> CommandError:
     """Turn a parsing error into one sentence.
 
     Args:
         message: What jsonargparse says.
-        args: The command line.
         keys: Every key that the command knows, e.g. `trainer.max_epochs`.
 
     Returns:
@@ -116,8 +119,7 @@ def explain_usage(message: str, args: Sequence[str], keys: Sequence[str]) -> Com
         if found := re.search(pattern, message):
             return usage_error(say(*found.groups()))
     if "Problems parsing config" in message:
-        broken = broken_yaml(config_files(args))
-        return usage_error(broken or "A config given on the command line is not valid YAML")
+        return usage_error("A config given on the command line is not valid YAML")
     return usage_error(_wrong_value(message))
 
 

@@ -14,18 +14,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import yaml
-
 from datamodules.errors import missing_root
+from experiments.command.config_file import check_section, read_config
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.signatures import argument_names, calls, find_class, strings
 from experiments.command.usage import (
     COMMANDS,
     TRACEBACK,
-    broken_yaml,
     help_text,
     no_checkpoint,
-    no_config_file,
     no_export,
     no_weights,
     nothing_to_run,
@@ -137,15 +134,7 @@ class CommandLine:
         """Read a config file."""
         if file is None or "\n" in file or "{" in file:
             raise _UndecidedError
-        path = Path(os.path.abspath(Path(file).expanduser()))  # noqa: PTH100  # keeps links
-        if not path.exists():
-            raise usage_error(no_config_file(path))
-        if broken := broken_yaml([file]):
-            raise usage_error(broken)
-        content = yaml.safe_load(path.read_text("utf-8"))
-        if not _is_mapping(content):
-            raise _UndecidedError
-        for key, value in content.items():
+        for key, value in read_config(file).items():
             self._take(key.split("."), value)
 
     def _take(self, key: list[str], value: Any) -> None:
@@ -156,6 +145,8 @@ class CommandLine:
         if head in ("model", "data"):
             self._take_class(head, rest, value)
         elif not rest:
+            if head in self.groups and not isinstance(value, str):  # of a file
+                check_section(head, value)
             self._values[head] = value
             for name, below in value.items() if _is_mapping(value) else ():
                 self._take([head, *name.split(".")], below)
@@ -164,6 +155,8 @@ class CommandLine:
 
     def _take_class(self, part: str, rest: list[str], value: Any) -> None:
         """Take what is said of the model or of the data."""
+        if not rest:
+            check_section(part, value)
         self._class_paths.setdefault(part, None)
         if not rest and _is_mapping(value):
             # The class first, which decides what the others may be.

@@ -7,8 +7,6 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from experiments.command.errors import close_match
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -147,20 +145,6 @@ def no_config_file(path: Path) -> str:
     folder = path.parent
     there = {str(file) for file in folder.glob("*.y*ml")} if folder.is_dir() else set()
     return f"The config file {path} does not exist{close_match(str(path), there)}"
-
-
-def broken_yaml(files: Iterable[str]) -> str | None:
-    """Say which config file is not valid YAML; None where all are."""
-    for path in files:
-        try:
-            yaml.safe_load(Path(path).expanduser().read_text("utf-8"))
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            line = f", line {mark.line + 1}" if mark else ""
-            return f"{path}{line} is not valid YAML: {error.problem or error.context}"
-        except (OSError, UnicodeDecodeError) as error:
-            return f"{path} cannot be read: {error}"
-    return None
 
 
 def nothing_to_run(missing: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from callbacks.records.fold_record import FoldRecord, is_tested, trained_with
 from experiments.command.errors import CommandError, usage_error
+from experiments.command.privacy import without_home
 from experiments.crossval.arguments import Options, parse
 from experiments.crossval.folder import (
     DESCRIPTION_FILE,
@@ -149,7 +150,9 @@ def _parent_run(folder: CrossvalFolder, experiment: ResolvedExperiment) -> Paren
     mode = wandb_mode(experiment.resolved["wandb"])
     if mode == "disabled":
         return None
-    return ParentRun(folder.path, folder.description(), mode, experiment.resolved)
+    return ParentRun(
+        folder.path, folder.description(), mode, without_home(experiment.hide(experiment.resolved))
+    )
 
 
 def _sum_up(folder: CrossvalFolder, parent: ParentRun | None) -> None:
@@ -190,7 +193,7 @@ def _summarize_all(args: Sequence[str]) -> None:
 
 
 def _describe(experiment: ResolvedExperiment, options: Options) -> Description:
-    config = experiment.resolved
+    config = experiment.hide(experiment.resolved)
     home = str(Path.home())
     return Description(
         experiment=experiment.experiment,

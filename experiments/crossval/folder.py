@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from callbacks.records.fold_record import SPLIT_FILE
@@ -87,15 +88,18 @@ class CrossvalFolder:
         Raises:
             CommandError: If this is no folder of a cross-validation.
         """
-        values = read_json(self.path / DESCRIPTION_FILE)
+        values = _read_description(self.path)
         if values is None:
+            file = self.path / DESCRIPTION_FILE
             raise CommandError(
-                f"{self.path} is no cross-validation: give a folder like "
+                f"{file} is damaged: the same command without --summarize writes it anew."
+                if file.exists()
+                else f"{self.path} is no cross-validation: give a folder like "
                 "runs/<experiment>/crossval-<hash>."
             )
         for name in ("arguments", "headline"):
-            values[name] = None if values[name] is None else tuple(values[name])
-        return Description(**values)
+            values[name] = None if values[name] is None else tuple(map(str, values[name]))
+        return Description(**{field.name: values[field.name] for field in fields(Description)})
 
     def num_folds(self) -> int | None:
         """Return the number of folds, None before the data of any fold were set up."""
@@ -106,7 +110,17 @@ class CrossvalFolder:
 
     def split(self, number: int) -> dict[str, Any] | None:
         """Return what the data of a fold are, None before they were set up."""
-        return read_json(self.fold(number).path / SPLIT_FILE)
+        file = self.fold(number).path / SPLIT_FILE
+        return read_json(file, folds=int, folds_hash=str, manifest_hash=str)
+
+
+def _read_description(folder: Path) -> dict[str, Any] | None:
+    texts = dict.fromkeys(("experiment", "config_hash", "model", "data", "created"), str)
+    kinds: dict[str, type | tuple[type, ...]] = {
+        **{"seed": int, "model_arguments": dict, "arguments": list},
+        "headline": (list, NoneType),
+    }
+    return read_json(folder / DESCRIPTION_FILE, **texts, **kinds)
 
 
 def find_folder(runs_dir: Path, experiment: str, config_hash: str) -> CrossvalFolder:
@@ -137,7 +151,7 @@ def open_folder(runs_dir: Path, description: Description) -> CrossvalFolder:
     file = folder.path / DESCRIPTION_FILE
     # Many jobs of a cluster may begin at once; one description holds.
     with lock(folder.path / ".description.lock", on_wait=lambda: None):
-        if read_json(file) is None:
+        if _read_description(folder.path) is None:
             write_json(file, asdict(replace(description, created=f"{time.time():.6f}")))
     if folder.description().config_hash != description.config_hash:
         raise CommandError(f"{folder.path} holds another config: move it away.")

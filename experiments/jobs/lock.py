@@ -55,7 +55,7 @@ def _refusal(folder: Path, owner: str) -> CommandError:
 
 
 def _owner(folder: Path) -> str:
-    owner = read_json(folder / _OWNER)
+    owner = read_json(folder / _OWNER, pid=int, host=str, since=str)
     if owner is None:  # it took the lock a moment ago
         return "another process"
     return f"process {owner['pid']} on {owner['host']} since {owner['since']}"

@@ -67,8 +67,8 @@ class Step:
 
 def failure(folder: Path) -> str | None:
     """Return why the last step that ran in a folder failed; None where it did not."""
-    said: str | None = (read_json(folder / _FAILURE) or {}).get("said")
-    return said
+    values = read_json(folder / _FAILURE, said=str)
+    return None if values is None else str(values["said"])
 
 
 def lightning_step(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -33,11 +34,15 @@ class AtomicCheckpointIO(CheckpointIO):
     ) -> None:
         """Write a checkpoint of tensors and plain values; `storage_options` has no meaning."""
         target = Path(path)
-        # Of runs that were killed meanwhile: they would gather.
-        for left in target.parent.glob(f".{target.stem}.*{target.suffix}"):
-            left.unlink()
         with replacing(target) as aside, aside.open("wb") as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                # torch says where its archive broke off, and not that the disk was full.
+                if not isinstance(error.__context__, OSError):
+                    raise
+                full = error.__context__
+                raise OSError(full.errno, full.strerror, str(target)) from None
         # The new name itself must survive a power cut too.
         folder = os.open(target.parent, os.O_RDONLY)
         try:
@@ -56,7 +61,10 @@ class AtomicCheckpointIO(CheckpointIO):
         Raises:
             UserError: If the file is missing, damaged or holds more than plain values.
         """
-        return read_checkpoint(Path(path), map_location or "cpu")
+        checkpoint = read_checkpoint(Path(path), map_location or "cpu")
+        if not re.match(r"\d+\.\d+", checkpoint.get("pytorch-lightning_version", "")):
+            raise UserError(f"{path} was not written by lightning fit: it names no version.")
+        return checkpoint
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Remove a checkpoint."""
@@ -158,6 +166,12 @@ class RunCheckpoints(Checkpoint):
         """Save; as a `Checkpoint` this is called after the module's own end of the epoch."""
         if not _is_trial(trainer):
             self._save_last(trainer)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Give each start the whole of `trainer.max_time`, which ended the one before."""
+        checkpoint["callbacks"].pop("Timer", None)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best score."""

@@ -18,6 +18,7 @@ from wandb.sdk.lib import RunDisabled
 from datamodules.store.lock import lock
 from datamodules.store.replacing import replacing
 from experiments.command.console import say
+from experiments.command.privacy import without_home
 
 WandbMode = Literal["offline", "online", "disabled"]
 
@@ -126,7 +127,8 @@ class RunWandbLogger(WandbLogger):
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Send the config."""
-        self._guard("log", lambda: super(RunWandbLogger, self).log_hyperparams(params))
+        public = without_home(params)  # a folder on this machine names its user
+        self._guard("log", lambda: super(RunWandbLogger, self).log_hyperparams(public))
 
     @rank_zero_only
     def attempt(self, action: Callable[[Any], Any]) -> None:
@@ -179,7 +181,19 @@ def wandb_logger(
     # Within a sweep the agent gives the id.
     identity = {} if "WANDB_SWEEP_ID" in os.environ else {"id": run_id}
     # Offline there is nothing to tell; online the person wants the address.
-    settings = wandb.Settings(console="off", silent=mode == "offline", init_timeout=30)
+    settings = wandb.Settings(
+        console="off",
+        silent=mode == "offline",
+        init_timeout=30,
+        # No names of machine, person and folders, and no command line, which may hold a secret:
+        # environment.json, which is sent, has what a result depends on.
+        host="-",
+        username="-",
+        program="lightning",
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        disable_git=True,
+    )
     return RunWandbLogger(
         project=os.environ.get("WANDB_PROJECT", "fer-lightning"),
         save_dir=str(folder),

@@ -15,6 +15,8 @@ _VARIABLE = "FER_LIGHTNING_RUN"
 _STARTED = time.time()
 # Seconds between the starts of the processes of one job.
 _SPREAD = 60.0
+# Seconds after which no process of a job waits any more.
+_FORGOTTEN = 86_400.0
 
 
 def is_first_process() -> bool:
@@ -53,6 +55,9 @@ def announce(runs_dir: Path, announcement: Announcement) -> None:
     os.environ[_VARIABLE] = json.dumps(asdict(announcement))
     file = _shared_file(runs_dir)
     if file is not None:
+        for left in runs_dir.glob(".launch-*"):  # of jobs that were killed
+            if time.time() - left.stat().st_mtime > _FORGOTTEN:
+                left.unlink(missing_ok=True)
         write_json(file, asdict(announcement))
 
 
@@ -88,8 +93,8 @@ def find_announced(runs_dir: Path, patience: float = 120.0) -> Announcement:
     while file is not None and time.monotonic() < deadline:
         # An older file was left by a killed run.
         fresh = file.exists() and file.stat().st_mtime > _STARTED - _SPREAD
-        if fresh and (values := read_json(file)):
-            return Announcement(**values)
+        if fresh and (values := read_json(file, folder=str)):
+            return Announcement(values["folder"], values.get("checkpoint"))
         time.sleep(0.1)
     raise CommandError(
         "This process was not told where the run lives: start several nodes with srun or torchrun, "

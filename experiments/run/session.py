@@ -155,6 +155,11 @@ class Session:
         if is_first_process():
             self.run.update_status(state="finished", **progress)
 
+    def stop(self) -> None:
+        """Mark a training as one that the same command goes on with."""
+        if is_first_process():
+            self.run.update_status(state="stopped")
+
     def close(self, *, failed: bool = False) -> None:
         """Let go of the run, after an error or at the end."""
         close_wandb()

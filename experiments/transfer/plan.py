@@ -135,12 +135,12 @@ class Plan:
 
     def split(self, sets: Sets) -> dict[str, Any] | None:
         """Return what the data of a step are, None before they were set up."""
-        return read_json(self.run_folder(sets).path / SPLIT_FILE)
+        return read_json(self.run_folder(sets).path / SPLIT_FILE, folds=int)
 
     def created(self) -> str:
         """Return when the folder was made, by which W&B tells it from others of its name."""
         path = self.folder / _CREATED_FILE
-        values = read_json(path)
+        values = read_json(path, created=str)
         if values is None:
             values = {"created": f"{time.time():.6f}"}
             write_json(path, values)

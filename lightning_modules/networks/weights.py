@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +71,16 @@ def read_weights(
             f"{source} is not the file that was asked for: its SHA-256 is {found}, expected "
             f"{sha256.lower()}. It was not loaded."
         )
+    _check_archive(path)
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
-    except (OSError, torch.OutOfMemoryError):
+    except torch.OutOfMemoryError:
         raise
     # A damaged file shows itself as almost any exception of zipfile, pickle or torch.
     except Exception as error:
+        # Of a file that was cut short, torch asks for a place before its beginning.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         foreign = re.search(r"GLOBAL (\S+)", str(error))
         reason = (
             f"holds a {foreign.group(1)}, and only tensors and plain values are loaded"
@@ -84,7 +90,52 @@ def read_weights(
         raise UserError(f"{path} {reason}.") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__} instead of weights by name.")
+    _check_names(path, content)
     return content
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a file of torch of which a byte has changed, or that unpacks to more than it is.
+
+    torch writes the CRC-32 of each record and does not look at it when it reads. To compare them
+    takes about as long as to read the file.
+    """
+    if not zipfile.is_zipfile(path):  # as torch wrote files before version 1.6
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # torch stores records as they are: a packed one may be small and fill the memory.
+            packed = [i for i in archive.infolist() if i.compress_type != zipfile.ZIP_STORED]
+            whole = sum(info.file_size for info in archive.infolist())
+            if packed or whole > path.stat().st_size:
+                raise UserError(
+                    f"{path} is packed, {whole:,} bytes in {path.stat().st_size:,}: it was not "
+                    "written by torch.save. Unpack it first if you trust it."
+                )
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} is damaged, or no file of weights.") from error
+    if damaged is not None:
+        raise UserError(
+            f"{path} is damaged: the checksum of its part {damaged} is another than when it was "
+            "written. Take another copy of it."
+        )
+
+
+def _check_names(path: Path, content: Mapping[Any, Any]) -> None:
+    """Refuse weights under numbers, as another program may have written them."""
+    parts = (content, content.get("state_dict"), content.get("model"))
+    for part in parts:
+        unnamed = (
+            [key for key in part if not isinstance(key, str)] if isinstance(part, dict) else []
+        )
+        if unnamed:
+            raise UserError(
+                f"{path} holds something under {unnamed[0]!r}, and weights have names: it is no "
+                "state dict of a network."
+            )
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -101,9 +152,34 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         UserError: As :func:`read_weights`, and if there is no ``state_dict``.
     """
     checkpoint = read_weights(path, map_location=map_location)
-    if "state_dict" not in checkpoint:
+    if not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path} holds no state_dict, so it is no checkpoint of this project.")
+    for key, kind in _kinds(checkpoint).items():
+        if not isinstance(checkpoint[key], kind):
+            raise UserError(
+                f"{path} is no checkpoint of this project, or was changed: its {key} is a "
+                f"{type(checkpoint[key]).__name__} and no {kind.__name__}."
+            )
+    config = checkpoint.get("config", {})
+    for part in ("model", "data"):
+        spec = config.get(part) if config else {"class_path": ""}
+        arguments = spec.get("init_args", {}) if isinstance(spec, dict) else None
+        if not isinstance(arguments, dict) or not isinstance(spec.get("class_path"), str):
+            raise UserError(f"{path} was changed: its config names no class of the {part}.")
     return checkpoint
+
+
+def _kinds(checkpoint: Mapping[str, Any]) -> dict[str, type]:
+    """Tell what must lie under the keys of a checkpoint that are read."""
+    kinds = {
+        **dict.fromkeys(("callbacks", "config", "loops", "hyper_parameters"), dict),
+        **dict.fromkeys(("lr_schedulers", "optimizer_states"), list),
+        **dict.fromkeys(("epoch", "global_step"), int),
+        "pytorch-lightning_version": str,
+        # The states of data modules, by the names of their classes.
+        **{key: dict for key in checkpoint if key[:1].isupper()},
+    }
+    return {key: kind for key, kind in kinds.items() if key in checkpoint}
 
 
 def load_backbone(

@@ -256,7 +256,7 @@ def test_a_value_error_of_the_project_is_no_sentence(
 ) -> None:
     def set_up(*_: Any) -> None:
         one, two = (SimpleNamespace(param_groups=[{"lr": 0.1}] * count) for count in (1, 2))
-        set_hyperparameters(one, two)  # type: ignore[arg-type]  # a `zip(strict=True)` of both
+        set_hyperparameters(one, two, keep_share=False)  # type: ignore[arg-type]  # a `zip(strict=True)` of both
 
     monkeypatch.setattr(StepSeed, "on_train_start", set_up)
     with pytest.raises(SystemExit) as exit_:

@@ -13,6 +13,7 @@ import torch
 from callbacks.records import predictions
 from callbacks.records.predictions import Predictions
 from datamodules.labels import ACTION_UNITS
+from datamodules.store.replacing import own_path
 from tests.callbacks.fakes import (
     NAMES,
     FaceData,
@@ -124,6 +125,19 @@ def test_a_shortened_test_is_not_counted(tmp_path: Path) -> None:
     assert len(read(tmp_path)) == 5
 
 
+def of_rank(part: Path, rank: int) -> Path:
+    return part.with_name(part.name.replace("part0", f"part{rank}"))
+
+
+def test_two_commands_at_once_in_one_folder(tmp_path: Path) -> None:
+    """As two processes: the second begins while the first writes."""
+    beside = own_path(tmp_path / "part0.csv")
+    beside = beside.with_name(beside.name.replace(str(os.getpid()), str(os.getppid())))
+    beside.write_text("of another process\n")
+    trainer(tmp_path, Predictions()).test(FakeModule(), datamodule=FakeData(), verbose=False)
+    assert beside.read_text() == "of another process\n"
+
+
 def test_ranks_are_merged_in_the_order_of_the_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,11 +153,7 @@ def test_ranks_are_merged_in_the_order_of_the_data(
         )
         for rank in (0, 1)
     ]
-    monkeypatch.setattr(
-        predictions,
-        "gather",
-        lambda value: [tmp_path / f".predictions.rank{rank}.{os.getpid()}.csv" for rank in (0, 1)],
-    )
+    monkeypatch.setattr(predictions, "gather", lambda part: [of_rank(part, n) for n in (0, 1)])
     # As a distributed sampler deals them out, the last one repeated to fill up.
     module = FakeModule()
     shares = [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11, 0]]

@@ -156,9 +156,3 @@ def test_a_write_that_fails_leaves_the_checkpoint_of_before(
     monkeypatch.undo()
     assert read_checkpoint(path)["state_dict"]["w"].tolist() == [0, 0]
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
-
-
-def test_a_partial_file_of_a_killed_write_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".last.123.ckpt").write_bytes(b"half")
-    AtomicCheckpointIO().save_checkpoint({"state_dict": {}}, tmp_path / "last.ckpt")
-    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]

@@ -1,0 +1,61 @@
+"""What of a config is written down and sent: no values of the environment, no home folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.command.usage import config_files
+
+_REFERENCE = re.compile(r"\$\{oc\.env:(\w+)")
+
+
+def environment_hider(args: Sequence[str]) -> Callable[[Any], Any]:
+    """Make a function that puts references in place of what came from the environment.
+
+    A config may say `${oc.env:TOKEN}`, whose value is for this process alone.
+
+    Args:
+        args: The command line; its config files are read too.
+
+    Returns:
+        Takes and returns plain values, such as a config; its texts hold `${oc.env:TOKEN}` again.
+    """
+    files = [Path(file).expanduser() for file in config_files(args)]
+    texts = [*args, *(file.read_text("utf-8-sig") for file in files if file.is_file())]
+    names = {name for text in texts for name in _REFERENCE.findall(text)}
+    values = {os.environ[name]: f"${{oc.env:{name}}}" for name in names if os.environ.get(name)}
+
+    def hide(text: str) -> str:
+        for value, reference in values.items():
+            # A value of a few characters may be part of any word.
+            text = reference if text == value else text
+            text = text.replace(value, reference) if len(value) > 3 else text
+        return text
+
+    return lambda content: map_texts(hide, content)
+
+
+def without_home(content: Any) -> Any:
+    """Put `~` in place of the home folder in every text of plain values."""
+    home = str(Path.home())
+    return map_texts(lambda text: text.replace(home, "~") if len(home) > 1 else text, content)
+
+
+def is_path(value: Any) -> bool:
+    """Tell whether a value of a config names something on this machine."""
+    return isinstance(value, str) and ("/" in value or "\\" in value or Path(value).exists())
+
+
+def map_texts(change: Callable[[str], str], content: Any) -> Any:
+    """Change every text in plain values, but no key."""
+    if isinstance(content, str):
+        return change(content)
+    if isinstance(content, Mapping):
+        return {key: map_texts(change, value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return type(content)(map_texts(change, value) for value in content)
+    return content

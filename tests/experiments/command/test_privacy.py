@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import wandb
+import yaml
+
+from experiments.cli import main
+from experiments.command.privacy import environment_hider, is_path, without_home
+from experiments.run.folder import runs
+
+
+def test_values_of_the_environment_are_references_in_what_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "hunter2xyz")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    home = Path.home()
+    (home / "data").mkdir(exist_ok=True)
+    (folder / "secret.yaml").write_text("model: {init_args: {name: 'is ${oc.env:TOKEN}'}}\n")
+    files = ["--config", "tiny.yaml", "--config", "secret.yaml", f"--data.root={home}/data"]
+    monkeypatch.setattr(sys, "argv", ["lightning", "fit", *files])
+    main(["fit", *files, "--trainer.max_epochs=1"])
+    wandb.teardown()  # on a busy machine W&B's own process still writes after a run's end
+    (run,) = runs(folder / "runs" / "tiny")
+    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    assert config["model"]["init_args"]["name"] == "is ${oc.env:TOKEN}"
+    written = [path for path in run.path.rglob("*") if path.is_file()]
+    assert all(b"hunter2xyz" not in path.read_bytes() for path in written)
+    checkpoint = torch.load(run.last, weights_only=True)
+    assert checkpoint["hyper_parameters"]["name"] == "is ${oc.env:TOKEN}"
+    # Of person and machine nothing goes where others read it.
+    (sent,) = run.path.glob("wandb/offline-run-*/*.wandb")
+    content = sent.read_bytes()
+    assert b"~/data" in content
+    for private in (str(home), socket.gethostname(), "secret.yaml", sys.executable):
+        assert private.encode() not in content
+    # The file that a reader finds there is the one that `wandb sync` takes.
+    assert sent.parent.parent.name == "wandb"
+
+
+def test_short_values_are_hidden_where_they_stand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", "1")
+    hide = environment_hider(["--x=${oc.env:A}", "--y=${oc.env:B,2}"])
+    assert hide({"x": "1", "y": ["21", 1, ("1",)]}) == {
+        "x": "${oc.env:A}",
+        "y": ["21", 1, ("${oc.env:A}",)],
+    }
+
+
+def test_home_and_paths() -> None:
+    assert without_home([f"{Path.home()}/a"]) == ["~/a"]
+    Path("here").touch()
+    assert [is_path(value) for value in ("a/b", "here", "basic7", 3, None)] == [
+        *(True, True, False, False, False)
+    ]
