@@ -18,8 +18,8 @@ from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.motion_subspaces import MotionSubspaces
 
 _LEVELS = 4
-# The gate of an untrained filter: sigmoid(4) = 0.98 of the facial motion passes.
-_OPEN = 4.0
+# The gate of an untrained filter: sigmoid(2) = 0.88 of the facial motion passes.
+_OPEN = 2.0
 
 
 class FlowFilter(nn.Module):
@@ -73,8 +73,10 @@ class FlowFilter(nn.Module):
     def forward(self, posed: Tensor) -> Tensor:
         """Return the encoded frontal flow of encoded posed flows [B, 2, size, size]."""
         check_size(posed.shape[-2:], 2**_LEVELS)
-        facial, rigid = (motion / self.codec.clip for motion in self._split(posed))
-        features = self.stem(torch.cat((facial, posed - rigid, posed), dim=1))
+        # In pixels: motions fill a few hundredths of the encoded range.
+        flow = self.codec.decode(posed)
+        facial, rigid = self.subspaces(flow)
+        features = self.stem(torch.cat((facial, flow - rigid, flow), dim=1))
         skipped = []
         for down in self.down:
             skipped.append(features)
@@ -83,7 +85,5 @@ class FlowFilter(nn.Module):
         for up, merge in zip(self.up, self.merge, strict=True):
             features = merge(torch.cat((up(features), skipped.pop()), dim=1))
         drawn = self.head(features).float()
-        return torch.sigmoid(drawn[:, 2:]) * facial + torch.tanh(drawn[:, :2])
-
-    def _split(self, posed: Tensor) -> tuple[Tensor, Tensor]:
-        return self.subspaces(self.codec.decode(posed))  # type: ignore[no-any-return]
+        corrected = torch.sigmoid(drawn[:, 2:]) * facial + drawn[:, :2]
+        return corrected / self.codec.clip
