@@ -36,7 +36,6 @@ from lightning_modules.networks.flow_judge import FlowJudge
 from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
-from lightning_modules.networks.motion_subspaces import MotionSubspaces
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
 from lightning_modules.networks.warp import warp
@@ -223,7 +222,7 @@ class EMotionGAN(ExpressionModule):
         if not self.flow_judge.fitted:
             self._fit_judges()
         if isinstance(self.g_f, FlowFilter) and not self.g_f.subspaces.fitted:
-            self._fit_subspaces(self.g_f.subspaces)
+            self._fit_subspaces(self.g_f)
         if self._needs_e_fer and not self.e_fer.fitted:
             self._prepare_e_fer()
         if self.vgg is not None and not self.vgg.loaded:
@@ -244,7 +243,10 @@ class EMotionGAN(ExpressionModule):
         frontal = self.codec.encode(batch["flow"])
 
         with self.toggled_optimizer(g_f):
-            frontalized = self.g_f(posed)
+            if isinstance(self.g_f, FlowFilter):
+                frontalized = self.g_f(posed, batch["subject"])
+            else:
+                frontalized = self.g_f(posed)
             losses = self._flow_generator_losses(batch, posed, frontal, frontalized)
             descend(self, g_f, losses["g_f"])
         frontalized = frontalized.detach()
@@ -488,7 +490,7 @@ class EMotionGAN(ExpressionModule):
         faces = self.data.frontal_faces
         _fit_once(self.e_fer, "e_FER", faces, epochs=self.e_fer_epochs, seed=_E_FER_SEED)
 
-    def _fit_subspaces(self, subspaces: MotionSubspaces) -> None:
+    def _fit_subspaces(self, g_f: FlowFilter) -> None:
         """Fit the subspaces of G_F on the flows of the training fold, on the first process."""
         pairs = getattr(self.data, "flow_pairs", None)
         if pairs is None:
@@ -498,12 +500,12 @@ class EMotionGAN(ExpressionModule):
             )
 
         def fit() -> dict[str, Tensor]:
-            frontal, posed = pairs()
-            subspaces.fit(frontal.to(self.device), posed.to(self.device))
+            frontal, posed, person = (tensor.to(self.device) for tensor in pairs())
+            g_f.fit_subspaces(frontal, posed, person)
             rank_zero_info(f"G_F: subspaces of facial and head motion from {len(frontal)} flows.")
-            return {key: tensor.cpu() for key, tensor in subspaces.state_dict().items()}
+            return {key: tensor.cpu() for key, tensor in g_f.state_dict().items()}
 
-        subspaces.load_state_dict(compute_once(fit))
+        g_f.load_state_dict(compute_once(fit))
 
     def _fit_judges(self) -> None:
         """Fit the independent judges on the frontal flows and faces of the training fold."""

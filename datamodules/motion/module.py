@@ -250,19 +250,20 @@ class FlowDataModule(FERDataModule):
             flow = torch.from_numpy(flows[rows[chosen]]).float()
             yield flow, torch.from_numpy(parts.classes[rows[chosen]])
 
-    def flow_pairs(self, most: int = 2000) -> tuple[Tensor, Tensor]:
+    def flow_pairs(self, most: int = 2000) -> tuple[Tensor, Tensor, Tensor]:
         """Read frontal and posed flows of the training part, spread evenly over it.
 
         Args:
             most: Most flows of each.
 
         Returns:
-            float32 [N, 2, H, W] in pixels each, on the CPU.
+            Frontal and posed flows float32 [N, 2, H, W] in pixels, and the people that they are
+            from, int64 [N], on the CPU.
         """
         samples = self.dataset("train")
         chosen = some_of(np.arange(len(samples)), most)
         batch = self.on_after_batch_transfer(samples.__getitems__(chosen.tolist()), 0)
-        return batch["flow"], batch["posed_flow"]
+        return batch["flow"], batch["posed_flow"], batch["subject"]
 
     def _shuffled(self, count: int, epoch: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
         """Yield the positions of batches, in an order of the epoch's own."""

@@ -88,9 +88,9 @@ class FakeDataModule(LightningDataModule):
         for batch in DataLoader(FakeFlows(self.length), self.batch_size):
             yield batch["flow"], batch["label"]
 
-    def flow_pairs(self) -> tuple[Tensor, Tensor]:
+    def flow_pairs(self) -> tuple[Tensor, Tensor, Tensor]:
         batch = fake_batch(self.length)
-        return batch["flow"], batch["posed_flow"]
+        return batch["flow"], batch["posed_flow"], batch["subject"]
 
 
 class SeededSteps(Callback):

@@ -274,8 +274,10 @@ def test_flow_pairs_are_frontal_and_posed_flows_of_the_training_part(
     data = make(snap, cache)
     data.setup("fit")
     rows, arrays = data._open().rows["train"], data._open().cache.arrays
-    for found, name in zip(data.flow_pairs(), ("flow", "posed_flow"), strict=True):
+    *flows, person = data.flow_pairs()
+    for found, name in zip(flows, ("flow", "posed_flow"), strict=True):
         np.testing.assert_array_equal(found.numpy(), np.asarray(arrays[name])[rows])
+    np.testing.assert_array_equal(person.numpy(), data.columns("train")["subject"][rows])
     assert all(len(found) == 2 for found in data.flow_pairs(most=2))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -109,7 +111,7 @@ def flow_filter() -> FlowFilter:
     model = FlowFilter(FlowCodec(10.0, "cartesian"), 32, 4)
     facial, head = torch.zeros(20, 2, 32, 32), torch.randn(20, 2, 1, 1).expand(20, 2, 32, 32)
     facial[:, :, 20:26, 12:20] = torch.randn(20, 2, 1, 1)
-    model.subspaces.fit(facial, facial + head)
+    model.fit_subspaces(facial, facial + head, torch.arange(20) % 5)
     return model
 
 
@@ -129,6 +131,24 @@ def test_the_filter_lets_nothing_through_a_closed_gate(flow_filter):
     out = flow_filter(torch.rand(2, 2, 32, 32) - 0.5)
     expected = torch.tensor([0.01, -0.02]).view(1, 2, 1, 1).expand(2, 2, 32, 32)
     torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
+
+
+def test_in_training_a_flow_is_split_by_what_its_own_people_did_not_teach(flow_filter):
+    posed = torch.randn(4, 2, 32, 32) * 0.1
+    person = torch.tensor([0, 4, 2, 7])
+    found = flow_filter(posed, person)
+    for flow, expected, group in zip(posed, found, person % 3, strict=True):
+        other = copy.deepcopy(flow_filter)
+        other.subspaces = flow_filter.held_out[int(group)]
+        torch.testing.assert_close(other(flow.unsqueeze(0))[0], expected, atol=1e-5, rtol=1e-4)
+    assert not torch.equal(flow_filter(posed), found)
+
+
+def test_subspaces_of_one_person_hold_nobody_out():
+    model = FlowFilter(FlowCodec(10.0, "cartesian"), 32, 4)
+    flows = torch.randn(5, 2, 32, 32)
+    model.fit_subspaces(flows, 2 * flows, torch.zeros(5, dtype=torch.int64))
+    assert all(subspaces.fitted for subspaces in model.held_out)
 
 
 def test_the_filter_refuses_angles():
