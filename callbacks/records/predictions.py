@@ -56,6 +56,8 @@ class Predictions(pl.Callback):
         """Begin an empty file."""
         part = _part(trainer, trainer.global_rank)
         part.parent.mkdir(parents=True, exist_ok=True)
+        if trainer.is_global_zero:
+            _remove_leavings(part.parent)
         part.write_bytes(b"")
 
     def on_test_batch_end(
@@ -214,6 +216,17 @@ def _folder(trainer: pl.Trainer) -> Path:
 
 def _part(trainer: pl.Trainer, rank: int) -> Path:
     return _folder(trainer) / f".predictions.rank{rank}.{os.getpid()}.csv"
+
+
+def _remove_leavings(folder: Path) -> None:
+    """Remove what killed processes of this machine began."""
+    for part in folder.glob(".predictions.rank*.*.csv"):
+        try:
+            os.kill(int(part.suffixes[-2][1:]), 0)
+        except ProcessLookupError:
+            part.unlink(missing_ok=True)
+        except (PermissionError, ValueError):
+            continue
 
 
 def _merge(parts: list[Path], into: Path) -> int:
