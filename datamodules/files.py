@@ -73,8 +73,8 @@ def walk(
     """Visit folders from the top down, without hidden ones and the leavings of archives.
 
     Links to folders are followed at the end, but not back up, and only to folders that were not
-    visited: no picture comes twice, and no circle is walked. Nothing is visited where the root is no folder, and only
-    `depth` levels below it where that is given.
+    visited: no picture comes twice, and no circle is walked. Nothing is visited where the root is
+    no folder, and only `depth` levels below it where that is given.
 
     Args:
         root: The first folder.
