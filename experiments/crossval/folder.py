@@ -115,9 +115,15 @@ class CrossvalFolder:
 
 
 def _read_description(folder: Path) -> dict[str, Any] | None:
-    texts = dict.fromkeys(("experiment", "config_hash", "model", "data", "created"), str)
-    kinds = {"seed": int, "model_arguments": dict, "arguments": list, "headline": (list, NoneType)}
-    return read_json(folder / DESCRIPTION_FILE, **texts, **kinds)
+    texts: dict[str, type] = dict.fromkeys(
+        ("experiment", "config_hash", "model", "data", "created"), str
+    )
+    lists: dict[str, type | tuple[type, ...]] = {
+        "arguments": list,
+        "headline": (list, NoneType),
+    }
+    file = folder / DESCRIPTION_FILE
+    return read_json(file, seed=int, model_arguments=dict, **texts, **lists)
 
 
 def find_folder(runs_dir: Path, experiment: str, config_hash: str) -> CrossvalFolder:
