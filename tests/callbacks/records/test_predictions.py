@@ -231,17 +231,6 @@ def test_a_machine_answers_by_its_scores_whatever_its_probabilities(runner: Any)
     assert (other["predicted"], other["neutral"]) == ("neutral", "0.750000")
 
 
-def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(
-    tmp_path: Path,
-) -> None:
-    dead, alive = (tmp_path / f".predictions.rank0.{pid}.csv" for pid in (2**22 + 1, os.getppid()))
-    for part in (dead, alive):
-        part.touch()
-    trainer(tmp_path, Predictions()).test(FakeModule(), datamodule=FakeData(), verbose=False)
-    assert not dead.exists()
-    assert alive.exists()
-
-
 def test_inputs_of_one_name_are_told_apart_and_a_replaced_file_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
