@@ -132,4 +132,4 @@ class FlowFilter(nn.Module):
 
 
 def _group(person: Tensor) -> Tensor:
-    return person % _GROUPS
+    return person.remainder(_GROUPS)
