@@ -102,7 +102,7 @@ class FlowFilter(nn.Module):
             features = merge(torch.cat((up(features), skipped.pop()), dim=1))
         drawn = self.head(features).float()
         corrected = torch.sigmoid(drawn[:, 2:]) * facial + drawn[:, :2]
-        return corrected / self.codec.clip
+        return cast(Tensor, corrected / self.codec.clip)
 
     def fit_subspaces(self, frontal: Tensor, posed: Tensor, person: Tensor) -> None:
         """Fit the subspaces of everybody, and those of all but a third of the people.
