@@ -298,7 +298,9 @@ class FERDataModule(LightningDataModule):
         stage = self._stage()
         if stage == "predict":
             self.show_as_trained(state_dict)
-            rank_zero_info(f"The model was trained on: {self.trained_on}")
+            drawn = " (drawn faces; of photographs it has seen none)"
+            what = f"{self.trained_on}{drawn if self.trained_on == 'synthetic' else ''}"
+            rank_zero_info(f"The model was trained on: {what}")
             return
         if stage == "fit":
             self._position = (int(state_dict["epoch"]), int(state_dict["batch"]))

@@ -72,9 +72,9 @@ def walk(
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Visit folders from the top down, without hidden ones and the leavings of archives.
 
-    Links to folders are followed at the end, and only to folders that were not visited: no picture
-    comes twice, and no circle is walked. Nothing is visited where the root is no folder, and only
-    `depth` levels below it where that is given.
+    Links to folders are followed at the end, but not back up, and only to folders that were not
+    visited: no picture comes twice, and no circle is walked. Nothing is visited where the root is
+    no folder, and only `depth` levels below it where that is given.
 
     Args:
         root: The first folder.
@@ -110,9 +110,10 @@ def walk(
             continue
         seen.add((state.st_dev, state.st_ino))
         links = {entry.name for entry in inside if entry.is_symlink()}
-        names = {entry.name for entry in inside}
+        upwards = {name for name in links if _leads_up(path / name)}
+        names = {entry.name for entry in inside} - upwards
         below = [] if level == depth else _in_order(names)
-        yield path, below, _in_order(entry.name for entry in found if entry.name not in names)
+        yield path, below, _in_order(e.name for e in found if e.name not in names | upwards)
         linked += [(path / name, level + 1, True) for name in below if name in links]
         pending += [
             (path / name, level + 1, behind_link) for name in reversed(below) if name not in links
@@ -247,6 +248,10 @@ def read_table(path: Path) -> Iterator[tuple[int, list[str]]]:
     except (BadSample, OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.reason if isinstance(error, BadSample) else error
         raise DatasetError(f"The table {path} cannot be read: {reason}.") from error
+
+
+def _leads_up(folder: Path) -> bool:
+    return folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _levels(root: Path) -> Iterator[list[Path]]:

@@ -39,13 +39,15 @@ def read_image(path: Path, *, colour: bool) -> NDArray[np.uint8]:
     """
     try:
         with open_file(path) as file:
-            data = file.read(_MOST_BYTES + 1)
+            if os.fstat(file.fileno()).st_size > _MOST_BYTES:
+                raise BadSample(
+                    path, f"the file has more than {_MOST_BYTES / 1e9:g} GB; store it smaller"
+                )
+            data = file.read()
     except OSError as error:
         raise BadSample(path, error.strerror or "the file cannot be read") from error
     if not data:
         raise BadSample(path, "the file is empty")
-    if len(data) > _MOST_BYTES:
-        raise BadSample(path, f"the file has more than {_MOST_BYTES / 1e9:g} GB; store it smaller")
     try:
         if damage := _damage(data):
             raise BadSample(path, damage)

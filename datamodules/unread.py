@@ -55,6 +55,11 @@ def name_others(root: Path, known: set[str], most: int | None = None) -> str | N
 def _sentence(root: Path, counts: Counter[tuple[str, str]]) -> str | None:
     if not counts:
         return None
+    if len(counts) > _LISTED:  # by the folders at the top
+        coarse: Counter[tuple[str, str]] = Counter()
+        for (folder, suffix), number in counts.items():
+            coarse["/".join(folder.split("/")[:2]), suffix] += number
+        counts = coarse
     named = [
         f"{number} {suffix}" + (f" in {folder}" if folder != "." else "")
         for (folder, suffix), number in sorted(counts.items())

@@ -21,6 +21,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.errors import printable
 from datamodules.store.replacing import replacing
 
 Picture = NDArray[np.uint8]
@@ -78,7 +79,7 @@ def titled(trainer: pl.Trainer, what: str) -> str:
     A prediction says what the model was trained on too: often it is of other faces.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
-    title = f"{what}, data: {data.source}"
+    title = printable(f"{what}, data: {data.source}")
     return f"{title}, trained on: {data.trained_on}" if trainer.predicting else title
 
 

@@ -142,7 +142,9 @@ class FacePictures(pl.Callback):
         if self._inputs is not None:
             self._inputs.finish()
             self._inputs = None
-            rank_zero_info(f"Pictures with answers: {figures_folder(trainer) / 'predict'}")
+            folder = figures_folder(trainer) / input_folder(trainer)
+            if folder.is_dir():  # something was answered
+                rank_zero_info(f"Pictures with answers: {folder}")
 
     def _heat(
         self, pl_module: pl.LightningModule, image: Tensor, classes: Tensor

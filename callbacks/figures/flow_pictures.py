@@ -105,7 +105,9 @@ class FlowPictures(GridPictures):
         if self._sequences is not None:
             self._sequences.finish()
             self._sequences = None
-            rank_zero_info(f"Pictures of the sequences: {figures_folder(trainer) / 'predict'}")
+            folder = figures_folder(trainer) / input_folder(trainer)
+            if folder.is_dir():  # something was answered
+                rank_zero_info(f"Pictures of the sequences: {folder}")
 
 
 class OcclusionPictures(GridPictures):

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.core.optimizer import _init_optimizers_and_lr_schedulers
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import ChainedScheduler, ReduceLROnPlateau
 
 from datamodules.errors import UserError
 from experiments.command.privacy import is_path
@@ -106,7 +106,9 @@ class CommandedOptimizers(pl.Callback):
         fresh = [config.scheduler for config in configs]
         for old, new in zip(loaded, fresh, strict=True):
             if not isinstance(new, ReduceLROnPlateau):
-                for _ in range(old.last_epoch):
+                # A ChainedScheduler counts in its parts.
+                counting = old._schedulers[0] if isinstance(old, ChainedScheduler) else old
+                for _ in range(counting.last_epoch):
                     new.step()
         for optimizer, wanted in zip(trainer.optimizers, optimizers, strict=True):
             # What lowered the rates at a plateau is not repeated, so their share of it stays.

@@ -101,8 +101,8 @@ class FlowFilter(nn.Module):
         for up, merge in zip(self.up, self.merge, strict=True):
             features = merge(torch.cat((up(features), skipped.pop()), dim=1))
         drawn = self.head(features).float()
-        corrected: Tensor = torch.sigmoid(drawn[:, 2:]) * facial + drawn[:, :2]
-        return corrected / self.codec.clip
+        corrected = torch.sigmoid(drawn[:, 2:]) * facial + drawn[:, :2]
+        return cast(Tensor, corrected / self.codec.clip)
 
     def fit_subspaces(self, frontal: Tensor, posed: Tensor, person: Tensor) -> None:
         """Fit the subspaces of everybody, and those of all but a third of the people.
@@ -132,4 +132,4 @@ class FlowFilter(nn.Module):
 
 
 def _group(person: Tensor) -> Tensor:
-    return person % _GROUPS
+    return person.remainder(_GROUPS)

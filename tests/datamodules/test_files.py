@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from datamodules.files import (
     natural_key,
     nested,
     read_lines,
+    read_table,
     visible,
     walk,
 )
@@ -68,6 +70,18 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     ]
 
 
+def test_links_lead_neither_up_nor_in_a_ring_nor_twice_to_one_place(tmp_path: Path) -> None:
+    tree(tmp_path, "beside/3.png", "data/a/1.png", "data/b/2.png")
+    data = tmp_path / "data"
+    (data / "a" / "x").symlink_to(data / "b")
+    (data / "b" / "y").symlink_to(data / "a")
+    (data / "up").symlink_to(tmp_path)
+    (data / "c").symlink_to(tmp_path / "beside")
+    (data / "d").symlink_to(tmp_path / "beside")
+    found = [path / name for path, _, names in walk(data) for name in names]
+    assert [str(p.relative_to(data)) for p in found] == ["a/1.png", "b/2.png", "c/3.png"]
+
+
 def test_folder_is_found_below_wrappers_but_not_deeper(tmp_path: Path) -> None:
     tree(tmp_path, "a/b/Emotion/")
     assert find_folder(tmp_path, ["emotion"]) == tmp_path / "a" / "b" / "Emotion"
@@ -107,3 +121,10 @@ def test_lines_come_with_their_numbers(tmp_path: Path) -> None:
     for unreadable in (path, tmp_path / "missing.csv"):
         with pytest.raises(DatasetError, match=rf"The list {unreadable} cannot be read: "):
             read_lines(unreadable)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list.txt")
+    for read in (read_lines, lambda path: list(read_table(path))):
+        with pytest.raises(DatasetError, match="a pipe or a device"):
+            read(tmp_path / "list.txt")

@@ -229,3 +229,28 @@ def test_a_machine_answers_by_its_scores_whatever_its_probabilities(runner: Any)
     # The machine answers, whatever its calibrated probabilities.
     assert (one["predicted"], one["happiness"]) == ("happiness", "0.375000")
     assert (other["predicted"], other["neutral"]) == ("neutral", "0.750000")
+
+
+def test_inputs_of_one_name_are_told_apart_and_a_replaced_file_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    data = FakeData([0, 5])
+    data.source = "frames"
+    for who in ("anna", "bert", "anna"):
+        data.input = tmp_path / who / "frames"
+        trainer(tmp_path, Predictions()).predict(
+            FakeModule(), datamodule=data, return_predictions=False
+        )
+    assert len(list((tmp_path / "predict").glob("frames-*/predictions.csv"))) == 2
+    assert caplog.text.count("replaced an earlier file") == 1
+
+
+def test_a_name_that_is_no_text_is_written(tmp_path: Path) -> None:
+    faces = {**faces_of([0]), "source": ["a\udcff.png"], "frame": torch.tensor([0])}
+    data = FaceData(tmp_path, [{**faces, "box": torch.tensor([[1, 2, 30, 40]])}])
+    trainer(tmp_path, Predictions()).predict(
+        FaceModule(), datamodule=data, return_predictions=False
+    )
+    (folder,) = (tmp_path / "predict").iterdir()
+    assert read(folder)[0]["source"] == "a\\udcff.png"

@@ -25,6 +25,9 @@ SCHEDULES: dict[str, Make] = {
     "two steps": lambda o, n: TwoStepLR(o, 1, n - 1, 0.1),
     "exponential": lambda o, n: lr_scheduler.ExponentialLR(o, 1 / n),
     "one cycle": lambda o, n: lr_scheduler.OneCycleLR(o, 1.0, total_steps=n + 2),
+    "chained": lambda o, n: lr_scheduler.ChainedScheduler(
+        [lr_scheduler.LinearLR(o, 0.1, 1, n), lr_scheduler.ExponentialLR(o, 1 / n)]
+    ),
     "in sequence": lambda o, n: lr_scheduler.SequentialLR(
         o, [lr_scheduler.ConstantLR(o, 0.5, 1), lr_scheduler.ExponentialLR(o, 1 / n)], [1]
     ),

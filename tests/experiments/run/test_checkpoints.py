@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 import experiments.run.checkpoints
 from callbacks.training.step_seed import StepSeed
 from experiments.command.console import quiet
+from experiments.command.execute import explain
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from lightning_modules.networks.weights import read_checkpoint
 from tests.experiments.tiny import TinyData, TinyGAN
@@ -156,3 +158,23 @@ def test_a_write_that_fails_leaves_the_checkpoint_of_before(
     monkeypatch.undo()
     assert read_checkpoint(path)["state_dict"]["w"].tolist() == [0, 0]
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_limit_or_a_full_disk_while_a_checkpoint_is_written_is_an_error_of_the_disk(
+    tmp_path: Path,
+) -> None:
+    """torch itself only says that its archive broke off."""
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"state_dict": {}}, path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            AtomicCheckpointIO().save_checkpoint({"state_dict": torch.ones(10**5)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(path)
+    assert "which goes on from the last checkpoint" in str(explain(caught.value))
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
