@@ -8,6 +8,7 @@ with the samples held out.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.errors import DatasetError
+from datamodules.errors import BadSample, DatasetError
+from datamodules.files import open_file
 from datamodules.index import Index
 from datamodules.parts import Parts
 from datamodules.store.cache import Cache
@@ -139,9 +141,10 @@ def _content(index: Index, row: int) -> bytes:
     if index.recordings is not None and index.lengths is not None:
         path = index.recordings[row][0].files()[: int(index.lengths[row])][-1]
     try:
-        return path.read_bytes()
-    except OSError:
-        return str(path).encode()  # a bad sample, which is in no part
+        with open_file(path) as file:
+            return file.read()
+    except (OSError, BadSample):
+        return os.fsencode(path)  # a bad sample, which is in no part
 
 
 def _distinct(records: Iterable[Record]) -> list[Record]:
