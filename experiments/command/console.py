@@ -116,16 +116,16 @@ class ProgressLines(ProgressBar):
         done, whole = batch_idx + 1, int(trainer.num_training_batches)
         seconds = (now - self._began_at) / max(1, done - self._began_with) * (whole - done)
         self._say(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, batch {done}/{whole}, "
-            f"{_duration(seconds)} left of the epoch"
+            f"{_place(trainer)}, batch {done}/{whole}, {_duration(seconds)} left of the epoch"
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print how an epoch went."""
-        values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        shown = "".join(f", {key} {value:.4g}" for key, value in values.items())
+        """Print how an epoch went: the value by which the best checkpoint is chosen."""
+        monitor = getattr(trainer.checkpoint_callback, "monitor", None)
+        value = trainer.callback_metrics.get(monitor or "")
+        shown = "" if value is None else f", {monitor} {float(value):.4g}"
         took = _duration(time.monotonic() - self._began_at)
-        self._say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} in {took}{shown}")
+        self._say(f"{_place(trainer)} in {took}{shown}")
 
     def on_test_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         """Print a line when it is time."""
@@ -155,6 +155,14 @@ class ProgressLines(ProgressBar):
         if self._enabled:
             print(line, file=sys.stderr, flush=True)
         self._printed_at = time.monotonic()
+
+
+def _place(trainer: pl.Trainer) -> str:
+    """Say how far a training has come, by steps where nothing limits the epochs."""
+    epoch = trainer.current_epoch + 1
+    if trainer.max_epochs not in (None, -1):
+        return f"epoch {epoch}/{trainer.max_epochs}"
+    return f"epoch {epoch}, step {trainer.global_step}/{trainer.max_steps}"
 
 
 def _duration(seconds: float) -> str:

@@ -235,8 +235,8 @@ class ExperimentCLI(LightningCLI):
         if self.session.fold is None and any((c.time_remaining() or 1) <= 0 for c in timers):
             self.session.stop()
             say(
-                f"trainer.max_time ended the training in epoch {self.trainer.current_epoch + 1} of "
-                f"{self.trainer.max_epochs}. {self.session.how_to_go_on()}"
+                f"trainer.max_time ended the training in epoch {self.trainer.current_epoch + 1}. "
+                f"{self.session.how_to_go_on()}"
             )
             return
         self.session.finish(epoch=self.trainer.current_epoch, step=self.trainer.global_step)

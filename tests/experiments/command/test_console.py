@@ -25,3 +25,12 @@ def test_lines_where_a_bar_cannot_be_redrawn(
     assert ", val/x 0." in said
     main(["test", *command, "--ckpt_path=best"])
     assert "test: batch 2/2" in capfd.readouterr().err
+
+
+def test_lines_of_a_training_that_is_limited_by_steps(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    limits = ["--trainer.max_epochs=-1", "--trainer.max_steps=8"]
+    main(["fit", "--config=tiny.yaml", "--trainer.enable_progress_bar=true", *limits])
+    said = capfd.readouterr().err
+    assert "epoch 1, step 5/8 in" in said
