@@ -15,7 +15,7 @@ from datamodules.index import Index
 from datamodules.loaders import Batch
 from datamodules.motion.occlusion import REGIONS, OccludedPairReader
 from datamodules.motion.pairs import Extraction, PairReader, Pairs
-from datamodules.motion.posing import draw_partners, draw_share, mirrored, mixed
+from datamodules.motion.posing import draw_share, mirrored
 from datamodules.sets.ckplus import FrontalCKPlus
 
 
@@ -33,8 +33,6 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         size: Side of the grid to which flows are resized, in pixels.
         clip: Magnitude at which the method clips, in pixels of a 128x128 grid.
         mirror: Share of the training samples that are shown mirrored, anew in each epoch.
-        mixing: Largest share of another sample of the batch and of the same class that is mixed
-            into the flows of a training sample; up to it, the share is drawn.
         **kwargs: See `FrontalCKPlus`.
 
     Raises:
@@ -44,7 +42,7 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         SSIM-VAE, 3.1.
 
     Deviation:
-        The paper does not say that it mirrors or mixes; 0 is the paper.
+        The paper does not say that it mirrors; 0 is the paper.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         size: int = 64,
         clip: float = 5.0,
         mirror: float = 0.0,
-        mixing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -73,13 +70,11 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
             )
         if not 0 < share <= 1:
             raise UserError(f"data.share must lie above 0 and up to 1, but is {share}.")
-        for name, value in (("mirror", mirror), ("mixing", mixing)):
-            if not 0 <= value <= 1:
-                raise UserError(f"data.{name} must lie from 0 to 1, but is {value}.")
+        if not 0 <= mirror <= 1:
+            raise UserError(f"data.mirror must lie from 0 to 1, but is {mirror}.")
         self.regions = tuple(regions)
         self._share = share
         self._mirror = mirror
-        self._mixing = mixing
 
     def pair_reader(
         self, index: Index, root: Path, pairs: Pairs, extraction: Extraction
@@ -100,16 +95,13 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         return
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Turn stored types into float32; mirror and mix samples in training."""
+        """Turn stored types into float32 and mirror a share of the training samples."""
         batch = super().on_after_batch_transfer(batch, dataloader_idx)
-        if self.trainer is None or not self.trainer.training:
-            return batch
-        samples = batch["sample_id"]
-        drawing = {"seed": self.seed, "epoch": self.trainer.current_epoch}
-        chosen = draw_share(samples, share=self._mirror, **drawing)
-        partner, share = draw_partners(samples, batch["label"], **drawing)
-        for key in ("flow", "occluded_flow"):
-            batch[key] = mixed(mirrored(batch[key], chosen), partner, self._mixing * share)
+        if self._mirror and self.trainer is not None and self.trainer.training:
+            epoch = self.trainer.current_epoch
+            chosen = draw_share(batch["sample_id"], seed=self.seed, epoch=epoch, share=self._mirror)
+            for key in ("flow", "occluded_flow"):
+                batch[key] = mirrored(batch[key], chosen)
         return batch
 
     def open_registered(self) -> None:

@@ -9,12 +9,10 @@ from datamodules.motion.flow import estimate_flow
 from datamodules.motion.posing import (
     PoseRange,
     draw_noise,
-    draw_partners,
     draw_poses,
     draw_share,
     exchanged,
     mirrored,
-    mixed,
     pose_flow,
     uniform_hash,
 )
@@ -165,29 +163,6 @@ def test_a_share_is_drawn_by_sample_and_epoch() -> None:
     assert not torch.equal(draw_share(ids, seed=0, epoch=1, share=0.3), chosen)
     assert draw_share(ids, seed=0, epoch=0, share=1.0).all()
     assert not draw_share(ids, seed=0, epoch=0, share=0.0).any()
-
-
-def test_partners_are_others_of_the_class_anew_in_each_epoch() -> None:
-    ids, label = torch.arange(60), torch.arange(60) % 7
-    label[13] = 7  # the only one of its class
-    partner, share = draw_partners(ids, label, seed=0, epoch=0)
-    assert torch.equal(label[partner], label)
-    assert (partner == torch.arange(60)).nonzero().flatten().tolist() == [13]
-    assert (share.min() < 0.1, share.max() > 0.9) == (True, True)
-    assert 0 < share.min() < share.max() < 1
-    again = draw_partners(ids, label, seed=0, epoch=0)
-    assert torch.equal(again[0], partner)
-    assert torch.equal(again[1], share)
-    later = draw_partners(ids, label, seed=0, epoch=1)
-    assert (later[0] != partner).float().mean() > 0.5
-    assert not torch.equal(later[1], share)
-
-
-def test_flows_are_mixed_by_the_share() -> None:
-    flow = torch.tensor([1.0, 2.0, 5.0]).view(3, 1, 1, 1, 1).expand(3, 4, 2, 2, 2)
-    found = mixed(flow, torch.tensor([2, 1, 0]), torch.tensor([0.0, 0.7, 0.25]))
-    assert found.shape == flow.shape
-    assert found[:, 0, 0, 0, 0].tolist() == pytest.approx([1.0, 2.0, 4.0])
 
 
 def test_chosen_samples_get_the_head_motion_before_them() -> None:

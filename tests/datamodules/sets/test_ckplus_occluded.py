@@ -16,7 +16,6 @@ from datamodules.loaders import Batch
 from datamodules.motion import pairs
 from datamodules.motion.flow import estimate_flow, resize_flow
 from datamodules.motion.occlusion import occlude, occlusion_boxes
-from datamodules.motion.posing import draw_partners, mixed
 from datamodules.sets.ckplus import CKPlusDataModule
 from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
 from tests.datamodules.trees import ckplus_tree, picture
@@ -192,24 +191,6 @@ def test_a_share_of_the_training_samples_is_mirrored(tmp_path: Path) -> None:
         assert torch.equal(found[key][..., 1, :, :], turned[..., 1, :, :])
     with pytest.raises(ValueError, match=r"data\.mirror must lie from 0 to 1, but is 1\.5"):
         OccludedCKPlusDataModule(mirror=1.5)
-
-
-def test_training_samples_are_mixed_with_others_of_their_class(tmp_path: Path) -> None:
-    expected = of_test_fold(make(tree(tmp_path), batch_size=8))
-    expected = {key: value for key, value in expected.items() if torch.is_tensor(value)}
-    expected = {key: torch.cat((value, 2 * value)) for key, value in expected.items()}
-    expected["label"] = torch.zeros_like(expected["label"])
-    data = make(tmp_path, mixing=0.5)
-    data.setup("test")
-    assert torch.equal(data.on_after_batch_transfer(dict(expected), 0)["flow"], expected["flow"])
-    data.trainer = _Training()  # type: ignore[assignment]
-    found = data.on_after_batch_transfer(dict(expected), 0)
-    partner, share = draw_partners(expected["sample_id"], expected["label"], seed=0, epoch=0)
-    for key in ("flow", "occluded_flow"):
-        assert torch.equal(found[key], mixed(expected[key], partner, 0.5 * share))
-        assert not torch.equal(found[key], expected[key])
-    with pytest.raises(ValueError, match=r"data\.mixing must lie from 0 to 1, but is -0\.5"):
-        OccludedCKPlusDataModule(mixing=-0.5)
 
 
 def test_regions_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:
