@@ -119,12 +119,12 @@ def test_what_was_not_measured_is_null(tmp_path: Path, capsys: pytest.CaptureFix
     assert (flow.count(" - "), face.count(" - ")) == (4, 6)
 
 
-def test_the_verdict_comes_first_and_the_tables_fit_100_columns(tmp_path: Path) -> None:
+def test_the_verdict_comes_first_and_the_tables_fit_80_columns(tmp_path: Path) -> None:
     summary = run(tmp_path, logged())
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "test.png").touch()
     out = io.StringIO()
-    FrontalizationTable().show(summary, tmp_path, Console(file=out, width=100))
+    FrontalizationTable().show(summary, tmp_path, Console(file=out, width=80))
     lines = out.getvalue().splitlines()
     verdict = [
         "eMotion-GAN against the best flow that costs no training is better in EPE px; worse in "
@@ -144,11 +144,12 @@ def test_the_verdict_comes_first_and_the_tables_fit_100_columns(tmp_path: Path) 
         [c.strip() for c in line.split("│")[2:-1]] for line in lines if "│ eMotion-GAN " in line
     )
     assert flows == ["0.500", "0.500", "87.5", "87.5"]
-    assert faces == ["0.8750", "0.50", "87.5", "0.8750", "0.50", "87.5"]
+    assert faces == ["0.875", "0.50", "87.5", "0.875", "0.50", "87.5"]
     (neutral,) = (line for line in lines if "│ neutral face" in line)
     assert neutral.count(" - ") == 3
     assert neutral.count("0.75") == 2
-    # No name of a row is broken.
+    # Nothing is cut short, and no name of a row is broken.
+    assert "…" not in out.getvalue()
     assert all(any(name in line for line in lines) for name in (*ROWS.values(), *STILLS.values()))
     assert lines.count(f"picture: {tmp_path / 'figures' / 'test.png'}") == 1
     assert lines[-1] == f"run folder: {tmp_path}"

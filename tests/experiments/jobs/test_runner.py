@@ -219,10 +219,12 @@ def test_an_error_of_the_watcher_ends_what_runs() -> None:
 
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
-    """A shell makes what it starts in the background deaf to Ctrl-C."""
+    """A shell makes what it starts in the background deaf to Ctrl-C, and nohup to a hang-up."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGHUP, hang_up)
 
 
 @pytest.mark.usefixtures("_interruptible")
