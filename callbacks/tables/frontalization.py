@@ -167,10 +167,10 @@ class FrontalizationTable(TestTable):
     def notes(self, summary: dict[str, Any]) -> list[str]:
         """Say what the columns are."""
         return [
-            "EPE px to the true frontal flow, over the crop and in the face, where the detector saw "
-            "it; accuracy of D_E and of the judge, an independent Flow-CNN; faces animated by G_W "
-            "and by the pure warp: SSIM and RMSE (grey levels) to the true apex, accuracy (image) of "
-            "an independent classifier",
+            "EPE px to the true frontal flow, over the crop and in the face, where the detector "
+            "saw it; accuracy of D_E and of the judge, an independent Flow-CNN; faces animated by "
+            "G_W and by the pure warp: SSIM and RMSE (grey levels) to the true apex, accuracy "
+            "(image) of an independent classifier",
         ]
 
 
