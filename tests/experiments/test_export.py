@@ -143,6 +143,21 @@ def test_without_its_data_the_check_says_so(
     assert path.with_suffix(".onnx").exists()
 
 
+def test_folders_that_a_checkpoint_names_are_shown_and_not_used(
+    trained: Path, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    edited = torch.load(trained, weights_only=True)
+    edited["config"]["data"]["init_args"]["cache_dir"] = str(folder / "elsewhere")
+    torch.save(edited, trained)
+    main(["export", f"--ckpt_path={trained}"])
+    assert "its data were at tree; give --data.root to read them." in capfd.readouterr().err
+    assert not (folder / "elsewhere").exists()
+    assert not (folder / ".cache").exists()
+    main(["export", f"--ckpt_path={trained}", "--data.root=tree"])
+    assert "on real inputs: " in capfd.readouterr().err
+    assert not (folder / "elsewhere").exists()
+
+
 def test_what_cannot_be_exported_is_said_in_a_sentence(trained: Path, refused: Refused) -> None:
     given = f"--ckpt_path={trained}"
     assert "nowhere.ckpt does not exist" in refused("export", "--ckpt_path=nowhere.ckpt")[1]
