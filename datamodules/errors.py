@@ -77,7 +77,7 @@ class BadSamples(DatasetError):  # noqa: N818
         named = name_bad(self.bad)
         return (
             f"{len(self.bad)} {files} unusable; repair or remove them, "
-            f"or set on_bad_sample to skip:\n{named}"
+            f"or, where others are left, set on_bad_sample to skip:\n{named}"
         )
 
 
