@@ -56,7 +56,7 @@ class InputReport:
         if self.without_face:
             _log.warning("%s", faceless)
         if problems and (on_bad_sample == "raise" or (alone and not self.answers)):
-            rest = "The rest is answered" if self.answers else "Nothing is answered"
-            raise DatasetError(f"{rest}, but {named}")
+            rest = "The rest is answered, but" if self.answers else "Nothing is answered:"
+            raise DatasetError(f"{rest} {named}")
         if problems:
             _log.warning("Skipped: %s", named)
