@@ -204,7 +204,9 @@ def _without_paths(spec: Mapping[str, Any], **given: str | None) -> dict[str, An
         spec: The class and its arguments.
         **given: What a person gives in place of it; None for nothing.
     """
-    kept = {k: v for k, v in spec.get("init_args", {}).items() if not is_path(v) and k not in given}
+    kept = {
+        k: v for k, v in spec.get("init_args", {}).items() if not is_path(k, v) and k not in given
+    }
     told = {name: value for name, value in given.items() if value is not None}
     return {"class_path": spec["class_path"], "init_args": {**kept, **told}}
 

@@ -67,7 +67,7 @@ def reconcile(
         name = path[1] if path[:1] == ["init_args"] else ""
         taken = "the command's"
         # What a file names on this machine is shown, and used where a person gives it.
-        whole = not is_path(parameters.get(name)) and "${" not in str(parameters.get(name))
+        whole = not is_path(name, parameters.get(name)) and "${" not in str(parameters.get(name))
         taken_over = part == "model" and not training and name in parameters and whole
         if taken_over and name not in by_hand:
             result.model[name] = parameters[name]

@@ -11,6 +11,8 @@ from typing import Any
 from experiments.command.usage import config_files
 
 _REFERENCE = re.compile(r"\$\{oc\.env:(\w+)")
+# Arguments that take a path.
+_PATH = re.compile(r"(^|_)(root|dir|csv|lists|input|weights|pretrained|checkpoint)$")
 
 
 def environment_hider(args: Sequence[str]) -> Callable[[Any], Any]:
@@ -45,9 +47,15 @@ def without_home(content: Any) -> Any:
     return map_texts(lambda text: text.replace(home, "~") if len(home) > 1 else text, content)
 
 
-def is_path(value: Any) -> bool:
-    """Tell whether a value of a config names something on this machine."""
-    return isinstance(value, str) and ("/" in value or "\\" in value or Path(value).exists())
+def is_path(name: str, value: Any) -> bool:
+    """Tell whether an argument of a config names something on this machine.
+
+    By what it says, not by what lies in the working directory: a folder called `votes` there makes
+    no path of `labels: votes`.
+    """
+    if not isinstance(value, str):
+        return False
+    return "/" in value or "\\" in value or _PATH.search(name) is not None
 
 
 def map_texts(change: Callable[[str], str], content: Any) -> Any:
