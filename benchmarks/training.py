@@ -206,7 +206,8 @@ class BareLoop(ABC):
 
     def _endless(self, data: pl.LightningDataModule) -> Iterator[Any]:
         while True:
-            for stored in data.train_dataloader():
+            for batch in data.train_dataloader():
+                stored = data.on_before_batch_transfer(batch, 0)
                 moved = {
                     key: value.to(self.device) if isinstance(value, Tensor) else value
                     for key, value in stored.items()
