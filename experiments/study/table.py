@@ -204,6 +204,9 @@ def as_markdown(summary: Mapping[str, Any]) -> str:
             "p (t): corrected resampled t-test (Nadeau and Bengio 2003). p (McNemar): exact, over "
             "pooled test samples. Neither is corrected for the number of comparisons."
         )
+    commits = {run["commit"] for row in summary["rows"] for run in row["runs"]}
+    if len(commits) > 1:
+        lines.append(f"Made with {len(commits)} commits, between which results may have changed.")
     return "\n".join([*lines, *notes]) + "\n"
 
 
