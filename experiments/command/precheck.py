@@ -42,6 +42,9 @@ _ALWAYS = (
 )
 
 
+_OF_TRAININGS = ("crossval", "study", "transfer")
+
+
 class _UndecidedError(Exception):
     """The text of a command line does not tell whether it is right."""
 
@@ -75,7 +78,7 @@ def check(args: Sequence[str]) -> None:
                 raise CommandError(no_export(checkpoint))
     for line in _trainings(command, args[1:]):
         with contextlib.suppress(_UndecidedError):
-            CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
+            CommandLine("fit" if command in _OF_TRAININGS else command, line).check()
 
 
 def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
@@ -86,6 +89,13 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
         options = parse(args)
         if not options.summarize:
             yield list(options.fit)
+    elif command == "study":
+        from experiments.study.arguments import parse as parse_study
+
+        table = parse_study(args)
+        if not table.summarize:
+            seed = table.study.seeds[0]
+            yield from (list(cell.fit) for cell in table.cells() if cell.seed == seed)
     elif command == "transfer":
         from experiments.transfer.arguments import parse as parse_transfer
 

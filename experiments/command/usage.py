@@ -19,12 +19,14 @@ COMMANDS = {
     "test": "Score a trained experiment on its test part.",
     "predict": "Predict the expressions of pictures, videos or folders.",
     "crossval": "Cross-validate an experiment, every fold as processes of its own.",
+    "study": "Fill a table of methods, data sets and measures over folds and seeds.",
     "compare": "Compare cross-validations on the same folds.",
     "transfer": "Pretrain, train and test on every combination of some data sets.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
 }
 OWN_COMMANDS = {
     "crossval": "experiments.crossval.command",
+    "study": "experiments.study.command",
     "compare": "experiments.compare",
     "transfer": "experiments.transfer.command",
     "export": "experiments.export",
