@@ -101,7 +101,7 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
 
         matrix = parse_transfer(args)
         yield from map(matrix.fit_on, matrix.data)
-    elif command not in ("compare", "export"):
+    elif command not in ("compare", "report", "export"):
         yield list(args)
 
 

@@ -115,7 +115,7 @@ def summary_of(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
                 "published": {
                     title: _published(row, measure) for title, measure in row.measures.items()
                 },
-                "against_first": None if row is reference else _against(row, reference),
+                "against_first": None if row is reference else against(row, reference),
                 "runs": [_provenance(run) for run in row.runs],
                 "missing": list(row.missing),
             }
@@ -134,7 +134,7 @@ def _published(row: Row, measure: str) -> str | None:
     return None
 
 
-def _against(row: Row, first: Row) -> dict[str, Any] | None:
+def against(row: Row, first: Row) -> dict[str, Any] | None:
     """Test the first column of a row against that of the first one, on the same folds.
 
     None where their folds, their samples or their classes differ.
@@ -178,36 +178,43 @@ def _provenance(run: Run) -> dict[str, Any]:
     }
 
 
-def as_markdown(summary: Mapping[str, Any]) -> str:
-    """Write the table, with what it stands on below."""
+def table_of(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the table's columns, and its cells row by row."""
     titles = summary["columns"]
     several = len({row["data"] for row in summary["rows"]}) > 1
     tested = any(row["against_first"] for row in summary["rows"])
     head = ["method", *(["data"] if several else []), *titles]
     head += ["difference", "p (t)", "p (McNemar)"] if tested else []
-    body, notes = [], list(_notes(summary, several))
+    body = []
     for row in summary["rows"]:
-        cells = [_cell(row, title) for title in titles]
-        line = [row["row"], *([row["data"]] if several else []), *cells]
+        line = [row["row"], *([row["data"]] if several else [])]
+        line += [_cell(row, title) for title in titles]
         body.append(line + (_tests(row, titles[0]) if tested else []))
+    return head, body
+
+
+def remarks_of(summary: Mapping[str, Any]) -> list[str]:
+    """Say what the numbers are, a sentence each."""
     seeds = summary["seeds"]
     over = f"over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else "over folds"
-    lines = [
-        f"{summary['title']}",
-        "",
-        *markdown_table(head, body),
-        f"Mean ± standard deviation {over}.",
-    ]
-    if tested:
-        lines.append(
-            f"Differences in {titles[0]} are to {summary['rows'][0]['row']}, with 95 % intervals. "
-            "p (t): corrected resampled t-test (Nadeau and Bengio 2003). p (McNemar): exact, over "
-            "pooled test samples. Neither is corrected for the number of comparisons."
+    remarks = [f"Mean ± standard deviation {over}."]
+    if any(row["against_first"] for row in summary["rows"]):
+        remarks.append(
+            f"Differences in {summary['columns'][0]} are to {summary['rows'][0]['row']}, with 95 % "
+            "intervals. p (t): corrected resampled t-test (Nadeau and Bengio 2003). p (McNemar): "
+            "exact, over pooled test samples. Neither is corrected for the number of comparisons."
         )
     commits = {run["commit"] for row in summary["rows"] for run in row["runs"]}
     if len(commits) > 1:
-        lines.append(f"Made with {len(commits)} commits, between which results may have changed.")
-    return "\n".join([*lines, *notes]) + "\n"
+        remarks.append(f"Made with {len(commits)} commits, between which results may have changed.")
+    return remarks
+
+
+def as_markdown(summary: Mapping[str, Any]) -> str:
+    """Write the table, with what it stands on below."""
+    table = markdown_table(*table_of(summary))
+    lines = [summary["title"], "", *table, *remarks_of(summary), *_notes(summary)]
+    return "\n".join(lines) + "\n"
 
 
 def _cell(row: Mapping[str, Any], title: str) -> str:
@@ -225,7 +232,8 @@ def _tests(row: Mapping[str, Any], title: str) -> list[str]:
     return [shown, p_value(test["p_t"]), p_value(test["p_mcnemar"])]
 
 
-def _notes(summary: Mapping[str, Any], several: bool) -> Iterator[str]:
+def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
+    several = len({row["data"] for row in summary["rows"]}) > 1
     for row in summary["rows"]:
         name = f"{row['row']} on {row['data']}" if several else row["row"]
         for run in row["runs"]:
