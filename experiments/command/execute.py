@@ -35,6 +35,8 @@ def execute(args: Sequence[str]) -> int:
     if session.fold is not None:
         # The processes that a fold starts for further devices die with that one.
         die_with_parent(session.fold.parent if is_first_process() else None)
+        # SLURM's warning is for the parent, which ends its steps in order.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     with quiet():
         try:
             if args[:1] and args[0] in OWN_COMMANDS:

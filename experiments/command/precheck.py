@@ -20,6 +20,7 @@ from experiments.command.errors import CommandError, usage_error
 from experiments.command.signatures import argument_names, calls, find_class, strings
 from experiments.command.usage import (
     COMMANDS,
+    OWN_COMMANDS,
     TRACEBACK,
     help_text,
     no_checkpoint,
@@ -31,6 +32,7 @@ from experiments.command.usage import (
     unknown_key,
     unknown_option,
 )
+from experiments.jobs.slurm import refuse_missing_tasks
 
 _TRAINER = "lightning.pytorch.Trainer"
 _CLI = "lightning.pytorch.cli.LightningCLI"
@@ -71,6 +73,8 @@ def check(args: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
+    if command not in OWN_COMMANDS:
+        refuse_missing_tasks(command)
     if command == "export":
         with contextlib.suppress(_UndecidedError):
             checkpoint = dict(_flags(args[1:])).get("ckpt_path")

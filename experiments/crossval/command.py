@@ -24,6 +24,7 @@ from experiments.crossval.summary import check_together, collect, commit_of, sum
 from experiments.jobs.local import LocalLauncher, make_slots
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
+from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import LOG_FILE
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def crossval(args: Sequence[str]) -> None:
     Raises:
         CommandError: If the command line is wrong, or not every fold is done in the end.
     """
+    refuse_several_tasks("crossval")
     options = parse(args)
     names = {argument.partition("=")[0] for argument in options.fit}
     if options.summarize and names.isdisjoint({"-c", "--config"}):

@@ -13,6 +13,7 @@ from experiments.crossval.summary import collect, summarize
 from experiments.jobs.local import LocalLauncher, make_slots
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
+from experiments.jobs.slurm import refuse_several_tasks
 from experiments.report.markdown import write_files
 from experiments.study.arguments import CellPlan, Options, parse
 from experiments.study.cells import Cell, CellFolders
@@ -32,6 +33,7 @@ def study(args: Sequence[str]) -> None:
     Raises:
         CommandError: If the command line or the file is wrong, or not every cell is filled.
     """
+    refuse_several_tasks("study")
     options = parse(args)
     folder = options.runs_dir / "studies" / options.study.name
     print(f"Study: {folder}", flush=True)
