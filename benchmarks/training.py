@@ -208,10 +208,7 @@ class BareLoop(ABC):
         while True:
             for batch in data.train_dataloader():
                 stored = data.on_before_batch_transfer(batch, 0)
-                moved = {
-                    key: value.to(self.device) if isinstance(value, Tensor) else value
-                    for key, value in stored.items()
-                }
+                moved = data.transfer_batch_to_device(stored, self.device, 0)
                 yield data.on_after_batch_transfer(moved, 0)
 
 

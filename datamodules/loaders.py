@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.batch import send
 from datamodules.errors import UserError
 from datamodules.store.cache import Cache
 
@@ -63,11 +64,9 @@ class CacheDataset(Dataset[Batch]):
         if self._placed is None:
             return {name: _read(array, rows[indices]) for name, array, rows in self._maps()} | batch
         device = next(iter(self._placed.values())).device
-        wanted = torch.tensor(indices)
+        wanted = send(torch.tensor(indices), device)
         if device.type == "cuda":
-            # A copy from memory that is not pinned would wait for the device.
-            wanted, batch = wanted.pin_memory(), {k: v.pin_memory() for k, v in batch.items()}
-        wanted = wanted.to(device, non_blocking=True)
+            batch = {name: value.pin_memory() for name, value in batch.items()}
         gathered = {name: whole.index_select(0, wanted) for name, whole in self._placed.items()}
         return gathered | batch
 
