@@ -58,6 +58,11 @@ class Setting(NamedTuple):
         """Side of images and flows in pixels."""
         return int({**_read(self.method)["model"]["init_args"], **self.arguments}["size"])
 
+    @property
+    def moves(self) -> bool:
+        """Whether it reads flows, not still images."""
+        return self.method not in ("PCNN", "ResNet-18", "DCGAN")
+
     def build(self, seed: int = 0) -> pl.LightningModule:
         """Make the module of its experiment, ready to be trained.
 
@@ -155,7 +160,7 @@ def _draw(setting: Setting, generator: torch.Generator) -> dict[str, Tensor]:
         "subject": torch.zeros(count, dtype=torch.int64),
         "sample_id": torch.arange(count),
     }
-    if setting.method in ("PCNN", "ResNet-18", "DCGAN"):
+    if not setting.moves:
         return {**batch, "image": image()}
     batch["flow"] = flow()
     if setting.method == "SSIM-VAE":
