@@ -22,7 +22,7 @@ def bare_loop(module: pl.LightningModule) -> BareLoop:
     """Make the bare loop of a method, on a copy of its networks."""
     for kind, loop in _LOOPS.items():
         if isinstance(module, kind):
-            return loop(module)
+            return loop(module)  # type: ignore[no-any-return]
     raise ValueError(f"{type(module).__name__} has no bare loop: it is none of the methods.")
 
 

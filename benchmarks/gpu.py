@@ -51,9 +51,9 @@ PLAIN = (
 )
 COMPILED = PRESET._replace(name="bf16 channels-last compiled", compile=True)
 PARITY_STEPS = 50
-PARITY_BOUND = 0.02
-"""Largest relative deviation of a loss in 50 steps that passes: float32 rounds at 1e-7 a step, and
-training multiplies it."""
+PARITY_FACTOR, PARITY_FLOOR = 5, 1e-4
+"""A loss may go this many times as far from the CPU's as the CPU's own with other kernels; or so
+far, relative to its size."""
 FIT_BOUND = 1.02
 
 Row = dict[str, Any]
@@ -188,20 +188,28 @@ def measure_overhead(bench: Bench, method: str) -> Row:
 
 
 def measure_parity(bench: Bench, method: str) -> Row:
-    """Compare the losses of 50 steps with those of the CPU."""
+    """Compare the losses of 50 steps with those of the CPU.
+
+    Training multiplies what float32 rounds away, an adversarial one by ten thousand in ten steps.
+    So the bound is how far the CPU's own losses go apart where it uses other convolutions.
+    """
     setting, steps = bench.small[method], 5 if bench.quick else PARITY_STEPS
-    here = losses_of_steps(setting, bench.device, steps)
-    cpu = losses_of_steps(setting, torch.device("cpu"), steps)
-    deviations = largest_deviation(cpu, here)
+    cpu = torch.device("cpu")
+    reference = losses_of_steps(setting, cpu, steps)
+    here = largest_deviation(reference, losses_of_steps(setting, bench.device, steps))
+    with torch.backends.mkldnn.flags(enabled=False):
+        rounding = largest_deviation(reference, losses_of_steps(setting, cpu, steps))
+    bound = max(PARITY_FACTOR * max(rounding), PARITY_FLOOR)
     return {
         "setting": str(setting),
         "variant": "float32, deterministic",
-        "steps": len(deviations),
-        "first_deviation": deviations[0],
-        "largest_deviation": max(deviations),
-        "last_losses": {"cpu": cpu[-1], "device": here[-1]},
-        "bound": f"at most {PARITY_BOUND}",
-        "holds": max(deviations) <= PARITY_BOUND,
+        "steps": steps,
+        "first_deviation": here[0],
+        "largest_deviation": max(here),
+        "deviations": here,
+        "cpu_with_other_kernels": rounding,
+        "bound": f"at most {bound:.1e}",
+        "holds": max(here) <= bound,
     }
 
 
@@ -288,7 +296,7 @@ def _guarded(measure: Callable[[], Row]) -> Row:
 
 
 def _line(row: Row) -> str:
-    long = ("last_losses", "traceback")
+    long = ("deviations", "cpu_with_other_kernels", "traceback")
     return ", ".join(f"{key} {value}" for key, value in row.items() if key not in long)
 
 
