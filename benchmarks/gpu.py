@@ -232,8 +232,7 @@ def measure_data(bench: Bench, method: str) -> Row:
             f"--data.cache_dir={bench.folder}",
             f"--data.batch_size={setting.batch}",
             *(f"--model.{name}={value}" for name, value in setting.arguments.items()),
-            *(_FEW_PEOPLE if setting.moves else _draw_stills(bench)),
-            *(["--model.e_fer_epochs=1"] if method == "eMotion-GAN" else []),
+            *(_PEOPLE[method] if setting.moves else _draw_stills(bench)),
             *bench.more,
         ],
     )
@@ -245,7 +244,12 @@ def measure_data(bench: Bench, method: str) -> Row:
     }
 
 
-_FEW_PEOPLE = ("--data.synthetic_subjects=4", "--data.folds=2")
+_PEOPLE = {
+    "eMotion-GAN": ("--data.synthetic_subjects=4", "--data.folds=4", "--model.e_fer_epochs=1"),
+    "SSIM-VAE": ("--data.synthetic_subjects=20",),
+    "Flow-CNN": ("--data.synthetic_subjects=20",),
+}
+"""So few that they are drawn in seconds, and enough for some batches an epoch."""
 
 
 def _draw_stills(bench: Bench) -> list[str]:
