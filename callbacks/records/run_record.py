@@ -1,4 +1,4 @@
-"""What a result can be traced back to: config.yaml and environment.json in the run folder."""
+"""What a result can be traced back to: its config, environment and data, in the run folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import yaml
+from lightning.pytorch.utilities import rank_zero_info
 
 from datamodules.store.replacing import replacing, write_json
 
@@ -33,10 +34,10 @@ _PACKAGES = (
 
 
 class RunRecord(pl.Callback):
-    """Writes the resolved config and the environment of a command, and sends both to the loggers.
+    """Writes the config, the environment and the data of a command, and sends the first two on.
 
-    A training writes `config.yaml` and `environment.json`; what is done later in the same folder
-    (`test`, ...) leaves them alone and writes `config.<command>.yaml`.
+    A training writes `config.yaml`, `environment.json` and `data.txt`; what is done later in the
+    same folder (`test`, ...) leaves them alone and writes `config.<command>.yaml`, and so on.
 
     Args:
         config: The resolved config, plain values.
@@ -58,7 +59,7 @@ class RunRecord(pl.Callback):
         self.hide = hide
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write both files, once the data is known."""
+        """Write the files, once the data is known."""
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
@@ -67,6 +68,11 @@ class RunRecord(pl.Callback):
         name = "config.yaml" if whole else f"config.{self.subcommand}.yaml"
         with replacing(folder / name) as aside:
             aside.write_text(yaml.safe_dump(self.config, sort_keys=False), "utf-8")
+        if description := getattr(trainer.datamodule, "description", ""):  # type: ignore[attr-defined]
+            about_data = folder / ("data.txt" if whole else f"data.{self.subcommand}.txt")
+            with replacing(about_data) as aside:
+                aside.write_text(f"{description}\n", "utf-8")
+            rank_zero_info(f"All about the data: {about_data}")
         if whole:
             environment = describe_environment(trainer, self.hide(self.command))
             write_json(folder / "environment.json", environment)

@@ -115,6 +115,17 @@ def given_by_hand(args: Sequence[str], group: str) -> set[str]:
     return {name.rstrip("+") for name in names}
 
 
+def arguments_of_test(args: Sequence[str]) -> list[str]:
+    """Turn the command line of a training into the arguments that test its best checkpoint."""
+    kept: list[str] = []
+    for i, arg in enumerate(args):
+        value_of = args[i - 1] if i and not arg.startswith("-") else ""
+        name = (value_of or arg).partition("=")[0]
+        if arg != "fit" and name not in ("--ckpt_path", "--fresh"):
+            kept.append(arg)
+    return [*kept, "--ckpt_path", "best"]
+
+
 def unknown_command(name: str) -> str:
     """Say that there is no such command."""
     return f"There is no command {name!r}; give one of {', '.join(COMMANDS)}"
