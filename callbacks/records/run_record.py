@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import torch
 import yaml
 from lightning.pytorch.utilities import rank_zero_info
 
+from callbacks.records.source import source_state
 from datamodules.store.replacing import replacing, write_json
 
-_SOURCE = Path(__file__).resolve().parents[2]
 _PACKAGES = (
     "fer-lightning",
     "torch",
@@ -102,7 +101,7 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
             "source": getattr(data, "source", None),
             "manifest_hash": getattr(data, "manifest_hash", None),
         },
-        "git": git_state(_SOURCE),
+        "git": source_state(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -114,32 +113,6 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
             "torch": str(torch.__version__),
         },
     }
-
-
-def git_state(source: Path) -> dict[str, Any] | None:
-    """Ask git for the `commit` of a source folder and whether tracked files differ (`dirty`).
-
-    None outside a repository.
-    """
-    if not (source / ".git").exists():
-        return None
-    commit = _git(source, "rev-parse", "HEAD")
-    changes = _git(source, "status", "--porcelain", "--untracked-files=no")
-    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
-
-
-def _git(source: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(source), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _version(name: str) -> str | None:

@@ -50,14 +50,14 @@ class Display(Protocol):
     def row(self, row: Row) -> None:
         """Show a row."""
 
-    def advance(self, what: str, done: int, whole: float, left: float | None) -> None:
+    def advance(self, what: str, done: int, whole: float, rest: str) -> None:
         """Show that so many batches of an epoch, a test or an input are done.
 
         Args:
             what: Such as `epoch 3/15` or `test`.
             done: Batches.
             whole: Of so many; infinite where the number is not known.
-            left: Seconds left of all; None where not known.
+            rest: What else is known, such as the time left.
         """
 
     def close(self) -> None:
@@ -87,11 +87,11 @@ class Lines:
         parts.append(f"{row.unit} {row.place}")
         parts += [f"{row.loss_name} {row.loss:.4g}"] if row.loss is not None else []
         parts += [f"lr {row.rate:.2g}"] if row.rate is not None else []
-        parts.append(_duration(row.seconds))
-        parts += [f"{_duration(row.left)} left"] if row.left is not None else []
+        parts.append(duration(row.seconds))
+        parts += [f"{duration(row.left)} left"] if row.left is not None else []
         self._print(", ".join(parts))
 
-    def advance(self, what: str, done: int, whole: float, left: float | None) -> None:
+    def advance(self, what: str, done: int, whole: float, rest: str) -> None:
         """Print a line when it is time, and at the end of a test or an input."""
         now = time.monotonic()
         if self._printed_at is None:
@@ -100,8 +100,7 @@ class Lines:
         if ends or now - self._printed_at >= self.every_seconds:
             # A stream of clips does not know its length.
             total = f"/{whole:.0f}" if math.isfinite(whole) else ""
-            rest = "" if left is None else f", {_duration(left)} left"
-            self._print(f"{what}: batch {done}{total}{rest}")
+            self._print(", ".join([f"{what}: batch {done}{total}", *([rest] if rest else [])]))
 
     def close(self) -> None:
         """There is nothing to give back."""
@@ -142,13 +141,12 @@ class Screen:
         ]
         self._print(cells, "green" if row.best else "")
 
-    def advance(self, what: str, done: int, whole: float, left: float | None) -> None:
+    def advance(self, what: str, done: int, whole: float, rest: str) -> None:
         """Move the bar."""
         bar = self._bar or self._make_bar()
         [task] = bar.task_ids
-        rest = "" if left is None else f"{_clock(left)} left"
         total = whole if math.isfinite(whole) else None
-        bar.update(task, description=escape(what), completed=done, total=total, rest=rest)
+        bar.update(task, description=escape(what), completed=done, total=total, rest=escape(rest))
         if self._bar is None:
             self._bar = bar
             bar.start()
@@ -199,7 +197,8 @@ def _column_widths(heads: list[str], place: str, screen: int) -> list[int]:
     return widths
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time for people, such as 1 min 5 s."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"

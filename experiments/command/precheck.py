@@ -14,14 +14,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import experiments
+from callbacks.records.source import source_state
 from datamodules.errors import missing_root
 from experiments.command.config_file import check_section, read_config
 from experiments.command.errors import CommandError, usage_error
+from experiments.command.help import command_help, help_text
 from experiments.command.signatures import argument_names, calls, find_class, strings
 from experiments.command.usage import (
     COMMANDS,
+    EXPERIMENT_CLI,
+    LIGHTNINGS,
     TRACEBACK,
-    help_text,
+    TRAINER,
+    config_files,
     no_checkpoint,
     no_export,
     no_weights,
@@ -32,9 +38,7 @@ from experiments.command.usage import (
     unknown_option,
 )
 
-_TRAINER = "lightning.pytorch.Trainer"
 _CLI = "lightning.pytorch.cli.LightningCLI"
-_EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
 # Keys of jsonargparse's own, and of LightningCLI.
 _ALWAYS = (
     *("help", "config", "print_config", "seed_everything", "trainer"),
@@ -64,15 +68,22 @@ def check(args: Sequence[str]) -> None:
     if command in ("-h", "--help"):
         print(help_text())
         raise SystemExit(0)
+    if command == "--version":
+        commit = (source_state() or {}).get("commit", "unknown")
+        print(f"fer-lightning {experiments.__version__}, commit {commit}")
+        raise SystemExit(0)
     if command.startswith("-"):
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
+    if command in LIGHTNINGS and {"-h", "--help"} & {*args}:
+        print(command_help(command, config_files(translate(args[1:]))))
+        raise SystemExit(0)
     if command == "export":
-        with contextlib.suppress(_UndecidedError):
-            checkpoint = dict(_flags(args[1:])).get("ckpt_path")
-            if checkpoint is not None and not Path(checkpoint).is_file():
-                raise CommandError(no_export(checkpoint))
+        from experiments.export_arguments import parse
+
+        if not (checkpoint := parse(args[1:]).ckpt_path).is_file():
+            raise CommandError(no_export(checkpoint))
     for line in _trainings(command, args[1:]):
         with contextlib.suppress(_UndecidedError):
             CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
@@ -226,7 +237,7 @@ def _known_keys(command: str) -> tuple[dict[str, set[str] | None], set[str]]:
     Returns:
         The keys below each group, such as `trainer`, None where they are not known; and all keys.
     """
-    trainer, cli, ours = find_class(_TRAINER), find_class(_CLI), find_class(_EXPERIMENT_CLI)
+    trainer, cli, ours = find_class(TRAINER), find_class(_CLI), find_class(EXPERIMENT_CLI)
     if trainer is None or cli is None or ours is None:
         raise _UndecidedError
     method, subcommands = trainer.method(command), cli.method("subcommands")

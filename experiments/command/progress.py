@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ProgressBar, Timer
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 
-from experiments.command.display import Display, Row, display_on
+from experiments.command.display import Display, Row, display_on, duration
 from experiments.run.checkpoints import RunCheckpoints
 
 
@@ -78,7 +78,8 @@ class RunProgress(ProgressBar):
         done = batch_idx + 1
         left = self._left(trainer, done)
         what = " ".join(reversed(_place(trainer)))
-        display.advance(what, done, trainer.num_training_batches, left)
+        rest = "" if left is None else f"{duration(left)} left"
+        display.advance(what, done, trainer.num_training_batches, rest)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Have a row shown once the checkpoints have seen the value."""
@@ -115,9 +116,22 @@ class RunProgress(ProgressBar):
         """Move the bar of a test."""
         self._evaluated("test", trainer.num_test_batches, *args, **kwargs)
 
-    def on_predict_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Move the bar of a prediction."""
-        self._evaluated("predict", trainer.num_predict_batches, *args, **kwargs)
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move the bar of a prediction, by what the data module knows of its input."""
+        report = getattr(trainer.datamodule, "report", None)  # type: ignore[attr-defined]
+        share, progress = getattr(report, "share", None), getattr(report, "progress", None)
+        done = batch_idx + 1
+        whole = done / share if share else trainer.num_predict_batches[dataloader_idx]
+        if (display := self.display) is not None:
+            display.advance("predict", done, whole, progress() if progress else "")
 
     def _evaluated(
         self,
@@ -130,7 +144,7 @@ class RunProgress(ProgressBar):
         dataloader_idx: int = 0,
     ) -> None:
         if (display := self.display) is not None:
-            display.advance(what, batch_idx + 1, lengths[dataloader_idx], None)
+            display.advance(what, batch_idx + 1, lengths[dataloader_idx], "")
 
     def _show_row(self, trainer: pl.Trainer, batches: int) -> None:
         now = time.monotonic()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from experiments.command.errors import close_match
@@ -23,6 +21,8 @@ COMMANDS = {
     "transfer": "Pretrain, train and test on every combination of some data sets.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
 }
+LIGHTNINGS = ("fit", "validate", "test", "predict")
+"""The commands that are Lightning's own."""
 OWN_COMMANDS = {
     "crossval": "experiments.crossval.command",
     "compare": "experiments.compare",
@@ -30,35 +30,9 @@ OWN_COMMANDS = {
     "export": "experiments.export",
 }
 """Modules of the commands that are not Lightning's own."""
-
-
-def help_text() -> str:
-    """List the commands and the experiments."""
-    experiments = {path.stem: _summary(path) for path in sorted(PACKAGE.glob("[!_]*.yaml"))}
-    return "\n".join(
-        [
-            "usage: lightning COMMAND [--config FILE ...] [--KEY VALUE ...]\n",
-            *_table("commands (lightning COMMAND --help lists the keys):", COMMANDS),
-            *_table("experiments (--config experiments/NAME.yaml):", experiments),
-            "Files in experiments/data and experiments/presets change its data and its size.",
-        ]
-    )
-
-
-def _table(title: str, rows: dict[str, str]) -> Iterator[str]:
-    yield title
-    indent = max(map(len, rows)) + 4
-    for name, text in rows.items():
-        first = f"  {name}".ljust(indent)
-        yield textwrap.fill(text, 79, initial_indent=first, subsequent_indent=" " * indent)
-    yield ""
-
-
-def _summary(path: Path) -> str:
-    """Return the first sentence of the comment at the top of a config file."""
-    comment = re.match(r"(?:#.*\n)*", path.read_text("utf-8"))
-    text = " ".join(comment.group().replace("#", "").split()) if comment else ""
-    return re.split(r"[.:] ", text)[0]
+TRAINER = "lightning.pytorch.Trainer"
+EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
+"""Classes whose arguments are the keys of Lightning's commands."""
 
 
 def config_files(args: Sequence[str]) -> list[str]:

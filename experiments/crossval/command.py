@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbacks.records.fold_record import FoldRecord, is_tested, trained_with
+from callbacks.records.source import source_state
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.privacy import without_home
 from experiments.crossval.arguments import Options, parse
@@ -29,8 +30,6 @@ from experiments.jobs.step import LOG_FILE
 if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment
     from experiments.crossval.tracking import ParentRun
-
-_SOURCE = Path(__file__).resolve().parent.parent.parent
 
 
 def crossval(args: Sequence[str]) -> None:
@@ -109,8 +108,6 @@ def _run(
 
 def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
     """See that new folds will fit those that are done or begun, before hours go into them."""
-    from callbacks.records.run_record import git_state
-
     records, missing = collect(folder)
     if records:
         check_together(records)
@@ -119,7 +116,7 @@ def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, s
     for fold in missing:
         if folder.fold(fold).last.exists():
             commits[fold] = (trained_with(folder.fold(fold).path) or {}).get("commit")
-    now = (git_state(_SOURCE) or {}).get("commit")
+    now = (source_state() or {}).get("commit")
     others = sorted(fold for fold, commit in commits.items() if commit != now)
     if missing and others:
         raise CommandError(

@@ -41,15 +41,15 @@ def test_rows_of_a_table_stand_below_each_other(width: int) -> None:
 def test_the_bar_is_gone_at_the_end(capfd: pytest.CaptureFixture[str]) -> None:
     shown, file = screen(80)
     error = sys.stderr
-    shown.advance("epoch 1/2", 3, 10, 70.0)
+    shown.advance("epoch 1/2", 3, 10, "1 min 10 s left")
     assert sys.stderr is not error  # what others print goes above the bar
-    shown.advance("predict", 4, float("inf"), None)
+    shown.advance("predict", 4, float("inf"), "")
     shown.close()
     shown.close()
     assert sys.stderr is error
     assert "epoch 1/2" in file.getvalue()
     assert "3/10" in file.getvalue()
-    assert "1:10 left" in file.getvalue()
+    assert "1 min 10 s left" in file.getvalue()
     assert file.getvalue().endswith("\x1b[2K")
 
 
