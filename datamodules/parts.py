@@ -180,8 +180,9 @@ class Parts:
         lines = [self._describe_all(title)]
         for part in self.rows:
             counts = [count for count in self.class_counts(part) if count]
-            most = f"; {len(counts)} classes, {min(counts)} to {max(counts)} each" if counts else ""
-            lines.append(f"{part}: {self._count_part(part)}{most}")
+            range_ = "-".join(map(str, sorted({min(counts), max(counts)}))) if counts else ""
+            classes = f"; {len(counts)} classes, {range_} each" if counts else ""
+            lines.append(f"{part}: {self._count_part(part)}{classes}")
         return "\n".join(lines)
 
     def describe(self, title: str, remarks: Sequence[str] = ()) -> str:

@@ -108,7 +108,7 @@ def test_the_report_says_who_is_where_and_writes_the_folds(tmp_path: Path) -> No
     assert lines[3].startswith("train: 1 images of 1 people: neutral 1, happiness 0")
     assert "people of train: S3" in lines
     short = found.summarize("Some, source here").splitlines()
-    assert short[:2] == [lines[0], "train: 1 images of 1 people; 1 classes, 1 to 1 each"]
+    assert short[:2] == [lines[0], "train: 1 images of 1 people; 1 classes, 1 each"]
     assert len(short) == 4
     assert lines[-2] == "one remark"
     file = found.cache.beside(f"protocol_{found.folds_hash[:12]}.csv")

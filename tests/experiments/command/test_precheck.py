@@ -265,7 +265,7 @@ def test_help_of_a_command_describes_what_its_config_names(
         return capsys.readouterr().out
 
     plain, given = help_of("fit"), help_of("fit", PCNN)
-    order = ("usage: ", "examples:", "what is mostly changed:", "data, FERDataModule:", "trainer")
+    order = ("usage: ", "examples:", "what is mostly changed:", "data, FERDataModule:", "trainer (")
     assert [plain.index(part) for part in order] == sorted(plain.index(part) for part in order)
     # All that the class takes, its bases' too, each with a sentence.
     for part, class_path in (("model", "lightning_modules.PCNN"), ("data", "datamodules.RAFDB")):
