@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import experiments
 from callbacks.records.source import source_state
@@ -66,19 +67,16 @@ def check(args: Sequence[str]) -> None:
         raise usage_error(f"give a command.\n\n{help_text()}")
     command = args[0]
     if command in ("-h", "--help"):
-        print(help_text())
-        raise SystemExit(0)
+        _answer(help_text())
     if command == "--version":
         commit = (source_state() or {}).get("commit", "unknown")
-        print(f"fer-lightning {experiments.__version__}, commit {commit}")
-        raise SystemExit(0)
+        _answer(f"fer-lightning {experiments.__version__}, commit {commit}")
     if command.startswith("-"):
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
     if command in LIGHTNINGS and {"-h", "--help"} & {*args}:
-        print(command_help(command, config_files(translate(args[1:]))))
-        raise SystemExit(0)
+        _answer(command_help(command, config_files(translate(args[1:]))))
     if command == "export":
         from experiments.export_arguments import parse
 
@@ -87,6 +85,15 @@ def check(args: Sequence[str]) -> None:
     for line in _trainings(command, args[1:]):
         with contextlib.suppress(_UndecidedError):
             CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
+
+
+def _answer(text: str) -> NoReturn:
+    """Print what was asked for, and end."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
 
 
 def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:

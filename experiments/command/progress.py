@@ -31,7 +31,7 @@ class RunProgress(ProgressBar):
         self._start: tuple[float, float] | None = None  # when, and which share was done by then
         self._row_at = 0.0
         self._row_due = False
-        self._losses: list[torch.Tensor] = []
+        self._loss_sum, self._steps = torch.zeros(()), 0
         self._loss_name = ""
 
     def disable(self) -> None:
@@ -74,7 +74,8 @@ class RunProgress(ProgressBar):
         first = "train/total" if "train/total" in losses else next(iter(losses), "")
         self._loss_name = first.removesuffix("_step")
         if first:
-            self._losses.append(logged[first].detach())
+            self._loss_sum = logged[first].detach() + (self._loss_sum if self._steps else 0)
+            self._steps += 1
         done = batch_idx + 1
         left = self._left(trainer, done)
         what = " ".join(reversed(_place(trainer)))
@@ -159,13 +160,12 @@ class RunProgress(ProgressBar):
             None if value is None else float(value),
             isinstance(checkpoint, RunCheckpoints) and checkpoint.best_step == trainer.global_step,
             self._loss_name,
-            float(torch.stack(self._losses).mean()) if self._losses else None,
+            float(self._loss_sum) / self._steps if self._steps else None,
             next((group["lr"] for o in trainer.optimizers for group in o.param_groups), None),
             now - self._row_at,
             self._left(trainer, batches),
         )
-        self._row_at, self._row_due = now, False
-        self._losses.clear()
+        self._row_at, self._row_due, self._steps = now, False, 0
         if (display := self.display) is not None:
             display.row(row)
 
