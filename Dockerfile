@@ -6,9 +6,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends git libgl1 libg
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# torch of the CPU index first: that of PyPI brings CUDA.
-RUN pip install --no-cache-dir -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu \
-    && pip install --no-cache-dir -c constraints.txt '.[export]'
+# The CPU build of torch has the higher version of the two; that of PyPI brings CUDA.
+RUN pip install --no-cache-dir -c constraints.txt '.[export]' \
+    --extra-index-url https://download.pytorch.org/whl/cpu
 # Whoever runs it owns what it writes: docker run --user "$(id -u)".
 WORKDIR /work
 ENV HOME=/tmp
