@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
+_NETWORKS = "lightning_modules.networks."
 _COPIES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -74,6 +75,18 @@ def _classes(package: str) -> dict[str, ClassSource]:
     return shown
 
 
+def _imports(module: str, package: str) -> list[str]:
+    """List what a module imports from another package."""
+    tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text("utf-8"))
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return [
+        f"{node.module}.{alias.name}"
+        for node in froms
+        if (node.module or "").startswith(package)
+        for alias in node.names
+    ]
+
+
 def _commands() -> str:
     shown = {"lightning --help": help_text()}
     shown |= {f"lightning {name} --help": command_help(name, []) for name in LIGHTNINGS}
@@ -86,6 +99,9 @@ def _class_page(package: str, name: str, source: ClassSource) -> str:
     lines = [f"# {title}\n", f"::: {source.module}.{name}\n"]
     if (tree := source.constant("tree")) and (origin := source.constant("origin")):
         lines += [f"## Layout\n\n```text\n{tree.strip()}\n```\n", f"It comes from {origin}.\n"]
+    if networks := [path for path in _imports(source.module, _NETWORKS) if find_class(path)]:
+        lines.append("## Networks\n")
+        lines += [f"::: {path}\n    options: {{heading_level: 3}}\n" for path in networks]
     part = "model" if package == "lightning_modules" else "data"
     for file in sorted((ROOT / "experiments").glob("**/*.yaml")):
         text = file.read_text("utf-8")

@@ -38,6 +38,7 @@ def test_every_method_and_data_set_has_a_page(pages: ModuleType) -> None:
         page = made[f"methods/{name}.md"]
         assert f".{name}\n" in page
         assert "\n## `experiments/" in page  # at least one config that runs it
+    assert "::: lightning_modules.networks.pcnn.PCNNNetwork" in made["methods/PCNN.md"]
     sets = {name for name in datamodules.__all__ if name != "Augmentation"}
     assert {path for path in made if path.startswith("data/")} == {f"data/{n}.md" for n in sets}
     assert all("## Layout" in made[f"data/{name}.md"] for name in sets)

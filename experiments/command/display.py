@@ -13,8 +13,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-_STAR = "★"
-
 
 class Row(NamedTuple):
     """What is shown of an epoch, or of the steps up to a validation within it.
@@ -119,6 +117,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._star, self._rule = ("*", "-") if console.options.ascii_only else ("★", "─")
         self._widths: list[int] = []
         self._bar: Progress | None = None
         self._streams: list[tuple[logging.StreamHandler[Any], Any]] = []
@@ -129,8 +128,8 @@ class Screen:
             heads = [row.unit, row.loss_name, row.monitor, "lr", "time", "left"]
             self._widths = _column_widths(heads, row.place, self._console.width)
             self._print(heads, "bold")
-            self._print(["─" * width for width in self._widths], "dim")
-        value = "" if row.value is None else f"{row.value:.4g} {_STAR if row.best else ' '}"
+            self._print([self._rule * width for width in self._widths], "dim")
+        value = "" if row.value is None else f"{row.value:.4g} {self._star if row.best else ' '}"
         cells = [
             row.place,
             "" if row.loss is None else f"{row.loss:.4g}",

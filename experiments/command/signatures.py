@@ -134,9 +134,13 @@ def _documented_arguments(docstring: str) -> dict[str, str]:
     section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)+)", docstring, re.M)
     lines = textwrap.dedent(section.group(1)) if section else ""
     found = re.findall(r"^(\w+): *\n?((?:.*\n?)(?:[ ]+.*\n?|\n)*)", lines, re.M)
-    return {
-        name: re.split(r"(?<=\.)(?<!e\.g\.)\s", " ".join(text.split()))[0] for name, text in found
-    }
+    return {name: _first_sentence(text) for name, text in found}
+
+
+def _first_sentence(text: str) -> str:
+    """Cut a text after its first sentence, without the marks of the documentation."""
+    plain = re.sub(r"(?::\w+:)?`+~?([^`]*)`+", r"\1", " ".join(text.split()))
+    return re.split(r"(?<=\.)(?<!e\.g\.)\s", plain)[0]
 
 
 def _only_handed_on(init: ast.FunctionDef, kwargs: str) -> bool:
