@@ -58,7 +58,10 @@ def _table(title: str, rows: dict[str, str]) -> Iterator[str]:
     yield title
     indent = min(28, max(map(len, rows), default=0) + 4)
     for name, text in rows.items():
-        first = f"  {name}".ljust(indent - 1) + " "
+        if len(name) + 4 > indent:
+            yield f"  {name}"
+            name = ""
+        first = f"  {name}".ljust(indent)
         yield textwrap.fill(text, 79, initial_indent=first, subsequent_indent=" " * indent)
     yield ""
 
