@@ -24,7 +24,7 @@ class Row(NamedTuple):
         value: Its value; None where it was not validated.
         best: Whether that is the best so far.
         loss_name: Key of the loss: `train/total`, else the first that the method logs.
-        loss: Mean of that loss since the row before; None where none was logged.
+        loss: Mean of some of its values since the row before; None where none was logged.
         rate: Learning rate of the first optimizer.
         seconds: Time since the row before.
         left: Seconds left of the whole run; None where no limit is known.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,6 +14,8 @@ from rich.console import Console
 
 from experiments.command.display import Display, Row, display_on, duration
 from experiments.run.checkpoints import RunCheckpoints
+
+_LOSSES = 50  # an epoch, of which the mean is shown
 
 
 class RunProgress(ProgressBar):
@@ -68,14 +70,10 @@ class RunProgress(ProgressBar):
         """Move the bar, and collect the loss without waiting for the device."""
         if (display := self.display) is None:
             return
-        logged = trainer.callback_metrics
-        # A loss that is logged as a mean too has its step's value under a second key.
-        losses = [key for key in logged if key.startswith("train/")]
-        first = "train/total" if "train/total" in losses else next(iter(losses), "")
-        self._loss_name = first.removesuffix("_step")
-        if first:
-            self._loss_sum = logged[first].detach() + (self._loss_sum if self._steps else 0)
-            self._steps += 1
+        # Lightning puts all logged values together anew for who asks; `callback_metrics` would keep
+        # those of an earlier epoch.
+        if batch_idx % max(1, trainer.num_training_batches // _LOSSES) == 0:
+            self._add_loss(trainer._logger_connector.metrics["callback"])
         done = batch_idx + 1
         left = self._left(trainer, done)
         what = " ".join(reversed(_place(trainer)))
@@ -146,6 +144,16 @@ class RunProgress(ProgressBar):
     ) -> None:
         if (display := self.display) is not None:
             display.advance(what, batch_idx + 1, lengths[dataloader_idx], "")
+
+    def _add_loss(self, logged: Mapping[str, torch.Tensor]) -> None:
+        losses = [key for key in logged if key.startswith("train/")]
+        if not losses:
+            return
+        # A loss that is logged as a mean too has its step's value under a second key.
+        first = "train/total" if "train/total" in losses else losses[0]
+        self._loss_name = first.removesuffix("_step")
+        self._loss_sum = logged[first].detach() + (self._loss_sum if self._steps else 0)
+        self._steps += 1
 
     def _show_row(self, trainer: pl.Trainer, batches: int) -> None:
         now = time.monotonic()
