@@ -67,10 +67,11 @@ def _table(title: str, rows: dict[str, str]) -> Iterator[str]:
 
 
 def _summary(path: Path) -> str:
-    """Return the first sentence of the comment at the top of a config file."""
+    """Return the first sentence of the comment at the top of a config file, on one line."""
     comment = re.match(r"(?:#.*\n)*", path.read_text("utf-8"))
     text = " ".join(comment.group().replace("#", "").split()) if comment else ""
-    return re.split(r"[.:] ", text)[0]
+    # Who wrote the paper stands in the file.
+    return re.sub(r" \([^)]*\)", "", re.split(r"[.:] ", text)[0])
 
 
 def command_help(command: str, configs: Sequence[str]) -> str:

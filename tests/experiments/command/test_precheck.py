@@ -247,8 +247,11 @@ def test_help_lists_commands_and_experiments(capsys: pytest.CaptureFixture[str])
         main(["--help"])
     assert exit_.value.code == 0
     said = capsys.readouterr().out
+    lines = said.splitlines()
     for name in (*COMMANDS, *(path.stem for path in EXPERIMENTS)):
-        assert f"\n  {name} " in said
+        (line,) = (line for line in lines if line.startswith(f"  {name} "))
+        assert len(line) < 80
+        assert not lines[lines.index(line) + 1].startswith("   ")  # one line each
     with pytest.raises(SystemExit) as exit_:
         main([])
     assert exit_.value.code == 2
