@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from experiments.command.help import command_help, help_text  # noqa: E402
 from experiments.command.signatures import ClassSource, find_class  # noqa: E402
-from experiments.command.usage import LIGHTNINGS  # noqa: E402
+from experiments.command.usage import COMMANDS, OWN_COMMANDS  # noqa: E402
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -89,7 +89,11 @@ def _imports(module: str, package: str) -> list[str]:
 
 def _commands() -> str:
     shown = {"lightning --help": help_text()}
-    shown |= {f"lightning {name} --help": command_help(name, []) for name in LIGHTNINGS}
+    shown |= {
+        f"lightning {name} --help": command_help(name, [])
+        for name in COMMANDS
+        if name not in OWN_COMMANDS
+    }
     parts = [f"## `{command}`\n\n```text\n{text}\n```\n" for command, text in shown.items()]
     return "\n".join(["# Commands\n", *parts])
 

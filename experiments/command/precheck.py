@@ -25,7 +25,7 @@ from experiments.command.signatures import argument_names, calls, find_class, st
 from experiments.command.usage import (
     COMMANDS,
     EXPERIMENT_CLI,
-    LIGHTNINGS,
+    OWN_COMMANDS,
     TRACEBACK,
     TRAINER,
     config_files,
@@ -38,6 +38,7 @@ from experiments.command.usage import (
     unknown_key,
     unknown_option,
 )
+from experiments.jobs.slurm import refuse_missing_tasks
 
 _CLI = "lightning.pytorch.cli.LightningCLI"
 # Keys of jsonargparse's own, and of LightningCLI.
@@ -45,6 +46,9 @@ _ALWAYS = (
     *("help", "config", "print_config", "seed_everything", "trainer"),
     *("model", "model.help", "data", "data.help"),
 )
+
+
+_OF_TRAININGS = ("crossval", "study", "transfer")
 
 
 class _UndecidedError(Exception):
@@ -75,8 +79,10 @@ def check(args: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
-    if command in LIGHTNINGS and {"-h", "--help"} & {*args}:
-        _answer(command_help(command, config_files(translate(args[1:]))))
+    if command not in OWN_COMMANDS:
+        if {"-h", "--help"} & {*args}:
+            _answer(command_help(command, config_files(translate(args[1:]))))
+        refuse_missing_tasks(command)
     if command == "export":
         from experiments.export_arguments import parse
 
@@ -84,7 +90,7 @@ def check(args: Sequence[str]) -> None:
             raise CommandError(no_export(checkpoint))
     for line in _trainings(command, args[1:]):
         with contextlib.suppress(_UndecidedError):
-            CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
+            CommandLine("fit" if command in _OF_TRAININGS else command, line).check()
 
 
 def _answer(text: str) -> NoReturn:
@@ -104,12 +110,19 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
         options = parse(args)
         if not options.summarize:
             yield list(options.fit)
+    elif command == "study":
+        from experiments.study.arguments import parse as parse_study
+
+        table = parse_study(args)
+        if not table.summarize:
+            seed = table.study.seeds[0]
+            yield from (list(cell.fit) for cell in table.cells() if cell.seed == seed)
     elif command == "transfer":
         from experiments.transfer.arguments import parse as parse_transfer
 
         matrix = parse_transfer(args)
         yield from map(matrix.fit_on, matrix.data)
-    elif command not in ("compare", "export"):
+    elif command not in ("compare", "report", "export"):
         yield list(args)
 
 
