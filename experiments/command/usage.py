@@ -17,7 +17,7 @@ COMMANDS = {
     "test": "Score a trained experiment on its test part.",
     "predict": "Predict the expressions of pictures, videos or folders.",
     "crossval": "Cross-validate an experiment, every fold as processes of its own.",
-    "study": "Fill a table of methods, data sets and measures over folds and seeds.",
+    "study": "Fill a table of methods and data sets over folds and seeds.",
     "compare": "Compare cross-validations on the same folds.",
     "report": "Write one page of studies and cross-validations.",
     "transfer": "Pretrain, train and test on every combination of some data sets.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from callbacks.records.source import source_state
 
 
-def test_git_state_knows_commit_and_changes(tmp_path: Path) -> None:
+def test_a_checkout_knows_its_commit_and_changes(tmp_path: Path) -> None:
     assert source_state(tmp_path) is None
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
