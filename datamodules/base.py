@@ -69,6 +69,7 @@ class FERDataModule(LightningDataModule):
         trained_on: Source of the data that a model to predict with has seen; else empty.
         num_folds: Number of folds, 1 with official parts; 0 before `setup`.
         folds_hash: Fingerprint of the assignment to parts or folds; empty before `setup`.
+        description: All that is known of the data, for a file; empty before `setup`.
 
     Raises:
         UserError: If an argument is out of its range.
@@ -137,7 +138,7 @@ class FERDataModule(LightningDataModule):
         self._guard: LeakGuard | None = None
         self._position = (0, 0)
         self._predicts = False
-        self._described = False
+        self.description = ""
 
     # ---- what a subclass gives
 
@@ -231,9 +232,10 @@ class FERDataModule(LightningDataModule):
         self.num_folds = parts.assignment.num_folds
         self.folds_hash = parts.folds_hash
         self.content_sketch = self._open_guard().sketch()
-        if self._rank()[0] == 0 and not self._described:
-            self._described = True
-            rank_zero_info(parts.describe(f"{self.name}, source {self.source}", self.remarks()))
+        if self._rank()[0] == 0 and not self.description:
+            title = f"{self.name}, source {self.source}"
+            rank_zero_info(parts.summarize(title))
+            self.description = parts.describe(title, self.remarks())
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training part, from where a resumed run stopped."""

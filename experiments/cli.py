@@ -30,6 +30,8 @@ def main(args: Sequence[str] | None = None) -> None:
             code = _summarize(args)
         else:
             # Only now: torch and Lightning take seconds to import.
+            if sys.stderr.isatty():
+                print("Loading PyTorch ...", file=sys.stderr, flush=True)
             from experiments.command.execute import execute
 
             code = execute(args)

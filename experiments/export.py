@@ -21,11 +21,11 @@ from torch.nn import functional
 from datamodules.base import FERDataModule
 from datamodules.errors import DatasetError
 from datamodules.store.replacing import replacing
-from experiments.command.arguments import CommandParser
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.privacy import is_path
-from experiments.command.usage import COMMANDS, no_export
+from experiments.command.usage import no_export
+from experiments.export_arguments import parse
 from lightning_modules.networks.weights import read_checkpoint
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -42,19 +42,7 @@ def export(args: Sequence[str]) -> None:
     Raises:
         CommandError: If the method cannot be exported, or the file would answer otherwise.
     """
-    parser = CommandParser(
-        prog="lightning export", allow_abbrev=False, description=COMMANDS["export"]
-    )
-    parser.add_argument("--ckpt_path", type=Path, required=True, help="Path of a checkpoint.")
-    parser.add_argument(
-        "--output", type=Path, help="File to write; default: beside the checkpoint, as .onnx."
-    )
-    # What a checkpoint says of this machine's folders may be anybody's: it is shown and not used.
-    parser.add_argument(
-        "--data.root", dest="root", help="Data to check the file on; default: random inputs."
-    )
-    parser.add_argument("--data.cache_dir", dest="cache_dir", help="Their cache; default: .cache.")
-    options = parser.parse_args(list(args))
+    options = parse(args)
     checkpoint_path: Path = options.ckpt_path
     output: Path = options.output or checkpoint_path.with_suffix(".onnx")
     _check_paths(checkpoint_path, output)

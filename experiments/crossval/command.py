@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbacks.records.fold_record import FoldRecord, is_tested, trained_with
+from callbacks.records.source import source_state
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.privacy import without_home
 from experiments.crossval.arguments import Options, parse
@@ -30,8 +31,6 @@ from experiments.jobs.step import LOG_FILE
 if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment
     from experiments.crossval.tracking import ParentRun
-
-_SOURCE = Path(__file__).resolve().parent.parent.parent
 
 
 def crossval(args: Sequence[str]) -> None:
@@ -118,8 +117,6 @@ def check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, st
     Raises:
         CommandError: If they would not, such as folds of another commit.
     """
-    from callbacks.records.run_record import git_state
-
     records, missing = collect(folder)
     if records:
         check_together(records)
@@ -128,7 +125,7 @@ def check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, st
     for fold in missing:
         if folder.fold(fold).last.exists():
             commits[fold] = (trained_with(folder.fold(fold).path) or {}).get("commit")
-    now = (git_state(_SOURCE) or {}).get("commit")
+    now = (source_state() or {}).get("commit")
     others = sorted(fold for fold, commit in commits.items() if commit != now)
     if missing and others:
         raise CommandError(
