@@ -11,10 +11,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import cv2
-import numpy as np
-
 from benchmarks.measuring import Result
+from datamodules.synthetic import write_ferplus
 
 _IMPORTS = {
     "import_datamodules": "import datamodules",
@@ -54,24 +52,11 @@ def measure(*, quick: bool = False) -> Result:
 
 
 def _steps(folder: Path) -> list[list[str]]:
-    """Write a few faces; return the command lines of a training and a test on them."""
-    for part in ("FER2013Train", "FER2013Valid", "FER2013Test"):
-        (folder / "data" / part).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    rows = [",".join(["Usage", "Image name", *"NHUAGDFCX", "NF"])]
-    for number in range(120):
-        part, usage = [("Train", "Training"), ("Valid", "PublicTest"), ("Test", "PrivateTest")][
-            number // 40
-        ]
-        name = f"fer{number:07d}.png"
-        votes = [10 * (number % 8 == choice) for choice in range(8)]
-        rows.append(",".join(map(str, [usage, name, *votes, 0, 0])))
-        picture = rng.integers(0, 256, (48, 48), np.uint8)
-        cv2.imwrite(str(folder / "data" / f"FER2013{part}" / name), picture)
-    (folder / "fer2013new.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    """Draw a few faces; return the command lines of a training and a test on them."""
+    write_ferplus(folder / "ferplus", train=64, val=16, test=16)
     common = [
         "--config=experiments/resnet18_ferplus.yaml",
-        f"--data.root={folder}",
+        f"--data.root={folder / 'ferplus'}",
         f"--data.cache_dir={folder / 'cache'}",
         f"--runs_dir={folder / 'runs'}",
         "--trainer.max_epochs=1",

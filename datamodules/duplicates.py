@@ -160,9 +160,7 @@ def _near_hashes(hashes: NDArray[np.uint64]) -> Pairs:
     return left, right
 
 
-def _alike(
-    images: NDArray[np.uint8], rows: NDArray[np.int64], left: _Rows, right: _Rows
-) -> Pairs:
+def _alike(images: NDArray[np.uint8], rows: NDArray[np.int64], left: _Rows, right: _Rows) -> Pairs:
     """Keep the pairs of rows whose thumbnails correlate."""
     needed, place = np.unique(np.concatenate([left, right]), return_inverse=True)
     thumbnails = np.zeros((len(needed), _THUMBNAIL, _THUMBNAIL), np.uint8)

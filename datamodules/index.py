@@ -201,7 +201,7 @@ class Index:
         for row, name in enumerate(self.names):
             digest.update(os.fsencode(f"{name}\0"))
             for file in islice(files, self._files_in(row)):
-                digest.update(os.fsencode(f"{os.path.basename(file)}\0{_size(file)}\0"))
+                digest.update(os.fsencode(f"{file.rpartition('/')[2]}\0{_size(file)}\0"))
         return digest.hexdigest()
 
     def names_hash(self) -> str:
@@ -233,6 +233,6 @@ def _paths(recording: Recording) -> list[str]:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size
+        return os.stat(path).st_size  # noqa: PTH116  # a Path takes longer to make than to ask
     except OSError:
         return -1

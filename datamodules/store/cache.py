@@ -196,9 +196,11 @@ def files_digest(paths: Iterable[str | Path], root: Path) -> str:
     digest = hashlib.sha256()
     above = len(os.fspath(root / "_")) - 1
     # Strings, because Paths take ten times as long; in the order of Paths, folder by folder.
-    for path in sorted(map(os.fspath, paths), key=lambda path: path.replace("/", "\0")):
+    for path in sorted(
+        (os.fspath(path) for path in paths), key=lambda path: path.replace("/", "\0")
+    ):
         try:
-            state = os.stat(path)
+            state = os.stat(path)  # noqa: PTH116
             looks = f"{state.st_size} {state.st_mtime_ns}"
         except OSError:
             looks = "missing"

@@ -6,8 +6,8 @@ import signal
 
 import callbacks
 import datamodules
-import experiments.command.execute
-import lightning_modules  # noqa: F401  # steps find them imported
+import experiments.command.execute  # noqa: F401  # steps find it imported
+import lightning_modules
 from datamodules.lazy import load
 from experiments.jobs.warm import FOR_THE_LAUNCHER
 

@@ -81,7 +81,7 @@ def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
     for number in FOR_THE_LAUNCHER:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with log.open("ab") as output, open(os.devnull, "rb") as nothing:
+    with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
         for file, descriptor in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(file.fileno(), descriptor)
     os.environ.clear()

@@ -388,7 +388,7 @@ def test_files_come_in_the_order_of_paths(root: Path) -> None:
     digest = hashlib.sha256()
     for path in sorted(root / name for name in names):
         digest.update(f"{path.relative_to(root)}\0missing\0".encode())
-    for given in (root, Path("."), Path("/")):
+    for given in (root, Path(), Path("/")):
         assert files_digest([given / name for name in names], given) == digest.hexdigest()
 
 
