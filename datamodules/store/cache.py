@@ -8,7 +8,7 @@ changes makes another cache, and the folder may be deleted at any time. It is bu
 - Of several processes one builds, and the others wait for it.
 - A cache with a wrong size or checksum is never used: its damaged rows are computed again. Sizes
   are compared at every opening, checksums of rows where a file has changed since they last were
-  (`checked.json` beside the cache remembers; without it they are compared again).
+  (`<label>-<key>.checked` remembers that; without it they are compared again).
 - A finished cache needs no more than to be read, so its disk may be read-only.
 - A full disk is an error at the start, and nothing is left that looks whole.
 
@@ -45,7 +45,6 @@ Compute = Callable[[int], Mapping[str, NDArray[Any]]]
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
-_CHECKED = "checked.json"
 _BLOCK = 2**20  # bytes that are compared with their checksums at a time
 
 _log = logging.getLogger(__name__)
@@ -246,13 +245,12 @@ class _Builder:
             if cache.key != self._manifest["key"]:
                 raise ValueError("it belongs to something else")
             state = _state(self._path)
-            stamp = cache.beside(_CHECKED)
-            if state not in _checked and read_json(stamp) != {"files": state}:
+            if state not in _checked and read_json(_stamp(self._path)) != {"files": state}:
                 with RowStore(self._path, self._rows, self._arrays, writable=False) as store:
                     damaged = cache.valid & ~self._intact(store, cache.valid)
                 if damaged.any():
                     raise ValueError(f"{int(damaged.sum())} rows differ from their checksums")
-                _remember(stamp, state)
+                _remember(self._path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             _log.warning("The cache %s is damaged and will be repaired: %s.", self._path, error)
             return None
@@ -297,9 +295,8 @@ class _Builder:
         _sync_folder(building)
         building.rename(self._path)
         _sync_folder(self._path.parent)
-        cache = Cache(self._path)
-        _remember(cache.beside(_CHECKED), _state(self._path))
-        return cache
+        _remember(self._path)
+        return Cache(self._path)
 
     def _intact(self, store: RowStore, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Compare rows with their checksums."""
@@ -342,11 +339,16 @@ def _state(path: Path) -> str:
     return repr((str(path.resolve()), *looks))
 
 
-def _remember(stamp: Path, state: str) -> None:
+def _stamp(path: Path) -> Path:
+    return path.with_name(f"{path.name}.checked")
+
+
+def _remember(path: Path) -> None:
     """Remember that all rows were as their checksums say, here and in a file."""
+    state = _state(path)
     _checked.add(state)
     with contextlib.suppress(OSError):  # it only saves work next time
-        write_json(stamp, {"files": state})
+        write_json(_stamp(path), {"files": state})
 
 
 def _check_value(manifest: Mapping[str, Any]) -> int:

@@ -171,7 +171,7 @@ def test_rows_are_checked_once_unless_files_change(
     flip(path / "image.npy", 0.5)
     os.utime(path / "image.npy", ns=(state.st_atime_ns, state.st_mtime_ns))
     assert [checks(), checks()] == [ROWS, 0]  # whoever sets the clock back is noticed
-    (path.with_name(f"{path.name}.report") / "checked.json").unlink()
+    path.with_name(f"{path.name}.checked").unlink()
     assert [checks(), checks()] == [ROWS, 0]
 
 
