@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cache, latency, pcnn, scale, start, svm, training
+from benchmarks import cache, latency, pcnn, scale, schedule, start, svm, training
 from benchmarks.measuring import Result, cores
 from datamodules.store.replacing import replacing
 
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "latency": latency.measure,
     "gan_step": training.measure_gan_step,
     "start": start.measure,
+    "schedule": schedule.measure,
     "svm": svm.measure,
     "scale": scale.measure,
 }

@@ -79,6 +79,7 @@ def measure(*, quick: bool = False) -> Result:
         The result; its details hold seconds of each stage, bytes a row of the index, peak memory,
         and the exponents by which they grow from the first to the last size.
     """
+    sizes: dict[str, tuple[int, ...]]
     sizes = {"faces": (100_000, 300_000, 1_000_000), "sequences": (10_000, 30_000, 100_000)}
     if quick:
         sizes = dict.fromkeys(sizes, (500, 1000))

@@ -55,7 +55,8 @@ def _steps(folder: Path) -> list[list[str]]:
     """Draw a few faces; return the command lines of a training and a test on them."""
     write_ferplus(folder / "ferplus", train=64, val=16, test=16)
     common = [
-        "--config=experiments/resnet18_ferplus.yaml",
+        "--config=experiments/resnet18.yaml",
+        "--config=experiments/data/ferplus.yaml",
         f"--data.root={folder / 'ferplus'}",
         f"--data.cache_dir={folder / 'cache'}",
         f"--runs_dir={folder / 'runs'}",
