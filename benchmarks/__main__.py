@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cache, latency, pcnn, svm, training
+from benchmarks import cache, latency, pcnn, scale, schedule, start, svm, training
 from benchmarks.machine import describe_machine
 from benchmarks.measuring import Result
 from datamodules.store.replacing import replacing
@@ -26,10 +26,13 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "pcnn_step": pcnn.measure_step,
     "latency": latency.measure,
     "gan_step": training.measure_gan_step,
+    "start": start.measure,
+    "schedule": schedule.measure,
     "svm": svm.measure,
+    "scale": scale.measure,
 }
-LONG = ("svm",)
-"""Those that take half an hour: they run only where they are named."""
+LONG = ("svm", "scale")
+"""Those that take half an hour or gigabytes of disk: they run only where they are named."""
 
 
 def main(args: list[str] | None = None) -> None:
@@ -40,7 +43,7 @@ def main(args: list[str] | None = None) -> None:
         nargs="+",
         choices=BENCHMARKS,
         default=[name for name in BENCHMARKS if name not in LONG],
-        help=f"run only these; by default all but {', '.join(LONG)}, which takes long",
+        help=f"run only these; by default all but {', '.join(LONG)}, which take long",
     )
     parser.add_argument(
         "--quick", action="store_true", help="so few repeats that only the workings are tested"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -31,7 +32,11 @@ that they are faces.
 """
 
 _THUMBNAIL = 32  # side in pixels
-_BLOCK = 256  # images that are compared with all others at a time
+_CHUNK = 1 << 21  # pairs of hashes that are compared at a time
+
+_Rows = NDArray[np.int64]
+Pairs = tuple[_Rows, _Rows]
+"""Positions of one image and of another, pair by pair."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +90,12 @@ def find_duplicates(
     count = len(images)
     digests = np.zeros((count, 2), np.uint64)
     hashes = np.zeros(count, np.uint64)
-    thumbnails = np.zeros((count, _THUMBNAIL, _THUMBNAIL), np.uint8)
 
     def describe(row: int) -> None:
         image = np.ascontiguousarray(images[row])
         digest = hashlib.blake2b(image.data, digest_size=16).digest()
         digests[row] = np.frombuffer(digest, np.uint64)
-        light = grey(image)
-        hashes[row] = difference_hash(light)
-        side = (_THUMBNAIL, _THUMBNAIL)
-        thumbnails[row] = cv2.resize(light, side, interpolation=cv2.INTER_AREA)
+        hashes[row] = difference_hash(grey(image))
 
     rows = np.arange(count) if valid is None else np.flatnonzero(valid)
     for_each(rows.tolist(), describe, "looking for duplicates", delay=2.0)
@@ -103,7 +104,7 @@ def find_duplicates(
     exact = np.arange(count) + len(first)  # an invalid row is a group of its own
     exact[rows] = exact_of.reshape(-1)
     some = rows[first]
-    left, right = _near_pairs(hashes[some], thumbnails[some])
+    left, right = _alike(images, some, *_near_hashes(hashes[some]))
     links = coo_array((np.ones(len(left), np.bool_), (left, right)), shape=(len(some), len(some)))
     _, near_of = connected_components(links, directed=False)
     near = exact.copy()
@@ -129,23 +130,54 @@ def open_duplicates(cache: Cache) -> Duplicates:
     return Duplicates(*cache.read_or_compute(name, find))
 
 
-def _near_pairs(
-    hashes: NDArray[np.uint64], thumbnails: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Compare all images with all others, in blocks."""
-    lefts, rights = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for start in range(0, len(hashes), _BLOCK):
-        block = hashes[start : start + _BLOCK, None]
-        distance = np.bitwise_count(block ^ hashes[None, start:])  # (block, others)
-        left, right = np.nonzero(distance <= HASH_DISTANCE)
-        later = left < right  # each pair once, and nobody with itself
-        left, right = left[later] + start, right[later] + start
-        for chunk in range(0, len(left), 1 << 14):  # any number of pairs may look alike
-            pair = slice(chunk, chunk + (1 << 14))
-            alike = _correlation(thumbnails[left[pair]], thumbnails[right[pair]]) >= CORRELATION
-            lefts.append(left[pair][alike])
-            rights.append(right[pair][alike])
-    return np.concatenate(lefts), np.concatenate(rights)
+def _near_hashes(hashes: NDArray[np.uint64]) -> Pairs:
+    """Find the pairs of hashes that differ in at most `HASH_DISTANCE` bits.
+
+    Of the four quarters of two such hashes at least one differs in at most one bit, so only hashes
+    that share such a quarter are compared: of a million, one pair in a thousand.
+    """
+    found = [np.empty(0, np.int64)]
+    for shift in range(0, 64, 16):
+        quarter = (hashes >> np.uint64(shift)).astype(np.uint16)
+        order = np.argsort(quarter, kind="stable")
+        starts = np.searchsorted(quarter[order], np.arange(2**16 + 1))
+        for change in (0, *(1 << bit for bit in range(16))):
+            wanted = quarter[order] ^ np.uint16(change)
+            begin = starts[wanted]
+            counts = starts[wanted.astype(np.int64) + 1] - begin
+            ends = np.cumsum(counts)
+            total = int(counts.sum())
+            cuts = np.searchsorted(ends, np.arange(_CHUNK, total + _CHUNK, _CHUNK), side="left") + 1
+            for low, high in pairwise([0, *np.unique(cuts).tolist()]):
+                part = counts[low:high]
+                behind = np.arange(part.sum()) - np.repeat(np.cumsum(part) - part, part)
+                left = np.repeat(order[low:high], part)
+                right = order[np.repeat(begin[low:high], part) + behind]
+                near = np.bitwise_count(hashes[left] ^ hashes[right]) <= HASH_DISTANCE
+                near &= left < right  # each pair once, and nobody with itself
+                found.append(left[near] * len(hashes) + right[near])
+    left, right = np.divmod(np.unique(np.concatenate(found)), max(len(hashes), 1))
+    return left, right
+
+
+def _alike(images: NDArray[np.uint8], rows: NDArray[np.int64], left: _Rows, right: _Rows) -> Pairs:
+    """Keep the pairs of rows whose thumbnails correlate."""
+    needed, place = np.unique(np.concatenate([left, right]), return_inverse=True)
+    thumbnails = np.zeros((len(needed), _THUMBNAIL, _THUMBNAIL), np.uint8)
+
+    def shrink(number: int) -> None:
+        light = grey(np.ascontiguousarray(images[rows[needed[number]]]))
+        side = (_THUMBNAIL, _THUMBNAIL)
+        thumbnails[number] = cv2.resize(light, side, interpolation=cv2.INTER_AREA)
+
+    for_each(range(len(needed)), shrink, "comparing duplicates", delay=2.0)
+    one, other = place.reshape(2, -1)
+    alike = np.zeros(len(left), np.bool_)
+    for start in range(0, len(left), 1 << 14):  # any number of pairs may look alike
+        pair = slice(start, start + (1 << 14))
+        found = _correlation(thumbnails[one[pair]], thumbnails[other[pair]])
+        alike[pair] = found >= CORRELATION
+    return left[alike], right[alike]
 
 
 def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float32]:

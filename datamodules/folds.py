@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from datamodules.errors import DatasetError, UserError
 from datamodules.index import PARTS, Index, in_natural_order
@@ -194,6 +193,9 @@ def subject_folds(
 
 def _stratified(people: NDArray[Any], labels: Indices, folds: int, seed: int) -> Indices:
     """Deal people out to folds that have about the classes of the whole."""
+    # Late: it takes a second, and data with official parts or a protocol need it not.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     # scikit-learn refuses classes that are all smaller than the number of folds; there is nothing
     # to stratify then, and one class for all still balances the sizes.
     if np.bincount(labels).max() < folds:

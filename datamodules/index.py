@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.columns import Paths, Texts
 from datamodules.errors import DatasetError
 from datamodules.files import is_synthetic, natural_key
 from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
-from datamodules.recordings import Recording
+from datamodules.recordings import Recording, Video
 
 PARTS = ("train", "val", "test")
 
@@ -60,14 +62,14 @@ class Index:
         DatasetError: If two samples have one name.
     """
 
-    names: list[str]
+    names: Sequence[str]
     expressions: NDArray[np.int8]
-    files: list[Path] | None = None
+    files: Sequence[Path] | None = None
     pixels: NDArray[np.uint8] | None = None
     recordings: list[tuple[Recording, ...]] | None = None
     lengths: NDArray[np.int64] | None = None
-    subjects: list[str] | None = None
-    splits: list[str] | None = None
+    subjects: Sequence[str] | None = None
+    splits: Sequence[str] | None = None
     folds: NDArray[np.int64] | None = None
     votes: NDArray[np.float32] | None = None
     action_units: NDArray[np.int8] | None = None
@@ -114,6 +116,19 @@ class Index:
             )
         if unknown := set(self.splits or ()) - set(PARTS):
             raise ValueError(f"A split must be one of {', '.join(PARTS)}, but got {unknown}.")
+        self._compact()
+
+    def _compact(self) -> None:
+        """Keep a million rows in little memory: readers give plain lists."""
+        columns: dict[str, Any] = {"names": Texts(self.names)}
+        if self.files is not None:
+            columns["files"] = Paths(self.files)
+        for name in ("subjects", "splits"):
+            if (column := getattr(self, name)) is not None:
+                known: dict[str, str] = {}  # each text once, however often it comes
+                columns[name] = [known.setdefault(text, text) for text in column]
+        for name, column in columns.items():
+            object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -170,19 +185,23 @@ class Index:
             return [file for recording in self.recordings[row] for file in recording.files()]
         return [] if self.files is None else [self.files[row]]
 
-    def all_files(self) -> Iterator[Path]:
-        """List the files of all samples."""
-        return (file for row in range(len(self)) for file in self.files_of(row))
+    def all_files(self) -> Iterator[str]:
+        """List the files of all samples as strings: a Path for each takes ten times as long."""
+        if isinstance(self.files, Paths):
+            return self.files.texts()
+        recordings = (recording for several in self.recordings or () for recording in several)
+        return (file for recording in recordings for file in _paths(recording))
 
     def manifest_hash(self) -> str:
         """Fingerprint the data: names and labels of all samples, their files and sizes; SHA-256."""
         digest = hashlib.sha256(self.expressions.tobytes())
         for column in (self.pixels, self.votes, self.action_units):
             digest.update(b"\0" if column is None else np.ascontiguousarray(column).data)
+        files = self.all_files()
         for row, name in enumerate(self.names):
             digest.update(os.fsencode(f"{name}\0"))
-            for file in self.files_of(row):
-                digest.update(os.fsencode(f"{file.name}\0{_size(file)}\0"))
+            for file in islice(files, self._files_in(row)):
+                digest.update(os.fsencode(f"{file.rpartition('/')[2]}\0{_size(file)}\0"))
         return digest.hexdigest()
 
     def names_hash(self) -> str:
@@ -191,8 +210,13 @@ class Index:
 
     def is_synthetic(self, root: Path) -> bool:
         """Tell whether the samples lie in a tree of drawn faces."""
-        first = next(self.all_files(), root)
-        return is_synthetic(root) or is_synthetic(first.parent)
+        first = next(self.all_files(), None)
+        return is_synthetic(root) or (first is not None and is_synthetic(Path(first).parent))
+
+    def _files_in(self, row: int) -> int:
+        if self.recordings is None:
+            return 0 if self.files is None else 1
+        return sum(len(_paths(recording)) for recording in self.recordings[row])
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
@@ -200,8 +224,15 @@ def in_natural_order(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=lambda name: (natural_key(name), name))
 
 
-def _size(path: Path) -> int:
+def _paths(recording: Recording) -> list[str]:
+    if isinstance(recording, Video):
+        return [os.fspath(recording.path)]
+    folder = os.fspath(recording.path / "_").removesuffix("_")
+    return [folder + name for name in recording.names]
+
+
+def _size(path: str) -> int:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size  # noqa: PTH116  # a Path takes longer to make than to ask
     except OSError:
         return -1

@@ -23,7 +23,7 @@ def name_unread(index: Index, root: Path) -> str | None:
     It compares names only and opens no file. What the index knows of (its files, its problems and
     `left_out`) is not named.
     """
-    known = {os.fspath(file) for file in index.all_files()}
+    known = set(index.all_files())
     known.update(os.fspath(path) for path, _ in index.problems)
     known.update(os.fspath(path) for path in index.left_out)
     return name_others(root, known, most=2 * len(known) + _SPARE)

@@ -27,6 +27,7 @@ ALLOWED = {
         "datamodules.batch",
         "datamodules.errors",
         "datamodules.labels",
+        "datamodules.lazy",
         "datamodules.store.replacing",
     },
     # Callbacks see modules through Lightning's hooks only.

@@ -159,7 +159,7 @@ class OccludedPairReader(PairReader):
         root: Path,
     ) -> None:
         super().__init__(index, pairs, extraction)
-        self._names = index.names
+        self._names = list(index.names)
         self._lengths = pairs.second[pairs.is_neutral_apex] + 1
         self._regions = tuple(regions)
         self._share = share

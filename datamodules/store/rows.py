@@ -46,8 +46,8 @@ class _RowFile:
             },
         )
         self._start = header.tell()
-        self._row_bytes = int(np.prod(spec.shape, dtype=np.int64)) * self._dtype.itemsize
-        size = self._start + rows * self._row_bytes
+        self.row_bytes = int(np.prod(spec.shape, dtype=np.int64)) * self._dtype.itemsize
+        size = self._start + rows * self.row_bytes
         self._file = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o644)
         try:
             if writable:
@@ -74,13 +74,13 @@ class _RowFile:
         return np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
 
     def write(self, row: int, data: memoryview) -> None:
-        offset = self._start + row * self._row_bytes
+        offset = self._start + row * self.row_bytes
         while data:
             written = os.pwrite(self._file, data, offset)
             data, offset = data[written:], offset + written
 
     def read(self, first: int, rows: int = 1) -> bytes:
-        return os.pread(self._file, rows * self._row_bytes, self._start + first * self._row_bytes)
+        return os.pread(self._file, rows * self.row_bytes, self._start + first * self.row_bytes)
 
     def sync(self) -> None:
         os.fsync(self._file)
@@ -137,15 +137,21 @@ class RowStore(AbstractContextManager["RowStore"]):
             file.write(row, data)
         self._records.write(row, self._records.encode(np.array(_WRITTEN | checksum, "<u8")))
 
-    def intact(self, row: int) -> bool:
-        """Tell whether a row was written and still is what was written."""
-        record = int.from_bytes(self._records.read(row), "little")
-        if not record & _WRITTEN:
-            return False
-        checksum = 0
+    def intact(self, first: int, rows: int) -> NDArray[np.bool_]:
+        """Tell which of some rows in a block were written and still are what was written."""
+        records = np.frombuffer(self._records.read(first, rows), "<u8")
+        checksums = [0] * rows
         for file in self._files.values():
-            checksum = zlib.crc32(file.read(row), checksum)
-        return record == _WRITTEN | checksum
+            data = memoryview(file.read(first, rows))
+            for row in range(rows):
+                part = data[row * file.row_bytes : (row + 1) * file.row_bytes]
+                checksums[row] = zlib.crc32(part, checksums[row])
+        return np.asarray(records == np.array(checksums, "<u8") + np.uint64(_WRITTEN))
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of all arrays."""
+        return sum(file.row_bytes for file in self._files.values())
 
     def written(self) -> NDArray[np.bool_]:
         """Tell which rows were written: bool [rows]."""

@@ -51,6 +51,7 @@ def for_each(
     total: int | None = None,
     workers: int | None = None,
     delay: float = 0.0,
+    unit: str = "row",
 ) -> None:
     """Do the work on each row.
 
@@ -64,6 +65,7 @@ def for_each(
         total: Number of rows of the whole, with those done before; None where these are all.
         workers: Number of threads; all cores where None.
         delay: Seconds that it must take before there is a bar.
+        unit: What the bar counts.
     """
     if not rows:
         return
@@ -78,7 +80,7 @@ def for_each(
         total=total,
         initial=total - len(rows),
         desc=title,
-        unit="row",
+        unit=unit,
         delay=delay,
         mininterval=interval,
         maxinterval=max(10.0, interval),

@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 import callbacks
 import datamodules
+import lightning_modules
 from callbacks.records.fold_report import FoldReport
 from callbacks.records.run_record import RunRecord
 from callbacks.training.acceleration import Acceleration
@@ -63,7 +64,7 @@ class ExperimentCLI(LightningCLI):
         self.arguments = translate(args)
         self.hide = environment_hider(self.arguments)
         self.session = session
-        for package in (callbacks, datamodules):
+        for package in (callbacks, datamodules, lightning_modules):
             load(package)
         # `${seed_everything}` means the key of the file's top, below whichever command.
         set_parsing_settings(omegaconf_absolute_to_relative_paths=True)

@@ -11,10 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from datamodules.store.threads import cores
 from experiments.command.errors import usage_error
 from experiments.jobs.step import Step
+from experiments.jobs.warm import WarmProcess, can_be_warm
 
 # What tells a process that it is one of several of a run, a certain W&B run, or a step itself.
 _NOT_INHERITED = (
@@ -53,7 +55,7 @@ class LocalJob:
     """
 
     step: Step
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | WarmProcess
     device: str | None
     start: int
 
@@ -83,7 +85,10 @@ class LocalJob:
         """Kill it with all processes that it started, if it is still there."""
         # The number of a process that has ended may be another's by now.
         if self.exit_code is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # a fork that leads no group yet
+                os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
 
@@ -124,16 +129,7 @@ class LocalLauncher:
             log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {step.verb}\n".encode())
             log.flush()
             start = log.tell()
-            process = subprocess.Popen(
-                step.command(),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # A terminal's Ctrl-C is for the parent, which ends its steps in order; and all
-                # processes of a step can be killed as one group.
-                start_new_session=True,
-            )
+            process = _start(step.command(), environment, log)
         self.running.append(LocalJob(step, process, device, start))
         self._free.remove(device)
         self._device_of[step.name] = device
@@ -157,6 +153,26 @@ class LocalLauncher:
         finally:  # also after a second Ctrl-C
             for job in self.running:
                 job.kill()
+
+
+def _start(
+    command: Sequence[str], environment: dict[str, str], log: BinaryIO
+) -> subprocess.Popen[bytes] | WarmProcess:
+    """Start a command that adds to a log, in a session of its own.
+
+    A terminal's Ctrl-C is for the parent, which ends its steps in order; and all processes of a
+    step can be killed as one group.
+    """
+    if can_be_warm(command):
+        return WarmProcess(command[3:], environment, Path(log.name))
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def inherited_environment(environment: Mapping[str, str], threads: int) -> dict[str, str]:

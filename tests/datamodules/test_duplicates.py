@@ -57,7 +57,7 @@ def test_the_pairs_are_those_of_a_plain_comparison(monkeypatch: pytest.MonkeyPat
     rng = np.random.default_rng(0)
     base = np.stack([face(i, 32) for i in range(40)]).astype(float)
     images = np.concatenate([base, base + rng.normal(0, 8, base.shape)]).clip(0, 255).astype("u1")
-    monkeypatch.setattr(duplicates, "_BLOCK", 7)
+    monkeypatch.setattr(duplicates, "_CHUNK", 7)
     bits = np.array([[difference_hash(i) >> k & 1 for k in range(64)] for i in images])
     alike = squareform(pdist(bits, "hamming") * 64) <= duplicates.HASH_DISTANCE
     alike &= np.corrcoef(images.reshape(80, -1)) >= duplicates.CORRELATION

@@ -9,6 +9,7 @@ import pytest
 
 import callbacks
 import datamodules
+import lightning_modules
 from datamodules.lazy import load
 
 # What says the results of runs must answer at once.
@@ -20,10 +21,11 @@ LIGHT = [
     "datamodules.store.replacing",
     "experiments.published",
     "experiments.report.markdown",
+    "lightning_modules",
 ]
 
 
-@pytest.mark.parametrize("package", [callbacks, datamodules])
+@pytest.mark.parametrize("package", [callbacks, datamodules, lightning_modules])
 def test_every_class_is_found_where_its_package_says(package: ModuleType) -> None:
     load(package)
     for name in package.__all__:
@@ -44,3 +46,15 @@ def test_reports_are_written_without_torch() -> None:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_method_is_imported_without_what_only_others_need() -> None:
+    code = (
+        "import sys, datamodules.folds\n"
+        "assert 'sklearn' not in sys.modules, 'folds'\n"
+        "from lightning_modules import PCNN\n"
+        "print(sorted({'kornia', 'onnx', 'optuna', 'wandb'} & {*sys.modules}))"
+    )
+    root = Path(callbacks.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -117,7 +117,7 @@ def read(name: str, root: Path) -> tuple[Index, str]:
 
 
 def first_file(index: Index) -> Path:
-    return sorted(index.all_files())[0]
+    return Path(min(index.all_files()))
 
 
 def test_each_reader_has_a_tree() -> None:
@@ -223,7 +223,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str, make: Make) -> None
     file.unlink()
     os.mkfifo(file)
     index, _ = read(name, root)
-    assert file in set(index.all_files())  # a name is all that an index knows
+    assert str(file) in set(index.all_files())  # a name is all that an index knows
     with pytest.raises(BadSample, match="a pipe or a device"):
         read_image(file, colour=False)
 

@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import hashlib
 import os
 import pickle
 import shutil
@@ -140,22 +141,38 @@ def test_damage_is_found_and_no_more_than_that_computed_again(
     assert not path.with_name(path.name + ".building").exists()
 
 
-def test_a_process_checks_a_cache_once_unless_its_files_change(
+def test_rows_are_checked_once_unless_files_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[int] = []
     intact = RowStore.intact
-    monkeypatch.setattr(RowStore, "intact", lambda s, r: (checked.append(r), intact(s, r))[1])
+
+    def count(store: RowStore, first: int, rows: int) -> NDArray[np.bool_]:
+        checked.extend(range(first, first + rows))
+        return intact(store, first, rows)
+
+    monkeypatch.setattr(RowStore, "intact", count)
+    monkeypatch.setattr(module, "_BLOCK", 5000)  # a few rows
     path = build(tmp_path, Computer()).path
-    build(tmp_path, Computer())
-    assert checked == []  # it was just computed
-    as_a_new_process(monkeypatch)
-    build(tmp_path, Computer())
-    build(tmp_path, Computer())
-    assert sorted(checked) == list(range(ROWS))
+
+    def checks() -> int:
+        checked.clear()
+        as_a_new_process(monkeypatch)
+        build(tmp_path, Computer())
+        build(tmp_path, Computer())
+        assert sorted(checked) == list(range(len(checked)))
+        return len(checked)
+
+    assert checks() == 0  # it was just computed
     os.utime(path / "image.npy")
-    build(tmp_path, Computer())
-    assert len(checked) == 2 * ROWS
+    assert [checks(), checks()] == [ROWS, 0]
+    state = (path / "image.npy").stat()
+    flip(path / "image.npy", 0.5)
+    flip(path / "image.npy", 0.5)
+    os.utime(path / "image.npy", ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert [checks(), checks()] == [ROWS, 0]  # whoever sets the clock back is noticed
+    path.with_name(f"{path.name}.checked").unlink()
+    assert [checks(), checks()] == [ROWS, 0]
 
 
 def start(repository: Path, folder: Path, log: Path, pause: float) -> subprocess.Popen[str]:
@@ -364,6 +381,15 @@ def test_order_and_place_of_the_whole_do_not_matter(root: Path, tmp_path: Path) 
     assert files_digest(files, root) == files_digest(files[::-1], root)
     copy = Path(shutil.copytree(root, tmp_path / "copy"))  # keeps the times
     assert digest(copy) == digest(root)
+
+
+def test_files_come_in_the_order_of_paths(root: Path) -> None:
+    names = ["S1 b/a.png", "S1-b/a.png", "S1/a b.png", "S1/a/b.png", "S1.png", "S10/a.png", "a.png"]
+    digest = hashlib.sha256()
+    for path in sorted(root / name for name in names):
+        digest.update(f"{path.relative_to(root)}\0missing\0".encode())
+    for given in (root, Path(), Path("/")):
+        assert files_digest([given / name for name in names], given) == digest.hexdigest()
 
 
 def test_whatever_changes_shows(root: Path) -> None:

@@ -1,0 +1,19 @@
+"""What the process imports that steps are forks of, see `warm`; nobody else imports this."""
+
+from __future__ import annotations
+
+import signal
+
+import callbacks
+import datamodules
+import experiments.command.execute  # noqa: F401  # steps find it imported
+import lightning_modules
+from datamodules.lazy import load
+from experiments.jobs.warm import FOR_THE_LAUNCHER
+
+for package in (callbacks, datamodules, lightning_modules):
+    load(package)
+# The kernel kills the steps with their parent: that must not end before they have kept a
+# checkpoint, where a cluster asks all processes of a job to end.
+for number in FOR_THE_LAUNCHER:
+    signal.signal(number, signal.SIG_IGN)
