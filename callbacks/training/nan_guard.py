@@ -71,6 +71,8 @@ class NaNGuard(pl.Callback):
 
     def _look(self, trainer: pl.Trainer) -> None:
         unseen, self._unseen = self._unseen, []
+        if not unseen or _finite(torch.cat([values for *_, values in unseen])):
+            return
         for epoch, batch, names, values in unseen:
             if not _finite(values):
                 pairs = zip(names, values.tolist(), strict=True)

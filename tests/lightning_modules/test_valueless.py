@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor
 
 from callbacks.training.acceleration import Acceleration
@@ -52,6 +53,36 @@ def test_no_training_step_waits(
         runner.fit(module, datamodule=data)
     assert device.steps == runner.num_training_batches > 1
     assert {value.device for value in runner.callback_metrics.values()} == {META}
+
+
+class NoSynchronisation(Callback):
+    """Lets CUDA refuse to wait from the end of the first step on."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        torch.cuda.set_sync_debug_mode("error")
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+
+    def on_exception(self, *_: Any) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("method", METHODS)
+def test_cuda_sees_no_step_wait(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: Callable[[Path], Pair],
+) -> None:
+    judge_at_once(monkeypatch)
+    module, data = method(folder)
+    preset = Acceleration(channels_last=True, fused=True)
+    callbacks = [StepSeed(0), preset, NoSynchronisation()]
+    runner = trainer(tmp_path, accelerator="gpu", callbacks=callbacks, limit_val_batches=0)
+    runner.fit(module, datamodule=data)
+    assert runner.global_step > 1
 
 
 def test_a_step_that_reads_its_loss_waits(

@@ -85,6 +85,8 @@ class OnValuelessDevice(Callback):
                 callback._average_model.to(META)
         trainer.strategy._root_device = META
         trainer.strategy.setup_optimizers(trainer)
+        for group in (group for made in trainer.optimizers for group in made.param_groups):
+            group["fused"] = None  # no such kernel here
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self._watching.enter_context(no_waiting())

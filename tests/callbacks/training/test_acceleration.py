@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
 from callbacks.training.acceleration import Acceleration
+from tests.datamodules.runs import trainer
 
 TRAINER: Any = None
 
@@ -40,6 +45,51 @@ def test_each_network_is_compiled_in_place_once(monkeypatch: pytest.MonkeyPatch)
     callback.setup(TRAINER, module, "validate")
     assert compiled == [module.first, module.second]
     assert list(module.state_dict()) == names
+
+
+class Learning(Networks):
+    def __init__(self, build: Callable[..., torch.optim.Optimizer]) -> None:
+        super().__init__()
+        self.build = build
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return self.second(self.first(batch[0])).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.build(self.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:.*(does not have many workers|smaller than the logging)")
+@pytest.mark.parametrize(
+    ("build", "fuses"),
+    [
+        (torch.optim.Adam, True),
+        (torch.optim.AdamW, True),
+        (partial(torch.optim.SGD, lr=0.1, momentum=0.9), True),
+        (torch.optim.Adamax, False),
+    ],
+)
+def test_fused_optimizers_end_where_others_do(
+    tmp_path: Path, build: Callable[..., torch.optim.Optimizer], fuses: bool
+) -> None:
+    """From the start, and from a checkpoint of a run without."""
+
+    def trained(epochs: int, fused: bool, checkpoint: Path | None = None) -> Learning:
+        torch.manual_seed(0)
+        module, images = Learning(build), torch.randn(4, 3, 8, 8)
+        runner = trainer(tmp_path, max_epochs=epochs, callbacks=[Acceleration(fused=fused)])
+        loader = DataLoader(TensorDataset(images), batch_size=2)
+        runner.fit(module, loader, ckpt_path=checkpoint)
+        runner.save_checkpoint(tmp_path / f"{epochs}-{fused}.ckpt")
+        group = runner.optimizers[0].param_groups[0]
+        assert bool(group.get("fused")) is (fused and fuses)
+        return module
+
+    expected = trained(3, fused=False).state_dict()
+    torch.testing.assert_close(trained(3, fused=True).state_dict(), expected)
+    trained(1, fused=False)
+    resumed = trained(3, fused=True, checkpoint=tmp_path / "1-False.ckpt")
+    torch.testing.assert_close(resumed.state_dict(), expected)
 
 
 def test_by_default_nothing_changes() -> None:
