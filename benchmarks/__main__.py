@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cache, latency, pcnn, svm, training
+from benchmarks import against, authors, cache, latency, pcnn, svm, training
 from benchmarks.measuring import Result, cores
 from datamodules.store.replacing import replacing
 
@@ -24,12 +25,20 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "data_wait": training.measure_waiting,
     "cache_building": cache.measure_building,
     "face_reading": cache.measure_reading,
+    "png_pipeline": cache.measure_pipeline,
     "memory": cache.measure_memory,
     "pcnn_forward": pcnn.measure_forward,
     "pcnn_step": pcnn.measure_step,
     "latency": latency.measure,
-    "gan_step": training.measure_gan_step,
+    "gan_step": partial(training.measure_step, "DCGAN"),
+    "pcnn_fit": partial(training.measure_step, "PCNN"),
+    "ssim_vae_fit": partial(training.measure_step, "SSIM-VAE"),
+    "flow_cnn_fit": partial(training.measure_step, "Flow-CNN"),
     "svm": svm.measure,
+}
+AGAINST: dict[str, Callable[..., dict[str, Result]]] = {
+    authors.PCNN_CODE: against.measure_pcnn,
+    authors.EMOTION_GAN_CODE: against.measure_emotion_gan,
 }
 LONG = ("svm",)
 """Those that take half an hour: they run only where they are named."""
@@ -42,8 +51,15 @@ def main(args: list[str] | None = None) -> None:
         "--only",
         nargs="+",
         choices=BENCHMARKS,
-        default=[name for name in BENCHMARKS if name not in LONG],
-        help=f"run only these; by default all but {', '.join(LONG)}, which takes long",
+        help=f"run only these; by default all but {', '.join(LONG)}, which takes long, or with "
+        "--against none",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help=f"run what the authors' own code does beside ours: FOLDER holds clones of their "
+        f"repositories, {' or '.join(AGAINST)}",
     )
     parser.add_argument(
         "--quick", action="store_true", help="so few repeats that only the workings are tested"
@@ -51,12 +67,28 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/bench.json"))
     options = parser.parse_args(args)
     console = Console()
-    table = Table("ratio", "measured", "to hold")
+    table = Table("ratio", "measured", "95 % interval", "to hold")
     report: dict[str, Any] = {**_machine(), "quick": options.quick, "results": {}}
-    for name in options.only:
+    names = options.only
+    if names is None:
+        names = [] if options.against else [name for name in BENCHMARKS if name not in LONG]
+    measures: dict[str, Callable[[], dict[str, Result]]] = {
+        name: lambda name=name: {name: BENCHMARKS[name](quick=options.quick)}  # type: ignore[misc]
+        for name in names
+    }
+    if options.against:
+        for name, measure in AGAINST.items():
+            if (options.against / name).is_dir():
+                measures[name] = partial(measure, options.against, quick=options.quick)
+            else:
+                console.print(f"{options.against / name} does not exist: left out.")
+    for name, run in measures.items():
         console.print(f"{name} ...", highlight=False)
-        result = report["results"][name] = BENCHMARKS[name](quick=options.quick)
-        table.add_row(result["what"], f"{result['ratio']:.3f}", result["bound"])
+        for key, result in run().items():
+            report["results"][key] = result
+            low, high = result["details"].get("interval", ("", ""))
+            interval = f"{low} to {high}" if low else ""
+            table.add_row(result["what"], f"{result['ratio']:.3f}", interval, result["bound"])
         # Written after each, so that a run cut short keeps what it has measured.
         with replacing(options.output) as aside:
             aside.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", "utf-8")

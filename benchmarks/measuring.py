@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import threading
@@ -18,7 +19,8 @@ class Result(TypedDict):
         what: The ratio in words.
         ratio: The measured ratio.
         bound: What it is held to, in words.
-        details: The numbers behind it, with their units in the keys.
+        details: The numbers behind it, with their units in the keys; ``interval``, where turns were
+            taken, is the 95 % interval of the ratio.
     """
 
     what: str
@@ -71,6 +73,20 @@ def take_turns(actions: Sequence[Callable[[], Any]], turns: int) -> list[list[Se
 def median_ratio(ones: Sequence[float], others: Sequence[float]) -> float:
     """Return the median over the turns of how one time is to the other."""
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
+
+
+def ratio_interval(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Return a 95 % interval of the median ratio, or all its range where turns are too few.
+
+    Between the k-th smallest and the k-th largest ratio lies the median with the probability
+    1 - 2 P(X < k), where X of n fair coins show heads: no shape of the ratios is assumed.
+    """
+    ratios = sorted(one / other for one, other in zip(ones, others, strict=True))
+    n, k, below = len(ratios), 1, 1.0
+    while 2 * (below + math.comb(n, k)) <= 0.05 * 2**n:
+        below += math.comb(n, k)
+        k += 1
+    return [round(ratios[k - 1], 3), round(ratios[-k], 3)]
 
 
 def milliseconds(times: Sequence[Seconds], digits: int = 2, parts: int = 1) -> list[float]:
