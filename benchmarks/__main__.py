@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import version
@@ -36,7 +36,7 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "flow_cnn_fit": partial(training.measure_step, "Flow-CNN"),
     "svm": svm.measure,
 }
-AGAINST: dict[str, Callable[..., dict[str, Result]]] = {
+AGAINST: dict[str, Callable[..., Iterator[tuple[str, Result]]]] = {
     authors.PCNN_CODE: against.measure_pcnn,
     authors.EMOTION_GAN_CODE: against.measure_emotion_gan,
 }
@@ -72,8 +72,8 @@ def main(args: list[str] | None = None) -> None:
     names = options.only
     if names is None:
         names = [] if options.against else [name for name in BENCHMARKS if name not in LONG]
-    measures: dict[str, Callable[[], dict[str, Result]]] = {
-        name: lambda name=name: {name: BENCHMARKS[name](quick=options.quick)}  # type: ignore[misc]
+    measures: dict[str, Callable[[], Iterable[tuple[str, Result]]]] = {
+        name: lambda name=name: [(name, BENCHMARKS[name](quick=options.quick))]  # type: ignore[misc]
         for name in names
     }
     if options.against:
@@ -84,14 +84,15 @@ def main(args: list[str] | None = None) -> None:
                 console.print(f"{options.against / name} does not exist: left out.")
     for name, run in measures.items():
         console.print(f"{name} ...", highlight=False)
-        for key, result in run().items():
+        for key, result in run():
             report["results"][key] = result
             low, high = result["details"].get("interval", ("", ""))
             interval = f"{low} to {high}" if low else ""
             table.add_row(result["what"], f"{result['ratio']:.3f}", interval, result["bound"])
-        # Written after each, so that a run cut short keeps what it has measured.
-        with replacing(options.output) as aside:
-            aside.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", "utf-8")
+            # Written after each, so that a run cut short keeps what it has measured.
+            with replacing(options.output) as aside:
+                text = json.dumps(report, indent=2, allow_nan=False)
+                aside.write_text(text + "\n", "utf-8")
     console.print(table)
     console.print(f"written to {options.output}", soft_wrap=True, highlight=False, markup=False)
 

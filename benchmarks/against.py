@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ _BFLOAT16_TOLERANCE = 0.1
 Action = Callable[[], Tensor]
 
 
-def measure_pcnn(folder: Path, *, quick: bool = False) -> dict[str, Result]:
+def measure_pcnn(folder: Path, *, quick: bool = False) -> Iterator[tuple[str, Result]]:
     """Time PCNN's answers at batches of 1, 8 and 32 images, and a training step of 16 images.
 
     Args:
@@ -46,7 +46,6 @@ def measure_pcnn(folder: Path, *, quick: bool = False) -> dict[str, Result]:
     _pretend_trained(network)
     theirs = load_pcnn(folder, network)
     ours = fused(network)
-    results = {}
     for batch, bound in ((1, "at most 1"), (8, "none"), (32, "at most 0.6"))[: 1 if quick else 3]:
         image = torch.randn(batch, 3, 224, 224)
         asked = {
@@ -55,7 +54,7 @@ def measure_pcnn(folder: Path, *, quick: bool = False) -> dict[str, Result]:
             "bfloat16": partial(_answer, ours, image, bfloat16=True),
         }
         what = f"PCNN's answer to {batch} images / the authors' code"
-        results[f"pcnn_forward_{batch}"] = _compare(what, bound, asked, turns=2 if quick else 7)
+        yield f"pcnn_forward_{batch}", _compare(what, bound, asked, turns=2 if quick else 6)
     size = 2 if quick else 16
     image, label = torch.randn(size, 3, 224, 224), torch.randint(7, (size,))
     steps = {
@@ -64,11 +63,12 @@ def measure_pcnn(folder: Path, *, quick: bool = False) -> dict[str, Result]:
         "bfloat16": _pcnn_step(copy.deepcopy(network), image, label, bfloat16=True),
     }
     what = f"PCNN's training step on {size} images / the authors' code"
-    results["pcnn_train"] = _compare(what, "none", steps, turns=2 if quick else 7)
-    return results
+    yield "pcnn_train", _compare(what, "none", steps, turns=2 if quick else 6)
 
 
-def measure_emotion_gan(folder: Path, *, quick: bool = False, width: int = 64) -> dict[str, Result]:
+def measure_emotion_gan(
+    folder: Path, *, quick: bool = False, width: int = 64
+) -> Iterator[tuple[str, Result]]:
     """Time G_F and G_W, forwards and backwards, and the training step of all four players.
 
     Batches of four, as in the paper, from the epoch on in which G_W's loss reaches G_F.
@@ -88,7 +88,13 @@ def measure_emotion_gan(folder: Path, *, quick: bool = False, width: int = 64) -
     batch = _flow_batch(module)
     posed, frontal = (module.codec.encode(batch[name]) for name in ("posed_flow", "flow"))
     turns = 2 if quick else 3  # a step of both takes a minute of one core
-    results = {}
+    both: dict[str, Callable[[], Any]] = {
+        "ours": partial(BareEMotionGAN(module).step, batch),  # type: ignore[arg-type]
+        "theirs": AuthorsStep(copy.deepcopy(theirs), module, batch),
+    }
+    what = "eMotion-GAN's training step on 4 pairs / the authors' code, repaired"
+    yield "emotion_gan_train", _compare(what, "at most 0.67", both, turns, outputs=False)
+    del both  # gigabytes
     for name, inputs in (("g_f", (posed,)), ("g_w", (batch["neutral"], frontal))):
         actions = {
             "ours": partial(_backwards, getattr(module, name), inputs),
@@ -96,17 +102,7 @@ def measure_emotion_gan(folder: Path, *, quick: bool = False, width: int = 64) -
             "bfloat16": partial(_backwards, getattr(module, name), inputs, bfloat16=True),
         }
         what = f"{name.upper()} forwards and backwards / the authors' code"
-        results[f"emotion_gan_{name}"] = _compare(what, "none", actions, turns)
-    for network in (module, theirs):
-        network.zero_grad()  # gigabytes
-    bare = BareEMotionGAN(module)
-    both: dict[str, Callable[[], Any]] = {
-        "ours": lambda: bare.step(batch),  # type: ignore[arg-type]
-        "theirs": AuthorsStep(theirs, module, batch),
-    }
-    what = "eMotion-GAN's training step on 4 pairs / the authors' code, repaired"
-    results["emotion_gan_train"] = _compare(what, "at most 0.67", both, turns, outputs=False)
-    return results
+        yield f"emotion_gan_{name}", _compare(what, "none", actions, turns)
 
 
 class AuthorsStep:
