@@ -76,8 +76,7 @@ def load_emotion_gan(folder: Path, module: EMotionGAN) -> nn.ModuleDict:
 
     Args:
         folder: Holds their repository as ``eMotion-GAN``.
-        module: An eMotion-GAN as the paper's of flows of 128x128 pixels; weights are copied in the
-            order of the layers.
+        module: An eMotion-GAN without priors; weights are copied in the order of the layers.
 
     Returns:
         ``g_f``, ``g_w``, ``d_p`` and ``d_e``. The last has weights and sizes of its own: ours is

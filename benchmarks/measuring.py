@@ -75,18 +75,22 @@ def median_ratio(ones: Sequence[float], others: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
-def ratio_interval(ones: Sequence[float], others: Sequence[float]) -> list[float]:
-    """Return a 95 % interval of the median ratio, or all its range where turns are too few.
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the interval between order statistics that holds the median at 95 %, or all values."""
+    ordered, count = sorted(values), len(values)
+    outside, rank = 0.5**count, 0
+    while rank < (count - 1) // 2:
+        more = math.comb(count, rank + 1) * 0.5**count
+        if outside + more > 0.025:
+            break
+        outside, rank = outside + more, rank + 1
+    return ordered[rank], ordered[count - 1 - rank]
 
-    Between the k-th smallest and the k-th largest ratio lies the median with the probability
-    1 - 2 P(X < k), where X of n fair coins show heads: no shape of the ratios is assumed.
-    """
-    ratios = sorted(one / other for one, other in zip(ones, others, strict=True))
-    n, k, below = len(ratios), 1, 1.0
-    while 2 * (below + math.comb(n, k)) <= 0.05 * 2**n:
-        below += math.comb(n, k)
-        k += 1
-    return [round(ratios[k - 1], 3), round(ratios[-k], 3)]
+
+def ratio_interval(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Return the interval of `median_ratio`."""
+    ratios = [one / other for one, other in zip(ones, others, strict=True)]
+    return [round(end, 3) for end in median_interval(ratios)]
 
 
 def milliseconds(times: Sequence[Seconds], digits: int = 2, parts: int = 1) -> list[float]:

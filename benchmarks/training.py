@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import lightning.pytorch as pl
 from lightning.pytorch.profilers import Profiler
 
-from benchmarks.bare_loops import bare_loop
+from benchmarks.bare import bare_loop
 from benchmarks.measuring import (
     Clock,
     Result,

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import torch
 
-from benchmarks import bare_loops, training
+from benchmarks import training
+from benchmarks.bare import BareGAN
 from datamodules.synthetic.rafdb import write_rafdb
 from lightning_modules.dcgan_svm import DCGANSVM
 
@@ -31,9 +32,9 @@ def test_the_bare_loop_moves_as_the_module_does() -> None:
     torch.manual_seed(0)
     module = DCGANSVM(size=16, width=2, latent=4)
     image = torch.rand(6, 3, 16, 16)
-    bare = bare_loops.BareGAN(module)
+    loop = BareGAN(module)
     torch.manual_seed(1)
-    bare.step({"image": image})
+    loop.step({"image": image})
     optimizers = module.configure_optimizers()
     module.optimizers = lambda: optimizers  # type: ignore[method-assign]
     module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
@@ -43,7 +44,7 @@ def test_the_bare_loop_moves_as_the_module_does() -> None:
     torch.manual_seed(1)
     module.training_step({"image": image}, 0)  # type: ignore[typeddict-item]
     for player in ("generator", "discriminator"):
-        one = getattr(bare, f"_{player}").state_dict()
+        one = getattr(loop, f"_{player}").state_dict()
         other = getattr(module, player).state_dict()
         for name, value in other.items():
             torch.testing.assert_close(one[name], value)

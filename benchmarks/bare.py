@@ -1,4 +1,4 @@
-"""Training steps of each method as one would write them without Lightning."""
+"""Bare PyTorch loops of all methods: training steps as one would write them without Lightning."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from datamodules.batch import OccludedFlowBatch, PosedFlowBatch
-from lightning_modules.classifier import FaceClassifier
+from datamodules.batch import FlowBatch, OccludedFlowBatch, PosedFlowBatch
+from lightning_modules.classifier import Classifier, FaceClassifier
 from lightning_modules.dcgan_svm import DCGANSVM
 from lightning_modules.emotion_gan import EMotionGAN
-from lightning_modules.flow_cnn import FlowCNNClassifier
 from lightning_modules.networks.dcgan import keeping_statistics
-from lightning_modules.ssim_vae import SSIMVAE, _choose, _from_unit, _to_unit
+from lightning_modules.ssim_vae import SSIMVAE
 from losses.adversarial import discriminator_loss, generator_loss
+
+
+def bare_loop(module: pl.LightningModule) -> BareLoop:
+    """Make the bare loop of a method, on a copy of its networks."""
+    for kind, loop in _LOOPS.items():
+        if isinstance(module, kind):
+            return loop(module)  # type: ignore[no-any-return]
+    raise ValueError(f"{type(module).__name__} has no bare loop: it is none of the methods.")
 
 
 class BareLoop(ABC):
@@ -43,11 +50,9 @@ class BareLoop(ABC):
 
     def _endless(self, data: pl.LightningDataModule) -> Iterator[Any]:
         while True:
-            for stored in data.train_dataloader():
-                moved = {
-                    key: value.to(self.device) if isinstance(value, Tensor) else value
-                    for key, value in stored.items()
-                }
+            for batch in data.train_dataloader():
+                stored = data.on_before_batch_transfer(batch, 0)
+                moved = data.transfer_batch_to_device(stored, self.device, 0)
                 yield data.on_after_batch_transfer(moved, 0)
 
 
@@ -56,7 +61,7 @@ class BareEMotionGAN(BareLoop):
 
     def __init__(self, module: EMotionGAN) -> None:
         self.device = module.device
-        self._module = _copied(module, module.optimizer_callables, module.lr_scheduler)
+        self._module = _copy(module, module.optimizer_callables, module.lr_scheduler)
         self._optimizers, _ = self._module.configure_optimizers()
 
     def step(self, batch: PosedFlowBatch) -> None:
@@ -119,69 +124,69 @@ class BareGAN(BareLoop):
         self._discriminator.requires_grad_(True)
 
 
-class BareClassifier(BareLoop):
-    """The training step of one network with one optimizer, on a copy of the model."""
+class BareFlowClassifier(BareLoop):
+    """The training step of Flow-CNN, on a copy of the model."""
 
-    def __init__(self, module: FaceClassifier | FlowCNNClassifier) -> None:
+    def __init__(self, module: Classifier) -> None:
         self.device = module.device
-        self._module = _copied(module, module.optimizer, module.lr_scheduler)
-        [self._optimizer], _ = self._module.configure_optimizers()
+        self._module = _copy(module, module.optimizer, module.lr_scheduler)
+        self._optimizer = module.optimizer(self._module.network.parameters())
 
-    def step(self, batch: Any) -> None:
-        """Train on the faces or flows of a batch."""
-        module = self._module
-        if isinstance(module, FaceClassifier):
-            loss = module.losses(batch["image"], module._target(batch))["total"]
-        else:
-            loss = functional.cross_entropy(module(batch["flow"]), batch["label"])
+    def step(self, batch: FlowBatch) -> None:
+        """Train on the flows of a batch."""
+        loss = functional.cross_entropy(self._module(batch["flow"]), batch["label"])
         descend(self._optimizer, loss)
 
 
+class BareFaceClassifier(BareFlowClassifier):
+    """The training step of PCNN and of ResNet-18, on a copy of the model."""
+
+    def step(self, batch: Any) -> None:
+        """Train on the images of a batch."""
+        descend(self._optimizer, self._module.losses(batch["image"], batch["label"])["total"])
+
+
 class BareSSIMVAE(BareLoop):
-    """The training step of SSIM-VAE, on a copy of the model."""
+    """The training step of SSIM-VAE with both Flow-CNNs, on a copy of the model."""
 
     def __init__(self, module: SSIMVAE) -> None:
         self.device = module.device
-        self._module = _copied(module, module.optimizer_callables, module.lr_scheduler)
+        self._module = _copy(module, module.optimizer_callables, module.lr_scheduler)
         self._optimizers, _ = self._module.configure_optimizers()
         self._steps = 0
 
     def step(self, batch: OccludedFlowBatch) -> None:
-        """Train the autoencoder and both classifiers on a batch."""
+        """Train the three networks, which share no weight, on the flows of a batch."""
         module = self._module
         vae, flow_cnn, baseline_cnn = self._optimizers
         clean = module.codec.encode(batch["flow"])
-        regions = batch["occluded_flow"].shape[1]
         occluded = module.codec.encode(batch["occluded_flow"].flatten(0, 1))
         self._steps += 1
         module.mean_flow.lerp_(clean.mean(0), 1 / self._steps)
-        losses, reconstructed = module._vae_losses(
-            _to_unit(occluded), _to_unit(clean).repeat_interleave(regions, dim=0)
-        )
+        target = ((clean + 1) / 2).repeat_interleave(batch["occluded_flow"].shape[1], dim=0)
+        losses, _ = module._vae_losses((occluded + 1) / 2, target)
         descend(vae, losses["vae"])
-        restored = _from_unit(reconstructed.detach())
-        logits = module.flow_cnn(_choose(clean, restored, module.classifier_on))
+        logits = module.flow_cnn(clean).float()
         descend(flow_cnn, functional.cross_entropy(logits, batch["label"]))
-        logits = module.baseline_cnn(_choose(clean, occluded, "both"))
+        samples = torch.arange(len(clean), device=self.device)
+        occluded = occluded.view(len(clean), -1, *clean.shape[1:])
+        shown = occluded[samples, torch.randint_like(samples, occluded.shape[1])]
+        half = torch.rand_like(clean[:, :1, :1, :1]) < 0.5
+        logits = module.baseline_cnn(torch.where(half, clean, shown)).float()
         descend(baseline_cnn, functional.cross_entropy(logits, batch["label"]))
 
 
-def bare_loop(module: pl.LightningModule) -> BareLoop:
-    """Make the bare loop of a method."""
-    if isinstance(module, EMotionGAN):
-        return BareEMotionGAN(module)
-    if isinstance(module, DCGANSVM):
-        return BareGAN(module)
-    if isinstance(module, SSIMVAE):
-        return BareSSIMVAE(module)
-    return BareClassifier(cast(FaceClassifier, module))
+_LOOPS: dict[type[nn.Module], Any] = {
+    EMotionGAN: BareEMotionGAN,
+    DCGANSVM: BareGAN,
+    SSIMVAE: BareSSIMVAE,
+    FaceClassifier: BareFaceClassifier,
+    Classifier: BareFlowClassifier,
+}
 
 
-def _copied(module: Any, *shared: Any) -> Any:
-    """Copy a model for training.
-
-    The trainer stays behind, and what makes the optimizers is shared: neither can be copied.
-    """
+def _copy(module: Any, *shared: Any) -> Any:
+    """Copy a module but for its trainer and what makes its optimizers, which cannot be copied."""
     trainer, module._trainer = module._trainer, None
     copied = copy.deepcopy(module, {id(thing): thing for thing in shared}).train()
     module._trainer = trainer
