@@ -82,7 +82,7 @@ def measure_building(
     return {
         "what": "flows/s of a cache build / (one thread of OpenCV x cores)",
         "ratio": share * median_ratio([o.wall for o in alone], [b.wall for b in built]) / cores(),
-        "bound": "at least 0.9",
+        "bound": "at least 0.95",
         "details": {
             "interval": [
                 round(share * end / cores(), 3)
