@@ -56,7 +56,8 @@ class PCNNNetwork(nn.Module):
         The region trunks run one after the other: on processors they fill the arithmetic units
         either way, and a grouped convolution of the pairs of equal size was no faster. What does
         make them faster is the layout (``resnet.py``), folded norms (``fused.py``) and bfloat16;
-        benchmarks/pcnn.py and benchmarks/against.py measure it. On a GPU, where small convolutions leave units idle, nothing was tried.
+        benchmarks/pcnn.py and benchmarks/against.py measure it. On a GPU, where small
+        convolutions leave units idle, nothing was tried.
     """
 
     def __init__(
