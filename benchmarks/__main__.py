@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cache, latency, pcnn, scale, schedule, start, svm, training
+from benchmarks import (
+    against,
+    authors,
+    cache,
+    latency,
+    pcnn,
+    scale,
+    schedule,
+    start,
+    svm,
+    training,
+)
 from benchmarks.machine import describe_machine
 from benchmarks.measuring import Result
 from datamodules.store.replacing import replacing
@@ -21,15 +33,23 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "data_wait": training.measure_waiting,
     "cache_building": cache.measure_building,
     "face_reading": cache.measure_reading,
+    "png_pipeline": cache.measure_pipeline,
     "memory": cache.measure_memory,
     "pcnn_forward": pcnn.measure_forward,
     "pcnn_step": pcnn.measure_step,
     "latency": latency.measure,
-    "gan_step": training.measure_gan_step,
+    "gan_step": partial(training.measure_step, "DCGAN"),
+    "pcnn_fit": partial(training.measure_step, "PCNN"),
+    "ssim_vae_fit": partial(training.measure_step, "SSIM-VAE"),
+    "flow_cnn_fit": partial(training.measure_step, "Flow-CNN"),
     "start": start.measure,
     "schedule": schedule.measure,
     "svm": svm.measure,
     "scale": scale.measure,
+}
+AGAINST: dict[str, Callable[..., Iterator[tuple[str, Result]]]] = {
+    authors.PCNN_CODE: against.measure_pcnn,
+    authors.EMOTION_GAN_CODE: against.measure_emotion_gan,
 }
 LONG = ("svm", "scale")
 """Those that take half an hour or gigabytes of disk: they run only where they are named."""
@@ -42,8 +62,15 @@ def main(args: list[str] | None = None) -> None:
         "--only",
         nargs="+",
         choices=BENCHMARKS,
-        default=[name for name in BENCHMARKS if name not in LONG],
-        help=f"run only these; by default all but {', '.join(LONG)}, which take long",
+        help=f"run only these; by default all but {', '.join(LONG)}, which take long, or with "
+        "--against none",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help=f"run what the authors' own code does beside ours: FOLDER holds clones of their "
+        f"repositories, {' or '.join(AGAINST)}",
     )
     parser.add_argument(
         "--quick", action="store_true", help="so few repeats that only the workings are tested"
@@ -51,15 +78,32 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/bench.json"))
     options = parser.parse_args(args)
     console = Console()
-    table = Table("ratio", "measured", "to hold")
+    table = Table("ratio", "measured", "95 % interval", "to hold")
     report: dict[str, Any] = {**describe_machine(), "quick": options.quick, "results": {}}
-    for name in options.only:
+    names = options.only
+    if names is None:
+        names = [] if options.against else [name for name in BENCHMARKS if name not in LONG]
+    measures: dict[str, Callable[[], Iterable[tuple[str, Result]]]] = {
+        name: lambda name=name: [(name, BENCHMARKS[name](quick=options.quick))]  # type: ignore[misc]
+        for name in names
+    }
+    if options.against:
+        for name, measure in AGAINST.items():
+            if (options.against / name).is_dir():
+                measures[name] = partial(measure, options.against, quick=options.quick)
+            else:
+                console.print(f"{options.against / name} does not exist: left out.")
+    for name, run in measures.items():
         console.print(f"{name} ...", highlight=False)
-        result = report["results"][name] = BENCHMARKS[name](quick=options.quick)
-        table.add_row(result["what"], f"{result['ratio']:.3f}", result["bound"])
-        # Written after each, so that a run cut short keeps what it has measured.
-        with replacing(options.output) as aside:
-            aside.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", "utf-8")
+        for key, result in run():
+            report["results"][key] = result
+            low, high = result["details"].get("interval", ("", ""))
+            interval = f"{low} to {high}" if low else ""
+            table.add_row(result["what"], f"{result['ratio']:.3f}", interval, result["bound"])
+            # Written after each, so that a run cut short keeps what it has measured.
+            with replacing(options.output) as aside:
+                text = json.dumps(report, indent=2, allow_nan=False)
+                aside.write_text(text + "\n", "utf-8")
     console.print(table)
     console.print(f"written to {options.output}", soft_wrap=True, highlight=False, markup=False)
 

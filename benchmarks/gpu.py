@@ -27,6 +27,7 @@ from rich.table import Table
 
 from benchmarks.generated import METHODS, Setting, paper_setting, steady_setting, tiny_setting
 from benchmarks.machine import describe_machine
+from benchmarks.measuring import median_interval
 from benchmarks.stepping import (
     Pace,
     Variant,
@@ -34,7 +35,6 @@ from benchmarks.stepping import (
     largest_deviation,
     losses_of_steps,
     measure_peak,
-    median_interval,
     ratio_of,
     time_steps,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import threading
@@ -18,7 +19,8 @@ class Result(TypedDict):
         what: The ratio in words.
         ratio: The measured ratio.
         bound: What it is held to, in words.
-        details: The numbers behind it, with their units in the keys.
+        details: The numbers behind it, with their units in the keys; ``interval``, where turns were
+            taken, is the 95 % interval of the ratio.
     """
 
     what: str
@@ -71,6 +73,24 @@ def take_turns(actions: Sequence[Callable[[], Any]], turns: int) -> list[list[Se
 def median_ratio(ones: Sequence[float], others: Sequence[float]) -> float:
     """Return the median over the turns of how one time is to the other."""
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the interval between order statistics that holds the median at 95 %, or all values."""
+    ordered, count = sorted(values), len(values)
+    outside, rank = 0.5**count, 0
+    while rank < (count - 1) // 2:
+        more = math.comb(count, rank + 1) * 0.5**count
+        if outside + more > 0.025:
+            break
+        outside, rank = outside + more, rank + 1
+    return ordered[rank], ordered[count - 1 - rank]
+
+
+def ratio_interval(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Return the interval of `median_ratio`."""
+    ratios = [one / other for one, other in zip(ones, others, strict=True)]
+    return [round(end, 3) for end in median_interval(ratios)]
 
 
 def milliseconds(times: Sequence[Seconds], digits: int = 2, parts: int = 1) -> list[float]:

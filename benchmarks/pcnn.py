@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.measuring import Result, median_ratio, milliseconds, take_turns
+from lightning_modules.networks.fused import fused
 from lightning_modules.networks.pcnn import PCNNNetwork
 from losses.classification import two_phase_loss
 
@@ -52,8 +53,9 @@ def _turns(kind: str, size: int, batch: int, turns: int, *, width: int) -> dict[
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(batch, 3, size, size, generator=generator)
     label = torch.randint(7, (batch,), generator=generator)
-    fast = PCNNNetwork(7, size, width=width)
-    plain = copy.deepcopy(fast).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = PCNNNetwork(7, size, width=width)
+    plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    fast = fused(network) if kind == "forward" else network
     work = _answer if kind == "forward" else _step
     run_fast = partial(work, fast, lambda x: fast(x)[:2], image, label)
     run_plain = partial(work, plain, lambda x: plain_pcnn(plain, x), image, label)
@@ -73,13 +75,13 @@ def _turns(kind: str, size: int, batch: int, turns: int, *, width: int) -> dict[
     }
 
 
-def _answer(network: PCNNNetwork, read: Network, image: Tensor, label: Tensor) -> None:
+def _answer(network: nn.Module, read: Network, image: Tensor, label: Tensor) -> None:
     network.eval()
     with torch.inference_mode():
         read(image)
 
 
-def _step(network: PCNNNetwork, read: Network, image: Tensor, label: Tensor) -> None:
+def _step(network: nn.Module, read: Network, image: Tensor, label: Tensor) -> None:
     network.train()
     network.zero_grad()
     whole, local = read(image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -17,10 +16,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.bare import bare_loop
+from benchmarks.bare import BareLoop, bare_loop
 from benchmarks.generated import GeneratedData, Setting
-from benchmarks.measuring import median_ratio
-from benchmarks.training import BareLoop
+from benchmarks.measuring import median_interval, median_ratio
 from callbacks.training.acceleration import Acceleration
 from callbacks.training.nan_guard import NaNGuard
 from callbacks.training.step_seed import StepSeed
@@ -275,18 +273,6 @@ def largest_deviation(
         )
         for one, other in zip(ones, others, strict=True)
     ]
-
-
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the interval between order statistics that holds the median at 95 %, or all values."""
-    ordered, count = sorted(values), len(values)
-    outside, rank = 0.5**count, 0
-    while rank < (count - 1) // 2:
-        more = math.comb(count, rank + 1) * 0.5**count
-        if outside + more > 0.025:
-            break
-        outside, rank = outside + more, rank + 1
-    return ordered[rank], ordered[count - 1 - rank]
 
 
 def ratio_of(times: Times) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor, distributed, nn
 
 from datamodules.errors import UserError
 from lightning_modules.metrics.classification import NetworkQuality
+from lightning_modules.networks.fused import fused
 from lightning_modules.networks.resnet import ImageNetNormalisation
 from lightning_modules.networks.weights import load_backbone, read_weights
 from losses.classification import balancing_weights, log_priors
@@ -259,13 +260,15 @@ class FaceClassifier(Classifier):
         self.weights_sha256 = weights_sha256
         self.logit_adjustment = logit_adjustment
         self.mirror = mirror
+        # In a list and so no part of the module: checkpoints and optimizers do not see it.
+        self._fused: list[nn.Module] = []
         self.example_input_array = torch.zeros(1, 3, size, size)
         self.register_buffer("class_weights", torch.ones(num_classes), persistent=False)
         self.register_buffer("class_offsets", torch.zeros(num_classes), persistent=False)
 
     @abstractmethod
-    def answer(self, image: Tensor) -> Answer:
-        """Classify images [B, 3, H, W] in [0, 1]."""
+    def answer(self, network: Any, image: Tensor) -> Answer:
+        """Classify images [B, 3, H, W] in [0, 1] by ``network`` or its fused copy."""
 
     @abstractmethod
     def losses(self, image: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -282,17 +285,22 @@ class FaceClassifier(Classifier):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits [B, K] of images [B, 3, H, W] in [0, 1]."""
-        return self.judge(image).logits
+        return self._judge(self.network, image).logits
 
     def judge(self, image: Tensor) -> Answer:
         """Return the answer to images [B, 3, H, W] in [0, 1], or its mean over both their sides.
 
-        The mean logits are those of the mean features, because they are linear in them.
+        In the loops of evaluation by the fused copy, which has no gradients and none of the
+        network's own modules; :meth:`forward` always asks the network itself.
         """
-        answer = self.answer(image)
+        return self._judge(self._fused[0] if self._fused else self.network, image)
+
+    def _judge(self, network: nn.Module, image: Tensor) -> Answer:
+        """Average over both sides if asked to; logits are linear in features, so both may be."""
+        answer = self.answer(network, image)
         if not self.mirror:
             return answer
-        mirrored = self.answer(image.flip(3))
+        mirrored = self.answer(network, image.flip(3))
         return Answer(
             (answer.logits + mirrored.logits) / 2, (answer.features + mirrored.features) / 2
         )
@@ -342,9 +350,20 @@ class FaceClassifier(Classifier):
 
     # ---- evaluation
 
+    def on_validation_start(self) -> None:
+        """Fuse a copy of the network, which judges until the end of the loop."""
+        self._fused = [fused(self.network)]
+
+    def on_validation_end(self) -> None:
+        """Drop the copy: the network may learn on."""
+        self._fused.clear()
+
+    on_test_start = on_predict_start = on_validation_start
+    on_test_end = on_predict_end = on_validation_end
+
     def validation_step(self, batch: FaceBatch, batch_idx: int) -> None:
         """Classify a batch."""
-        self.quality.update(self(batch["image"]), batch["label"])
+        self.quality.update(self.judge(batch["image"]).logits, batch["label"])
 
     def test_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """Classify a batch.
@@ -369,7 +388,7 @@ class FaceClassifier(Classifier):
         Returns:
             What the batch holds, and ``logits`` [B, K].
         """
-        return {**batch, "logits": self(batch["image"])}
+        return {**batch, "logits": self.judge(batch["image"]).logits}
 
     def _target(self, batch: FaceBatch) -> Tensor:
         if self.labels == "hard":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -109,9 +111,9 @@ class PCNN(FaceClassifier):
         self.network: PCNNNetwork
         self.two_phase_loss = TwoPhaseLoss(alpha, beta)
 
-    def answer(self, image: Tensor) -> Answer:
+    def answer(self, network: Any, image: Tensor) -> Answer:
         """Classify images [B, 3, size, size] in [0, 1] by GPN."""
-        whole = self.network(self.normalise(image))
+        whole = network(self.normalise(image))
         return Answer(whole.logits.float(), whole.features.float())
 
     def losses(self, image: Tensor, target: Tensor) -> dict[str, Tensor]:

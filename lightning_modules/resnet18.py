@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -68,14 +70,14 @@ class ResNet18Classifier(FaceClassifier):
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])
         self.network: ResNet18
 
-    def answer(self, image: Tensor) -> Answer:
+    def answer(self, network: Any, image: Tensor) -> Answer:
         """Classify images [B, 3, H, W] in [0, 1]."""
-        features = self.network.features(self.normalise(image))
-        return Answer(self.network.fc(features).float(), features.float())
+        features = network.features(self.normalise(image))
+        return Answer(network.fc(features).float(), features.float())
 
     def losses(self, image: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the cross-entropy as ``total``."""
-        logits = self.answer(image).logits + self.class_offsets
+        logits = self.answer(self.network, image).logits + self.class_offsets
         return {"total": classification_loss(logits, target, class_weights=self.class_weights)}
 
     def backbones(self) -> list[nn.Module]:

@@ -60,6 +60,7 @@ class PairCaches:
             self.on_bad_sample,
             label=self.label,
             problems=self.index.problems,
+            group=self.reader.sequence,
         )
 
     def open_registered(

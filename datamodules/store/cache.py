@@ -116,6 +116,7 @@ def build_cache(
     workers: int | None = None,
     label: str = "cache",
     problems: Sequence[tuple[str | Path, str]] = (),
+    group: Callable[[int], int] | None = None,
 ) -> Cache:
     """Open the cache of what the fingerprint describes, after building what is missing of it.
 
@@ -130,6 +131,8 @@ def build_cache(
         workers: Threads; all cores where None.
         label: Beginning of the cache's name, and name of the progress bar.
         problems: (path, reason) of what was wrong before; they count as bad samples.
+        group: Number of what a row is read from, such as a film, where rows share it: they are
+            computed one after the other, by one thread.
 
     Raises:
         BadSamples: If there are bad samples and they may not be skipped, or nothing is good.
@@ -147,7 +150,7 @@ def build_cache(
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     path = folder / f"{label}-{key[:12]}"
     before = [(str(name), reason) for name, reason in problems]
-    builder = _Builder(path, {"key": key, **described}, arrays, workers or cores(), label)
+    builder = _Builder(path, {"key": key, **described}, arrays, workers or cores(), label, group)
     try:
         try:
             with _lock(path, shared=True):
@@ -228,6 +231,7 @@ class _Builder:
         arrays: Mapping[str, ArraySpec],
         workers: int,
         label: str,
+        group: Callable[[int], int] | None,
     ) -> None:
         self._path = path
         self._manifest = manifest
@@ -235,6 +239,7 @@ class _Builder:
         self._arrays = arrays
         self._workers = workers
         self._label = label
+        self._group = group
 
     def open(self) -> Cache | None:
         """Open the cache if it is there and whole; rows are checked once, unless files change."""
@@ -279,10 +284,12 @@ class _Builder:
                 except BadSample as error:
                     bad[row] = error
 
+            rows = np.flatnonzero(missing).tolist()
             for_each(
-                np.flatnonzero(missing).tolist(),
+                rows if self._group is None else sorted(rows, key=self._group),
                 work,
                 f"{self._label}: computing",
+                group=self._group,
                 total=self._rows,
                 workers=self._workers,
             )

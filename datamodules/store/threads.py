@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
+
+# Of a group: a long film is shared between threads.
+_MOST_AT_A_TIME = 64
 
 
 def cores() -> int:
@@ -48,6 +52,7 @@ def for_each(
     work: Callable[[int], None],
     title: str,
     *,
+    group: Callable[[int], int] | None = None,
     total: int | None = None,
     workers: int | None = None,
     delay: float = 0.0,
@@ -55,13 +60,16 @@ def for_each(
 ) -> None:
     """Do the work on each row.
 
-    Each thread takes the next row when it is done with one, so that neither rows nor results
-    pile up. An exception in one of them, or Ctrl-C, stops all after the row they are at.
+    Each thread takes the next row, or rows of a group, when it is done with one, so that neither
+    rows nor results pile up. An exception in one of them, or Ctrl-C, stops all after the row they
+    are at.
 
     Args:
         rows: The rows that are left.
         work: Works on one row. Threads call it; OpenCV is kept to one thread meanwhile.
         title: What the progress bar says.
+        group: Tells what a row shares with others, such as the film that both are read from: rows
+            of one group that follow each other go to one thread, up to 64 at a time.
         total: Number of rows of the whole, with those done before; None where these are all.
         workers: Number of threads; all cores where None.
         delay: Seconds that it must take before there is a bar.
@@ -71,7 +79,7 @@ def for_each(
         return
     total, workers = total or len(rows), workers or cores()
     _keep_freed_memory()
-    pending = iter(rows)
+    pending = _batches(rows, group)
     lock = threading.Lock()
     stop = threading.Event()
     # A log file is no place for a bar that moves ten times a second.
@@ -89,16 +97,19 @@ def for_each(
     def loop() -> None:
         while not stop.is_set():
             with lock:
-                row = next(pending, None)
-            if row is None:
+                batch = next(pending, None)
+            if batch is None:
                 return
-            try:
-                work(row)
-            except BaseException:
-                stop.set()
-                raise
-            with lock:
-                bar.update()
+            for row in batch:
+                if stop.is_set():
+                    return
+                try:
+                    work(row)
+                except BaseException:
+                    stop.set()
+                    raise
+                with lock:
+                    bar.update()
 
     with bar, _one_opencv_thread(), ThreadPoolExecutor(workers) as pool:
         loops = [pool.submit(loop) for _ in range(workers)]
@@ -107,3 +118,13 @@ def for_each(
                 future.result()
         finally:
             stop.set()  # Ctrl-C reaches this thread only
+
+
+def _batches(rows: Sequence[int], group: Callable[[int], int] | None) -> Iterator[list[int]]:
+    """Yield what a thread takes at a time."""
+    if group is None:
+        yield from ([row] for row in rows)
+        return
+    for _, same in itertools.groupby(rows, group):
+        while batch := list(itertools.islice(same, _MOST_AT_A_TIME)):
+            yield batch

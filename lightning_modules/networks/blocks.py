@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from datamodules.errors import UserError
 
@@ -37,7 +40,7 @@ def downsample(channels: int) -> nn.Sequential:
     )
 
 
-def upsample(channels: int) -> nn.Sequential:
+class Upsample(nn.Sequential):
     """Nearest-neighbour upsampling, 5x5 convolution, layer norm, ReLU; halves the channels.
 
     Args:
@@ -48,13 +51,35 @@ def upsample(channels: int) -> nn.Sequential:
         normalised over channels and space, then scaled and shifted a channel: a group norm of one
         group, which is what stands here. Its code draws the scales from [0, 1] and divides by
         (std + eps); here they start at 1 and the division is by sqrt(var + eps).
+        The first two layers are computed as one: 5x5 pixels after the upsampling are 3x3 before
+        it, some of them doubled, so that each of the four pixels that a pixel becomes is a 3x3
+        convolution with sums of the 5x5 weights. It is the same function, of 9 in place of 25
+        multiplications.
     """
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2),
-        nn.Conv2d(channels, channels // 2, 5, padding=2),
-        nn.GroupNorm(1, channels // 2),
-        nn.ReLU(inplace=True),
-    )
+
+    sums: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(channels, channels // 2, 5, padding=2),
+            nn.GroupNorm(1, channels // 2),
+            nn.ReLU(inplace=True),
+        )
+        first = [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
+        second = [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]]
+        # (which of two pixels, its neighbours before the upsampling, those after it)
+        self.register_buffer("sums", torch.tensor([first, second]).float(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return [B, channels / 2, 2H, 2W] for features [B, channels, H, W]."""
+        conv, norm, relu = cast(nn.Conv2d, self[1]), self[2], self[3]
+        # (channels / 2, 2, 2, channels, 3, 3)
+        weight = torch.einsum("aik,bjl,ockl->oabcij", self.sums, self.sums, conv.weight)
+        four = functional.conv2d(
+            features, weight.flatten(0, 2), cast(Tensor, conv.bias).repeat_interleave(4), padding=1
+        )
+        return relu(norm(functional.pixel_shuffle(four, 2)))  # type: ignore[no-any-return]
 
 
 def head(width: int, out_channels: int) -> nn.Conv2d:
@@ -126,7 +151,7 @@ def decoder(channels: int, out_channels: int, *, upsamplings: int, residuals: in
     """
     return nn.Sequential(
         *(ResidualBlock(channels) for _ in range(residuals)),
-        *(upsample(channels // 2**level) for level in range(upsamplings)),
+        *(Upsample(channels // 2**level) for level in range(upsamplings)),
         head(channels // 2**upsamplings, out_channels),
     )
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from datamodules.errors import UserError
 from lightning_modules.networks.blocks import (
     ResidualBlock,
+    Upsample,
     check_size,
     downsample,
     head,
     stem,
-    upsample,
 )
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.motion_subspaces import MotionSubspaces
@@ -69,7 +69,7 @@ class FlowFilter(nn.Module):
         self.down = nn.ModuleList(downsample(width * 2**level) for level in range(_LEVELS))
         self.middle = nn.Sequential(*(ResidualBlock(width * 2**_LEVELS) for _ in range(7)))
         levels = list(reversed(range(_LEVELS)))
-        self.up = nn.ModuleList(upsample(width * 2 ** (level + 1)) for level in levels)
+        self.up = nn.ModuleList(Upsample(width * 2 ** (level + 1)) for level in levels)
         self.merge = nn.ModuleList(
             nn.Conv2d(width * 2 ** (level + 1), width * 2**level, 1) for level in levels
         )

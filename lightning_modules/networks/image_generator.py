@@ -24,7 +24,7 @@ class ImageGenerator(nn.Module):
 
     Three downsampling and three residual blocks in each encoder, three residual and three
     upsampling blocks in the decoder. At width 64: 107.7 M parameters and 65.8 GMACs a sample of
-    128x128.
+    128x128, of which :class:`Upsample` leaves 40.6.
 
     Args:
         codec: Decodes the flow where the prior moves pixels along it.

@@ -55,8 +55,9 @@ class PCNNNetwork(nn.Module):
         whole ResNets and uses parts of them; here is only what is used.
         The region trunks run one after the other: on processors they fill the arithmetic units
         either way, and a grouped convolution of the pairs of equal size was no faster. What does
-        make them faster, layout and folded norms, is in ``resnet.py``; benchmarks/pcnn.py
-        measures it. On a GPU, where small convolutions leave units idle, nothing was tried.
+        make them faster is the layout (``resnet.py``), folded norms (``fused.py``) and bfloat16;
+        benchmarks/pcnn.py and benchmarks/against.py measure it. On a GPU, where small
+        convolutions leave units idle, nothing was tried.
     """
 
     def __init__(

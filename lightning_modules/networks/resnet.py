@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 Stem = Literal["imagenet", "small", "pooled"]
 
@@ -61,31 +60,10 @@ class BasicBlock(nn.Module):
         """Return [B, after, H', W'] for features [B, before, H, W]; H' = H / stride, upwards."""
         shortcut = features
         if self.downsample is not None:
-            conv, norm = self.downsample
-            shortcut = convolve(features, cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm))
-        hidden = self.relu(convolve(features, self.conv1, self.bn1))
-        hidden = convolve(hidden, self.conv2, self.bn2)
+            shortcut = self.downsample(features)
+        hidden = self.relu(self.bn1(self.conv1(features)))
+        hidden = self.bn2(self.conv2(hidden))
         return self.relu(hidden.add_(shortcut))  # type: ignore[no-any-return]
-
-
-def convolve(features: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
-    """Convolve and normalise; in evaluation mode in one pass, where the norm is a fixed scale.
-
-    Args:
-        features: [B, C, H, W].
-        conv: A convolution without a bias.
-        norm: The batch norm behind it.
-
-    Returns:
-        The same as ``norm(conv(features))`` to float tolerance.
-    """
-    if norm.training:
-        return norm(conv(features))  # type: ignore[no-any-return]
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    weight = conv.weight * scale.view(-1, 1, 1, 1)
-    bias = norm.bias - mean * scale
-    return functional.conv2d(features, weight, bias, conv.stride, conv.padding)
 
 
 def stage(before: int, after: int, stride: int) -> nn.Sequential:
@@ -140,7 +118,7 @@ class Trunk(nn.Module):
         """Return [B, 4 * width, H / stride, W / stride], upwards, of normalised [B, 3, H, W]."""
         # A stem and its pooling take half the time channels-last (benchmarks/pcnn.py).
         image = image.contiguous(memory_format=memory_format(self))
-        hidden = self.maxpool(self.relu(convolve(image, self.conv1, self.bn1)))
+        hidden = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         return self.layer3(self.layer2(self.layer1(hidden)))  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import torch
 
 from benchmarks import training
+from benchmarks.bare import BareGAN
 from datamodules.synthetic.rafdb import write_rafdb
 from lightning_modules.dcgan_svm import DCGANSVM
 
@@ -17,7 +18,8 @@ def test_step_time_takes_turns(tmp_path: Path) -> None:
         *(f"--data.root={tmp_path / 'tree'}", f"--data.cache_dir={tmp_path / 'cache'}"),
         *("--data.batch_size=8", "--model.size=16", "--model.width=2", "--wandb=disabled"),
     ]
-    result = training.measure_gan_step(quick=True, experiment=[*training.DCGAN_LAPTOP, *small])
+    experiment = training.EXPERIMENTS["DCGAN"]
+    result = training.measure_step("DCGAN", quick=True, experiment=[*experiment, *small])
     json.dumps(result, allow_nan=False)
     assert result["ratio"] > 0
     details = result["details"]
@@ -30,9 +32,9 @@ def test_the_bare_loop_moves_as_the_module_does() -> None:
     torch.manual_seed(0)
     module = DCGANSVM(size=16, width=2, latent=4)
     image = torch.rand(6, 3, 16, 16)
-    bare = training.BareGAN(module)
+    loop = BareGAN(module)
     torch.manual_seed(1)
-    bare.step({"image": image})
+    loop.step({"image": image})
     optimizers = module.configure_optimizers()
     module.optimizers = lambda: optimizers  # type: ignore[method-assign]
     module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
@@ -42,7 +44,7 @@ def test_the_bare_loop_moves_as_the_module_does() -> None:
     torch.manual_seed(1)
     module.training_step({"image": image}, 0)  # type: ignore[typeddict-item]
     for player in ("generator", "discriminator"):
-        one = getattr(bare, f"_{player}").state_dict()
+        one = getattr(loop, f"_{player}").state_dict()
         other = getattr(module, player).state_dict()
         for name, value in other.items():
             torch.testing.assert_close(one[name], value)

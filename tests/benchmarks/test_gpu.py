@@ -14,6 +14,7 @@ import torch
 from benchmarks import gpu
 from benchmarks.bare import bare_loop
 from benchmarks.generated import METHODS, GeneratedData, paper_setting, tiny_setting
+from benchmarks.measuring import median_interval
 from benchmarks.stepping import (
     DrawnOnCPU,
     Losses,
@@ -21,7 +22,6 @@ from benchmarks.stepping import (
     count_flops,
     largest_deviation,
     losses_of_steps,
-    median_interval,
 )
 
 # Lightning warns of it whatever limit_val_batches is.

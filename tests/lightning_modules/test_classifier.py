@@ -157,7 +157,7 @@ def test_training_alone_adjusts_logits_by_the_frequencies_of_the_classes(method,
         losses.get("global_cross_entropy", losses["total"]),
         functional.cross_entropy(logits + offsets, batch["label"]),
     )
-    torch.testing.assert_close(logits, module.answer(batch["image"]).logits)
+    torch.testing.assert_close(logits, module.answer(module.network, batch["image"]).logits)
 
 
 def test_data_of_other_classes_are_named(trainer):

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from datamodules import recordings
 from datamodules.errors import BadSamples, OnBadSample
+from datamodules.images import read_image
 from datamodules.motion.cache import PairCaches, report_magnitudes, some_of
 from datamodules.motion.pairs import Extraction, PairReader, make_pairs
 from datamodules.sets.lists.lille import expression_codes
@@ -50,6 +53,19 @@ def test_the_same_data_give_the_same_cache_and_others_another(tmp_path: Path) ->
     os.utime(root / "SNAPcam2" / "S003" / "001" / "img_002.png", (0, 0))
     seen.add(caches(root).open_pairs().path)
     assert len(seen) == 6
+
+
+def test_a_build_reads_each_frame_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = snap_tree(tmp_path / "snap", subjects=4, codes=(1,), frames=5)
+    read: list[Path] = []
+
+    def read_and_note(path: Path, *, colour: bool) -> NDArray[np.uint8]:
+        read.append(path)
+        return read_image(path, colour=colour)
+
+    monkeypatch.setattr(recordings, "read_image", read_and_note)
+    caches(root).open_pairs()
+    assert len(read) == len(set(read)) == 2 * 4 * 5
 
 
 def test_registered_flows_of_the_rows_asked_for(tmp_path: Path) -> None:

@@ -18,6 +18,27 @@ def test_each_row_is_worked_on_once_and_by_several_threads() -> None:
     assert sorted(done) == list(range(30))
 
 
+def test_rows_of_a_group_go_to_one_thread_one_after_the_other() -> None:
+    taken: dict[int, list[tuple[int, int]]] = {}
+    meet = threading.Barrier(2, timeout=30)  # both threads have a group, or it breaks
+
+    def work(row: int) -> None:
+        if row in (0, 3):
+            meet.wait()
+        taken.setdefault(row // 3, []).append((threading.get_ident(), row))
+
+    for_each(range(6), work, "rows", group=lambda row: row // 3, workers=2)
+    for group, rows in taken.items():
+        assert [row for _, row in rows] == [3 * group, 3 * group + 1, 3 * group + 2]
+        assert len({thread for thread, _ in rows}) == 1
+    assert taken[0][0][0] != taken[1][0][0]
+
+
+def test_a_large_group_is_shared_between_threads() -> None:
+    meet = threading.Barrier(2, timeout=30)
+    for_each(range(65), lambda row: row % 64 or meet.wait(), "rows", group=lambda _: 0, workers=2)
+
+
 def test_opencv_has_one_thread_meanwhile() -> None:
     before = cv2.getNumThreads()
     cv2.setNumThreads(2)
