@@ -57,7 +57,7 @@ class CacheDataset(Dataset[Batch]):
         batch = {name: _read(array, rows) for name, array in self._cache.arrays.items()}
         if self._registered is not None:
             chosen = self._registered_rows[indices]
-            for name in ("registered_flow", "posed_apex"):
+            for name in ("registered_flow", "feature_registered_flow", "posed_apex"):
                 batch[name] = _read(self._registered.arrays[name], chosen)
         batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
         batch["sample_id"] = torch.from_numpy(rows)
