@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
@@ -50,6 +51,9 @@ class FERDataModule(LightningDataModule):
         seed: Seed of the folds, of a validation part and of the order of training.
         num_workers: Processes that read batches. A batch is one read from memory maps, so 0 is
             mostly enough.
+        on_device: Whether the cached arrays of each part lie on the trainer's device as a whole, so
+            that no batch is copied to it: what suits a GPU and a set that fits it. The batches are
+            the same.
         on_bad_sample: raise one error that names all unusable samples, or skip and count them.
         input: What to predict on: a video, or a folder of pictures or videos.
 
@@ -88,6 +92,7 @@ class FERDataModule(LightningDataModule):
         fold_mode: FoldMode = "stratified",
         seed: int = 0,
         num_workers: int = 0,
+        on_device: bool = False,
         on_bad_sample: OnBadSample = "raise",
         input: str | None = None,
     ) -> None:
@@ -96,6 +101,11 @@ class FERDataModule(LightningDataModule):
         for argument, (count, least) in {**counts, "num_workers": (num_workers, 0)}.items():
             if count < least:
                 raise UserError(f"data.{argument} must be at least {least}, but is {count}.")
+        if on_device and num_workers:
+            raise UserError(
+                "With data.on_device no process reads batches: data.num_workers must be 0, but is "
+                f"{num_workers}."
+            )
         check_folds(fold, None if fold_mode == "loso" else folds)
         self.root = given_path("root", root)
         self.cache_dir = given_path("cache_dir", cache_dir) or Path()
@@ -107,6 +117,7 @@ class FERDataModule(LightningDataModule):
         self.seed = seed
         self.expressions = expressions
         self.num_workers = num_workers
+        self.on_device = on_device
         self.on_bad_sample: OnBadSample = on_bad_sample
         self.input = given_path("input", input)
 
@@ -405,5 +416,8 @@ class FERDataModule(LightningDataModule):
         return self._loader(samples, sampler=sampler, batch_size=self.batch_size)
 
     def _loader(self, samples: CacheDataset, **sampling: Any) -> BatchLoader:
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return batch_loader(samples, workers=self.num_workers, pin_memory=on_gpu, **sampling)
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        if self.on_device:
+            samples.place(device)
+        pinned = device.type == "cuda" and not self.on_device
+        return batch_loader(samples, workers=self.num_workers, pin_memory=pinned, **sampling)

@@ -20,6 +20,7 @@ from experiments.command.errors import CommandError, usage_error
 from experiments.command.signatures import argument_names, calls, find_class, strings
 from experiments.command.usage import (
     COMMANDS,
+    OWN_COMMANDS,
     TRACEBACK,
     help_text,
     no_checkpoint,
@@ -31,6 +32,7 @@ from experiments.command.usage import (
     unknown_key,
     unknown_option,
 )
+from experiments.jobs.slurm import refuse_missing_tasks
 
 _TRAINER = "lightning.pytorch.Trainer"
 _CLI = "lightning.pytorch.cli.LightningCLI"
@@ -40,6 +42,9 @@ _ALWAYS = (
     *("help", "config", "print_config", "seed_everything", "trainer"),
     *("model", "model.help", "data", "data.help"),
 )
+
+
+_OF_TRAININGS = ("crossval", "study", "transfer")
 
 
 class _UndecidedError(Exception):
@@ -68,6 +73,8 @@ def check(args: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
+    if command not in OWN_COMMANDS:
+        refuse_missing_tasks(command)
     if command == "export":
         with contextlib.suppress(_UndecidedError):
             checkpoint = dict(_flags(args[1:])).get("ckpt_path")
@@ -75,7 +82,7 @@ def check(args: Sequence[str]) -> None:
                 raise CommandError(no_export(checkpoint))
     for line in _trainings(command, args[1:]):
         with contextlib.suppress(_UndecidedError):
-            CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
+            CommandLine("fit" if command in _OF_TRAININGS else command, line).check()
 
 
 def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
@@ -86,12 +93,19 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
         options = parse(args)
         if not options.summarize:
             yield list(options.fit)
+    elif command == "study":
+        from experiments.study.arguments import parse as parse_study
+
+        table = parse_study(args)
+        if not table.summarize:
+            seed = table.study.seeds[0]
+            yield from (list(cell.fit) for cell in table.cells() if cell.seed == seed)
     elif command == "transfer":
         from experiments.transfer.arguments import parse as parse_transfer
 
         matrix = parse_transfer(args)
         yield from map(matrix.fit_on, matrix.data)
-    elif command not in ("compare", "export"):
+    elif command not in ("compare", "report", "export"):
         yield list(args)
 
 

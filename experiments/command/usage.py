@@ -19,13 +19,17 @@ COMMANDS = {
     "test": "Score a trained experiment on its test part.",
     "predict": "Predict the expressions of pictures, videos or folders.",
     "crossval": "Cross-validate an experiment, every fold as processes of its own.",
+    "study": "Fill a table of methods, data sets and measures over folds and seeds.",
     "compare": "Compare cross-validations on the same folds.",
+    "report": "Write one page of studies and cross-validations.",
     "transfer": "Pretrain, train and test on every combination of some data sets.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
 }
 OWN_COMMANDS = {
     "crossval": "experiments.crossval.command",
+    "study": "experiments.study.command",
     "compare": "experiments.compare",
+    "report": "experiments.page.command",
     "transfer": "experiments.transfer.command",
     "export": "experiments.export",
 }

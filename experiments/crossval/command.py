@@ -24,6 +24,7 @@ from experiments.crossval.summary import check_together, collect, commit_of, sum
 from experiments.jobs.local import LocalLauncher, make_slots
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
+from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import LOG_FILE
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def crossval(args: Sequence[str]) -> None:
     Raises:
         CommandError: If the command line is wrong, or not every fold is done in the end.
     """
+    refuse_several_tasks("crossval")
     options = parse(args)
     names = {argument.partition("=")[0] for argument in options.fit}
     if options.summarize and names.isdisjoint({"-c", "--config"}):
@@ -51,7 +53,7 @@ def crossval(args: Sequence[str]) -> None:
     from experiments.command.resolve import ResolvedExperiment
 
     experiment = ResolvedExperiment(options.fit)
-    description = _describe(experiment, options)
+    description = describe(experiment, options.fit)
     if options.summarize:
         folder = find_folder(experiment.runs_dir, description.experiment, description.config_hash)
         _sum_up(folder, _parent_run(folder, experiment))
@@ -76,7 +78,7 @@ def _run(
     launcher: LocalLauncher,
 ) -> None:
     """Run all folds and sum them up, or run one."""
-    records, missing = _check_before(folder)
+    records, missing = check_before(folder)
     if options.fold is not None:
         queue = FoldQueue(folder, options.fit, launcher)
         queue.run([options.fold])
@@ -107,8 +109,15 @@ def _run(
     _refuse_failures(folder, queue.failures)
 
 
-def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
-    """See that new folds will fit those that are done or begun, before hours go into them."""
+def check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
+    """See that new folds will fit those that are done or begun, before hours go into them.
+
+    Returns:
+        Records of the finished folds, and why each other fold has none.
+
+    Raises:
+        CommandError: If they would not, such as folds of another commit.
+    """
     from callbacks.records.run_record import git_state
 
     records, missing = collect(folder)
@@ -192,7 +201,13 @@ def _summarize_all(args: Sequence[str]) -> None:
         _sum_up(CrossvalFolder(folder), None)
 
 
-def _describe(experiment: ResolvedExperiment, options: Options) -> Description:
+def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
+    """Say what is cross-validated.
+
+    Args:
+        experiment: The experiment.
+        fit: Command line of `fit` that all folds share.
+    """
     config = experiment.hide(experiment.resolved)
     home = str(Path.home())
     return Description(
@@ -203,7 +218,7 @@ def _describe(experiment: ResolvedExperiment, options: Options) -> Description:
         seed=config["seed_everything"],
         model_arguments=config["model"].get("init_args", {}),
         headline=None if config["headline"] is None else tuple(config["headline"]),
-        arguments=tuple(a.replace(home, "~") for a in _deciding(options.fit)),
+        arguments=tuple(a.replace(home, "~") for a in _deciding(fit)),
     )
 
 
