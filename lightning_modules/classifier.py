@@ -59,7 +59,11 @@ class ExpressionModule(LightningModule):
     Attributes:
         class_names: Names of the classes that it learns or has learnt, in the order of its
             answers; None before it has seen data that name theirs.
+        headline_measures: Patterns of the measures that `lightning compare` sets side by side,
+            beside accuracy; it reads them in the source.
     """
+
+    headline_measures: tuple[str, ...] = ("accuracy_*",)
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -235,6 +239,7 @@ class FaceClassifier(Classifier):
         Krizhevsky et al. (NeurIPS 2012), 4.1, average answers over mirrored images when they test.
     """
 
+    headline_measures = ("balanced_accuracy",)
     class_weights: Tensor
     class_offsets: Tensor
 

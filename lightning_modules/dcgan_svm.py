@@ -94,6 +94,8 @@ class DCGANSVM(ExpressionModule):
         all blocks are Radford's (5.1); neither paper standardises or mirrors.
     """
 
+    headline_measures = ("auc", "hog_accuracy", "hog_auc", "pixels_accuracy", "pixels_auc")
+
     def __init__(
         self,
         num_classes: int = 7,

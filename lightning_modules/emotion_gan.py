@@ -99,6 +99,7 @@ class EMotionGAN(ExpressionModule):
     """
 
     output_names = ("frontalized_flow", "logits", "warped")
+    headline_measures = ("posed_accuracy", "emotion_gan_*", "frontal_accuracy")
 
     def __init__(
         self,
@@ -268,11 +269,7 @@ class EMotionGAN(ExpressionModule):
     on_test_start = on_predict_start = on_validation_start
 
     def validation_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
-        """Measure the flows of a batch, and the faces that the frontalized ones animate.
-
-        Returns:
-            As :meth:`predict_step`.
-        """
+        """Measure flows, and faces that the frontalized ones animate; as :meth:`predict_step`."""
         outputs = self.predict_step(batch, batch_idx)
         frontalized = outputs["frontalized_flow"]
         for row, flow in other_flows(batch, self.g_f).items():
