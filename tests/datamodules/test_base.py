@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -108,6 +109,19 @@ def test_processes_share_what_lies_on_their_devices(tmp_path: Path, snap: Path) 
     first, second = ({i for batch in seen(rank, True) for i in batch} for rank in (0, 1))
     assert len(first) == len(second) == 9
     assert not first & second
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False)])
+def test_batches_for_a_gpu_are_pinned(
+    tmp_path: Path, snap: Path, device: str, pinned: bool
+) -> None:
+    data = make(snap, tmp_path / "cache", num_workers=1)
+    data.prepare_data()
+    data.setup("fit")
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)  # type: ignore[assignment]
+    loader = data.train_dataloader()
+    assert (loader.pin_memory, loader.persistent_workers) == (pinned, True)
 
 
 def test_what_lies_on_the_device_needs_no_process_to_read_it() -> None:
