@@ -89,7 +89,7 @@ class Setting(NamedTuple):
             parser.parse_object({"model": section})
         )["model"]
         if isinstance(module, EMotionGAN):
-            for network in (module.e_fer, module.flow_judge, module.image_judge):
+            for network in (module.e_fer, module.judges.flow, module.judges.image):
                 network.fitted.fill_(True)
         return module
 

@@ -71,7 +71,8 @@ class PosedFlowBatch(FlowBatch):
             expression, false for a pair of frames in between. It stays on the host: a step that
             branched on values of the device would wait for it.
         registered_flow: float32 [B, 2, H, W] in pixels, the flow after a classical registration
-            of the posed frames; in test batches only.
+            of the posed frames, by their correlation (ECC); in test batches only.
+        feature_registered_flow: The same by keypoints (SIFT).
         posed_apex: float32 [B, 3, H, W], the frame of the moving head at which `posed_flow` ends;
             in test batches only.
     """
@@ -81,6 +82,7 @@ class PosedFlowBatch(FlowBatch):
     apex: Tensor
     is_neutral_apex: Tensor
     registered_flow: NotRequired[Tensor]
+    feature_registered_flow: NotRequired[Tensor]
     posed_apex: NotRequired[Tensor]
 
 

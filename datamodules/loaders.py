@@ -105,7 +105,7 @@ class CacheDataset(Dataset[Batch]):
         for name, array in self._cache.arrays.items():
             yield name, array, self.rows
         if self._registered is not None:
-            for name in ("registered_flow", "posed_apex"):
+            for name in ("registered_flow", "feature_registered_flow", "posed_apex"):
                 yield name, self._registered.arrays[name], self._registered_rows
 
 

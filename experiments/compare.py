@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from callbacks.records.fold_record import MAIN, FoldRecord
 from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError, close_match, usage_error
+from experiments.command.signatures import find_class
 from experiments.crossval.folder import CrossvalFolder, Description
 from experiments.crossval.summary import (
     Summary,
@@ -91,7 +93,9 @@ def compare(args: Sequence[str]) -> None:
     )
     parser.add_argument("runs", nargs="+", help="Folders: runs/<experiment>/crossval-<hash>.")
     parser.add_argument(
-        "--measures", nargs="+", help="What to compare; default: accuracy, by every name."
+        "--measures",
+        nargs="+",
+        help="What to compare, by name, or all; default: the headline measures of the methods.",
     )
     options = parser.parse_args(list(args))
     runs = [load(Path(run)) for run in options.runs]
@@ -147,7 +151,14 @@ def check_comparable(runs: Sequence[Run]) -> None:
 
 
 def choose_measures(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
-    """Choose what is wanted, or `accuracy` and everything else of that name in all runs.
+    """Choose what is wanted, or `accuracy` and what the methods name as their headline measures.
+
+    A method names them in its attribute `headline_measures`; of one that does not these are all
+    accuracies.
+
+    Args:
+        runs: The runs.
+        wanted: Names of measures; `all` is every measure that all runs have.
 
     Raises:
         CommandError: If a run does not have what is wanted.
@@ -155,13 +166,21 @@ def choose_measures(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[s
     keys = [key.removeprefix("test/") for key in runs[0].records[0].metrics]
     common = [HEADLINE, *(key for key in keys if key != HEADLINE)]
     common = [key for key in common if all(run.values(key) is not None for run in runs)]
+    if wanted == ["all"]:
+        return common
     for name in wanted or ():
         if name not in common:
             known = f": they have {', '.join(common)}"
             raise usage_error(f"Not every run measured {name}{close_match(name, common) or known}")
     if wanted:
         return list(wanted)
-    return [key for key in common if "accuracy" in key and "balanced" not in key]
+    patterns = {HEADLINE: None}
+    for run in runs:
+        source = find_class(f"lightning_modules.{run.description.model}")
+        named = None if source is None else source.constant("headline_measures")
+        patterns |= dict.fromkeys(named or ("*accuracy*",))
+    chosen = [key for pattern in patterns for key in common if fnmatchcase(key, pattern)]
+    return [key for key in dict.fromkeys(chosen) if "_over_" not in key]
 
 
 def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:

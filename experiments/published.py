@@ -11,10 +11,17 @@ from typing import Any
 import yaml
 
 from datamodules.labels import class_names
+from experiments.command.signatures import find_class
 
 _FOLDER = Path(__file__).resolve().parent
 _READERS = {"CKPlus": "CK+", "SNaP2DFe": "SNaP-2DFe"}
 _SHOWN = 4
+# Arguments of data that decide no result, or are compared as those of the method, as classes or as
+# counts.
+_UNDECIDING = (
+    *("seed", "fold", "num_workers", "on_device", "on_bad_sample", "synthetic_subjects"),
+    *("size", "clip", "expressions", "raw_pattern"),
+)
 
 TABLES = {"emotions": "Table II", "action_units": "Table IV"}
 """The tables of the DCGAN paper."""
@@ -69,9 +76,9 @@ def published_figure(
 ) -> Figure | None:
     """Find the figure of a paper with the fewest differences to a run, None where there is none.
 
-    It belongs beside the run only where nothing differs: in the setting of the paper's config, in
-    the classes, and in the numbers of samples and people, by which data are known whatever the
-    name of a folder.
+    It belongs beside the run only where nothing differs: in the setting of the paper's config, of
+    method and data, in the classes, and in the numbers of samples and people, by which data are
+    known whatever the name of a folder.
 
     Args:
         summary: What `summarize` returned of the run.
@@ -96,11 +103,30 @@ def _differences(
     for name, _, value in (part.partition("=") for part in row["setting"].split()):
         setting[name] = yaml.safe_load(value) if value != "*" else arguments.get(name)  # * is any
     yield from _unlike(setting, arguments, "")
+    yield from _unlike_data(config["data"], summary)
     if summary["class_names"] != list(class_names(row["classes"])):
         yield f"classes {row['classes']} there, {' '.join(summary['class_names'])} here"
     for key, what in (("n_test", "samples"), ("n_subjects", "people")):
         if summary[key] != int(row[what]):
             yield f"{row[what]} {what} there, {summary[key]} here"
+
+
+def _unlike_data(there: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    """Name what the data of a run have otherwise than the paper's config and the defaults."""
+    given = summary.get("data_arguments")
+    if given is None:
+        yield "arguments of the data that were not recorded"
+        return
+    source = find_class(f"datamodules.{summary['data']}")
+    setting = {} if source is None else source.defaults()
+    if str(there["class_path"]).endswith(f".{summary['data']}"):
+        setting |= there["init_args"]
+    deciding = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in setting.items()
+        if name in given and name not in _UNDECIDING
+    }
+    yield from _unlike(deciding, given, "data.")
 
 
 def _unlike(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str) -> Iterator[str]:

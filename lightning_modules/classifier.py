@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datamodules.batch import FaceBatch, FaceInputBatch
 
 Labels = Literal["hard", "votes"]
+LRInterval = Literal["epoch", "step"]
 T = TypeVar("T")
 _PATIENCE = timedelta(days=30)
 
@@ -60,7 +61,11 @@ class ExpressionModule(LightningModule):
     Attributes:
         class_names: Names of the classes that it learns or has learnt, in the order of its
             answers; None before it has seen data that name theirs.
+        headline_measures: Patterns of the measures that `lightning compare` sets side by side,
+            beside accuracy; it reads them in the source.
     """
+
+    headline_measures: tuple[str, ...] = ("accuracy_*",)
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -161,7 +166,8 @@ class Classifier(ExpressionModule):
         network: The network.
         num_classes: Number of expressions K.
         optimizer: Optimizer.
-        lr_scheduler: Scheduler, stepped once an epoch.
+        lr_scheduler: Its scheduler.
+        lr_interval: Whether it counts in epochs or in steps.
     """
 
     def __init__(
@@ -171,11 +177,13 @@ class Classifier(ExpressionModule):
         *,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
+        lr_interval: LRInterval = "epoch",
     ) -> None:
         super().__init__(num_classes)
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.lr_interval = lr_interval
 
     def setup(self, stage: str) -> None:
         """Check the classes; make the measures of the test lists that the data have."""
@@ -197,7 +205,8 @@ class Classifier(ExpressionModule):
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         """Return the optimizer and its scheduler."""
         optimizer = self.optimizer(self.network.parameters())
-        return [optimizer], [self.lr_scheduler(optimizer)]
+        scheduler = {"scheduler": self.lr_scheduler(optimizer), "interval": self.lr_interval}
+        return [optimizer], [scheduler]
 
 
 class Answer(NamedTuple):
@@ -230,12 +239,14 @@ class FaceClassifier(Classifier):
         mirror: Whether a face is judged together with its mirror image, at twice the cost of an
             answer; training is not touched by it.
         optimizer: Optimizer.
-        lr_scheduler: Scheduler, stepped once an epoch.
+        lr_scheduler: Its scheduler.
+        lr_interval: Whether it counts in epochs or in steps.
 
     Reference:
         Krizhevsky et al. (NeurIPS 2012), 4.1, average answers over mirrored images when they test.
     """
 
+    headline_measures = ("balanced_accuracy",)
     class_weights: Tensor
     class_offsets: Tensor
 
@@ -252,8 +263,15 @@ class FaceClassifier(Classifier):
         mirror: bool,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
+        lr_interval: LRInterval,
     ) -> None:
-        super().__init__(network, num_classes, optimizer=optimizer, lr_scheduler=lr_scheduler)
+        super().__init__(
+            network,
+            num_classes,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            lr_interval=lr_interval,
+        )
         self.normalise = ImageNetNormalisation()
         self.labels = labels
         self.weights = weights

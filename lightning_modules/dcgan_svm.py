@@ -71,6 +71,7 @@ class DCGANSVM(ExpressionModule):
         baselines: Features that need no training, hog or pixels, on which machines are fitted
             beside the run's own, alike; a test logs ``test/<baseline>_<measure>`` of each. A
             checkpoint holds their support vectors too: of 6,000 faces 250 MB for pixels.
+            discriminator_hog is the run's own features beside hog, which is not in the paper.
         pretrained: Checkpoint of another run to take the GAN from; it is not trained further, as
             in the paper's transfers.
         search_trials: Parameters that are tried for each machine.
@@ -94,6 +95,8 @@ class DCGANSVM(ExpressionModule):
         all blocks are Radford's (5.1); neither paper standardises or mirrors.
     """
 
+    headline_measures = ("auc", "discriminator_hog_accuracy", "hog_accuracy", "pixels_accuracy")
+
     def __init__(
         self,
         num_classes: int = 7,
@@ -106,7 +109,7 @@ class DCGANSVM(ExpressionModule):
         blocks: Literal["last", "all"] = "last",
         standardised: bool = False,
         mirrored: bool = False,
-        baselines: Sequence[Literal["hog", "pixels"]] = (),
+        baselines: Sequence[Literal["hog", "pixels", "discriminator_hog"]] = (),
         pretrained: str | None = None,
         search_trials: int = 10,
         search_folds: int = 3,
@@ -124,6 +127,11 @@ class DCGANSVM(ExpressionModule):
             raise UserError(
                 f"model.pretrained is a GAN to take features of, but features is {features}: give "
                 "only one of both."
+            )
+        if "discriminator_hog" in baselines and features != "discriminator":
+            raise UserError(
+                "model.baselines names discriminator_hog, the discriminator's features beside hog, "
+                f"but features is {features}: leave it out, or set features to discriminator."
             )
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["d_optimizer", "g_optimizer"])
@@ -391,8 +399,13 @@ class DCGANSVM(ExpressionModule):
         return {self.feature_source: self.recogniser, **self._baselines}
 
     def _new_recogniser(self, source: str) -> Recogniser:
-        in_blocks = self.blocks == "all" and source in ("discriminator", "untrained")
-        widths = self.discriminator.pooled_widths if in_blocks else ()
+        widths: list[int] = []
+        if source in ("discriminator", "untrained", "discriminator_hog"):
+            last = -1 if self.blocks == "last" else 0
+            widths = self.discriminator.pooled_widths[last:]
+        if source == "discriminator_hog":
+            blank = torch.zeros(1, self.channels, self.size, self.size)
+            widths = [*widths, oriented_gradients(blank).shape[1]]
         scaling = FeatureScaling(widths) if self.standardised else None
         if self.task == "emotions":
             return ExpressionRecogniser(self.num_classes, scaling)
@@ -410,6 +423,9 @@ class DCGANSVM(ExpressionModule):
         """Features [B, F] of faces as they are."""
         if source == "hog":
             return oriented_gradients(self._shown(image))
+        if source == "discriminator_hog":
+            both = [self._describe(image, part) for part in ("discriminator", "hog")]
+            return torch.cat(both, dim=1)
         encoded = self._encode(image)
         if source == "pixels":
             return encoded.flatten(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
@@ -14,32 +13,20 @@ from torch.nn import functional
 
 from datamodules.batch import REFERENCE_SIDE, send
 from datamodules.errors import UserError
-from lightning_modules.classifier import ExpressionModule, compute_once
+from lightning_modules.classifier import ExpressionModule
+from lightning_modules.frozen_networks import fit_subspaces, prepare_e_fer
+from lightning_modules.judges import FrontalizationJudges, other_flows
 from lightning_modules.metrics.classification import ClassifierQuality
-from lightning_modules.metrics.frontalization import (
-    FrontalizationQuality,
-    measure_face,
-    measure_flow,
-)
-from lightning_modules.metrics.means import take
 from lightning_modules.networks.blocks import check_size
 from lightning_modules.networks.codec import FlowCodec, Representation
-from lightning_modules.networks.fitted_classifier import (
-    FittedClassifier,
-    Samples,
-    fit_classifier,
-)
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.flow_generator import FlowGenerator
-from lightning_modules.networks.flow_judge import FlowJudge
-from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
 from lightning_modules.networks.warp import warp
-from lightning_modules.networks.weights import load_trained, read_checkpoint
 from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.flow import charbonnier_loss, endpoint_error
@@ -49,18 +36,12 @@ if TYPE_CHECKING:
     from datamodules.batch import PosedFlowBatch, SequenceBatch
 
 
-_E_FER_SEED, _FLOW_JUDGE_SEED, _IMAGE_JUDGE_SEED = range(3)
-_JUDGE_EPOCHS, _JUDGE_STEPS = 20, 300
-# Flows that no player made.
-_RIVALS = ("posed", "zero", "fit", "registration", "subspaces")
-
-
 class EMotionGAN(ExpressionModule):
     """Flow generator G_F, image generator G_W and their discriminators D_P, D_E and e_FER.
 
-    Two judges score them: a Flow-CNN and an image classifier of their own seeds, fitted once before
-    the first epoch on the frontal flows and faces of the training fold. They are asked in
-    validation and test only, and never by a loss.
+    Two judges score them: a Flow-CNN of its own seed, and of faces a small ResNet-18, which is no
+    network of e_FER's kind. They are fitted once before the first epoch, on the frontal flows and
+    faces of the training fold, and asked in validation and test only, never by a loss.
 
     Args:
         num_classes: Number of expressions K.
@@ -118,6 +99,7 @@ class EMotionGAN(ExpressionModule):
     """
 
     output_names = ("frontalized_flow", "logits", "warped")
+    headline_measures = ("posed_accuracy", "emotion_gan_*", "frontal_accuracy")
 
     def __init__(
         self,
@@ -186,13 +168,9 @@ class EMotionGAN(ExpressionModule):
         self.d_e = FlowCNN(num_classes, size)
         self.e_fer = ImageClassifier(num_classes, size).requires_grad_(False)
         self.vgg = VGGFeatures().requires_grad_(False) if perceptual == "vgg16" else None
-        self.flow_judge = FlowJudge(num_classes, size).requires_grad_(False)
-        self.image_judge = ImageClassifier(num_classes, size).requires_grad_(False)
+        self.judges = FrontalizationJudges(num_classes, size)
 
         self.example_input_array = (torch.zeros(1, 2, size, size), torch.zeros(1, 3, size, size))
-        rows = (*_RIVALS, "emotion_gan", "frontal")
-        faces = (*rows, *(f"{row}_warp" for row in rows), "neutral", "posed_apex", "apex")
-        self.table = FrontalizationQuality(rows, faces)
         self.quality = ClassifierQuality(num_classes)
 
     def forward(self, posed_flow: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -219,12 +197,13 @@ class EMotionGAN(ExpressionModule):
             UserError: If e_FER, VGG-16 or the judges cannot be had, or were learnt of other classes
                 or of people who are held out.
         """
-        if not self.flow_judge.fitted:
-            self._fit_judges()
+        if not self.judges.fitted:
+            self.judges.fit(self.data)
         if isinstance(self.g_f, FlowFilter) and not self.g_f.subspaces.fitted:
-            self._fit_subspaces(self.g_f)
-        if self._needs_e_fer and not self.e_fer.fitted:
-            self._prepare_e_fer()
+            fit_subspaces(self.g_f, self.data)
+        perceives = self.alpha_perceptual and self.vgg is None
+        if (self.alpha_expression or perceives) and not self.e_fer.fitted:
+            prepare_e_fer(self.e_fer, self, self.e_fer_checkpoint, epochs=self.e_fer_epochs)
         if self.vgg is not None and not self.vgg.loaded:
             rank_zero_info(f"VGG-16: {self.vgg.load_weights(self.perceptual_weights)}.")
 
@@ -281,7 +260,7 @@ class EMotionGAN(ExpressionModule):
         Raises:
             UserError: If it was not.
         """
-        if not self.flow_judge.fitted:
+        if not self.judges.fitted:
             raise UserError(
                 "This eMotion-GAN was never trained: its weights are random. Give the checkpoint "
                 "of a training run with --ckpt_path (best and last name those of the newest run)."
@@ -290,18 +269,15 @@ class EMotionGAN(ExpressionModule):
     on_test_start = on_predict_start = on_validation_start
 
     def validation_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
-        """Measure the flows of a batch, and the faces that the frontalized ones animate.
-
-        Returns:
-            What :meth:`test_step` returns, without ``measures``.
-        """
-        frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
-        for row, flow in self._other_flows(batch).items():
-            self._count_flow(row, flow, self._recognize(flow), batch)
-        self._count_flow("emotion_gan", frontalized, logits, batch)
-        self._count_face("emotion_gan", face, batch)
-        self._count_face("emotion_gan_warp", warp(batch["neutral"], frontalized), batch)
-        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
+        """Measure flows, and faces that the frontalized ones animate; as :meth:`predict_step`."""
+        outputs = self.predict_step(batch, batch_idx)
+        frontalized = outputs["frontalized_flow"]
+        for row, flow in other_flows(batch, self.g_f).items():
+            self.judges.count_flow(row, flow, self.d_e(self.codec.encode(flow)).float(), batch)
+        self.judges.count_flow("emotion_gan", frontalized, outputs["logits"], batch)
+        self.judges.count_face("emotion_gan", outputs["warped"], batch)
+        self.judges.count_face("emotion_gan_warp", warp(batch["neutral"], frontalized), batch)
+        return outputs
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/<quantity>`` of eMotion-GAN and ``val/<row>_<quantity>`` of the others.
@@ -309,64 +285,44 @@ class EMotionGAN(ExpressionModule):
         Endpoint errors and ``val/judge_confidence`` select a checkpoint: accuracy jumps by a whole
         sample, and a fold has few.
         """
-        summary = take(self.table).items()
+        summary = self.judges.summarize().items()
         self.log_summary("val", {name.removeprefix("emotion_gan_"): v for name, v in summary})
 
     def test_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure every row of the table, each with the faces that its flow animates.
 
         Returns:
-            What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
-            it, ``warped``, the faces in [0, 1] that it animates, and ``measures``, what the means
-            of the table are taken of, [B] by name.
+            As :meth:`predict_step`, and ``measures``, what the means of the table are taken of, [B]
+            by name.
         """
-        neutral = batch["neutral"]
-        frontalized, logits, face = self(batch["posed_flow"], neutral)
+        outputs, neutral = self.predict_step(batch, batch_idx), batch["neutral"]
+        frontalized, logits = outputs["frontalized_flow"], outputs["logits"]
         self.quality.update(logits, batch["label"])
-        measures = self._count_flow("emotion_gan", frontalized, logits, batch)
-        measures |= self._count_face("emotion_gan", face, batch)
-        flows = self._other_flows(batch)
+        measures = self.judges.count_flow("emotion_gan", frontalized, logits, batch)
+        measures |= self.judges.count_face("emotion_gan", outputs["warped"], batch)
+        flows = other_flows(batch, self.g_f)
         for row, flow in flows.items():
-            measures |= self._count_flow(row, flow, self._recognize(flow), batch)
-            measures |= self._count_face(row, self.g_w(neutral, self.codec.encode(flow)), batch)
+            measures |= self.judges.count_flow(
+                row, flow, self.d_e(self.codec.encode(flow)).float(), batch
+            )
+            animated = self.g_w(neutral, self.codec.encode(flow))
+            measures |= self.judges.count_face(row, animated, batch)
         for row, flow in {**flows, "emotion_gan": frontalized}.items():
-            measures |= self._count_face(f"{row}_warp", warp(neutral, flow), batch)
-        for row in ("neutral", "apex", "posed_apex"):
-            if row in batch:
-                measures |= self._count_face(row, batch[row], batch)  # type: ignore[literal-required]
-        return {
-            **batch,
-            "logits": logits,
-            "frontalized_flow": frontalized,
-            "warped": face,
-            "measures": measures,
-        }
+            measures |= self.judges.count_face(f"{row}_warp", warp(neutral, flow), batch)
+        return {**outputs, "measures": measures | self.judges.count_stills(batch)}
 
     def on_test_epoch_end(self) -> None:
-        """Log ``test/<row>_<quantity>`` and what the classifier's collection says.
-
-        And ``test/<quantity>_over_<row>``, what eMotion-GAN has more than a flow that no
-        player made, and G_W more than the pure warp: a cross-validation then gives their intervals.
-        """
-        means = take(self.table)
-        over = {
-            f"{quantity}_over_{row}": means[f"emotion_gan_{quantity}"] - means[f"{row}_{quantity}"]
-            for row in _RIVALS
-            for quantity in ("epe_px", "epe_face_px", "judge_accuracy")
-            if f"{row}_{quantity}" in means
-        } | {
-            f"{quantity}_over_warp": means[f"emotion_gan_{quantity}"]
-            - means[f"emotion_gan_warp_{quantity}"]
-            for quantity in ("ssim", "rmse", "image_accuracy")
-        }
+        """Log ``test/<row>_<quantity>``, differences of rows, and D_E's recognition."""
+        means = self.judges.summarize()
         quality = self.quality.summarize(self.class_names)
-        self.log_summary("test", means | over | quality)
+        self.log_summary("test", means | self.judges.over(means) | quality)
 
-    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, Any]:
-        """Frontalize pairs of frames that have neither label nor frontal camera.
+    def predict_step(self, batch: SequenceBatch | PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
+        """Frontalize pairs of frames, which may have neither label nor frontal camera.
 
         Returns:
-            What :meth:`test_step` returns, without ``measures``.
+            What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
+            it, and ``warped``, the faces in [0, 1] that it animates.
         """
         frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
         return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
@@ -442,105 +398,3 @@ class EMotionGAN(ExpressionModule):
                 losses["g_w_expression"] = weight * functional.cross_entropy(logits, label)
                 total = total + self.alpha_expression * losses["g_w_expression"]
         return losses | {"g_w": total}
-
-    # ---- measures
-
-    def _other_flows(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
-        """Return the flows that no player made, by their rows, and the true one."""
-        posed, flow = batch["posed_flow"], batch["flow"]
-        rows = {"posed": posed, "zero": torch.zeros_like(flow), "fit": fit_frontal_flow(posed)}
-        if "registered_flow" in batch:
-            rows["registration"] = batch["registered_flow"]
-        if isinstance(self.g_f, FlowFilter):
-            rows["subspaces"], _ = self.g_f.subspaces(posed)
-        return {**rows, "frontal": flow}
-
-    def _count_flow(
-        self, row: str, flow: Tensor, logits: Tensor, batch: PosedFlowBatch
-    ) -> dict[str, Tensor]:
-        judged = self.flow_judge(flow).float()
-        values = measure_flow(flow, batch["flow"], logits, judged, batch["label"])
-        return self.table.count(row, values)
-
-    def _count_face(self, row: str, face: Tensor, batch: PosedFlowBatch) -> dict[str, Tensor]:
-        judged = self.image_judge(face).float()
-        return self.table.count(row, measure_face(face, batch["apex"], judged, batch["label"]))
-
-    def _recognize(self, flow: Tensor) -> Tensor:
-        return self.d_e(self.codec.encode(flow)).float()  # type: ignore[no-any-return]
-
-    # ---- frozen networks
-
-    @property
-    def _needs_e_fer(self) -> bool:
-        perceives = self.alpha_perceptual and self.vgg is None
-        return bool(self.alpha_expression or perceives)
-
-    def _prepare_e_fer(self) -> None:
-        """Load e_FER from a checkpoint, or fit it on the frontal faces of the training fold."""
-        path = self.e_fer_checkpoint
-        if path is not None:
-            checkpoint = read_checkpoint(path)
-            self.refuse_leak(checkpoint, f"model.e_fer_checkpoint {path}")
-            self.refuse_other_classes(checkpoint.get("class_names"), path)
-            advice = "it must have been trained with the same expressions and size"
-            load_trained({"e_fer": self.e_fer}, checkpoint, path, advice)
-            if not self.e_fer.fitted:
-                raise UserError(f"The e_FER in {path} was never fitted: its weights are random.")
-            rank_zero_info(f"e_FER: loaded from {path}.")
-            return
-        rank_zero_info("e_FER: no checkpoint given, so it is fitted on the training fold's faces.")
-
-        faces = self.data.frontal_faces
-        _fit_once(self.e_fer, "e_FER", faces, epochs=self.e_fer_epochs, seed=_E_FER_SEED)
-
-    def _fit_subspaces(self, g_f: FlowFilter) -> None:
-        """Fit the subspaces of G_F on the flows of the training fold, on the first process."""
-        pairs = getattr(self.data, "flow_pairs", None)
-        if pairs is None:
-            raise UserError(
-                "flow_prior filter has no flows to learn subspaces from: give a data module with "
-                "flow_pairs(), or set flow_prior to none."
-            )
-
-        def fit() -> dict[str, Tensor]:
-            frontal, posed, person = (tensor.to(self.device) for tensor in pairs())
-            g_f.fit_subspaces(frontal, posed, person)
-            rank_zero_info(f"G_F: subspaces of facial and head motion from {len(frontal)} flows.")
-            return {key: tensor.cpu() for key, tensor in g_f.state_dict().items()}
-
-        g_f.load_state_dict(compute_once(fit))
-
-    def _fit_judges(self) -> None:
-        """Fit the independent judges on the frontal flows and faces of the training fold."""
-        flows, faces = (getattr(self.data, f"frontal_{what}", None) for what in ("flows", "faces"))
-        if flows is None or faces is None:
-            raise UserError(
-                "The judges of eMotion-GAN have no frontal flows and faces to learn from: give a "
-                "data module with frontal_flows() and frontal_faces()."
-            )
-        judges = (
-            (self.flow_judge, "the independent Flow-CNN", flows, _FLOW_JUDGE_SEED),
-            (self.image_judge, "the independent image classifier", faces, _IMAGE_JUDGE_SEED),
-        )
-        for judge, name, samples, seed in judges:
-            _fit_once(judge, name, samples, epochs=_JUDGE_EPOCHS, steps=_JUDGE_STEPS, seed=seed)
-
-
-def _fit_once(
-    model: FittedClassifier,
-    name: str,
-    samples: Callable[[int], Samples],
-    *,
-    epochs: int,
-    steps: int = 0,
-    seed: int,
-) -> None:
-    """Fit a classifier on the first process and hand it to the others."""
-
-    def fit() -> dict[str, Tensor]:
-        accuracy = fit_classifier(model, samples, name=name, epochs=epochs, steps=steps, seed=seed)
-        rank_zero_info(f"Fitted {name}: it recognised {accuracy:.1%} of its last pass.")
-        return {key: tensor.cpu() for key, tensor in model.state_dict().items()}
-
-    model.load_state_dict(compute_once(fit))

@@ -111,12 +111,12 @@ class TwoStepLR(MultiStepLR):
 
 
 class WarmupCosineLR(LambdaLR):
-    """Linear warm-up, then cosine annealing to zero, stepped once an epoch.
+    """Linear warm-up, then cosine annealing to zero, counted in epochs or in steps.
 
     Args:
         optimizer: Whose learning rates are multiplied.
-        epochs: Epochs of the whole training.
-        warmup: Of these, epochs of the rise; the first has the share 1 / (warmup + 1).
+        epochs: Epochs, or steps, of the whole training.
+        warmup: Of these, those of the rise; the first has the share 1 / (warmup + 1).
 
     Raises:
         UserError: If the warm-up leaves no epoch.
@@ -128,7 +128,8 @@ class WarmupCosineLR(LambdaLR):
     def __init__(self, optimizer: Optimizer, epochs: int, warmup: int = 5) -> None:
         if not 0 <= warmup < epochs:
             raise UserError(
-                f"A warm-up of {warmup} epochs does not fit a training of {epochs}: give fewer."
+                f"A warm-up of {warmup} epochs or steps does not fit a training of {epochs}: give "
+                "fewer."
             )
 
         def share(epoch: int) -> float:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Answer, FaceClassifier, Labels
+from lightning_modules.classifier import Answer, FaceClassifier, Labels, LRInterval
 from lightning_modules.networks.pcnn import PCNNNetwork
 from lightning_modules.networks.regions import Cropping
 from lightning_modules.networks.resnet import Stem
@@ -44,7 +44,8 @@ class PCNN(FaceClassifier):
         mirror: Whether a face is judged together with its mirror image, at twice the cost of an
             answer; training is not touched by it.
         optimizer: Optimizer.
-        lr_scheduler: Scheduler, stepped once an epoch.
+        lr_scheduler: Its scheduler.
+        lr_interval: Whether it counts in epochs or in steps.
 
     Raises:
         ValueError: If the size does not fit the network.
@@ -82,6 +83,7 @@ class PCNN(FaceClassifier):
         lr_scheduler: LRSchedulerCallable = lambda o: torch.optim.lr_scheduler.StepLR(
             o, step_size=15, gamma=0.5
         ),
+        lr_interval: LRInterval = "epoch",
     ) -> None:
         network = PCNNNetwork(
             num_classes,
@@ -105,6 +107,7 @@ class PCNN(FaceClassifier):
             mirror=mirror,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
+            lr_interval=lr_interval,
         )
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Answer, FaceClassifier, Labels
+from lightning_modules.classifier import Answer, FaceClassifier, Labels, LRInterval
 from lightning_modules.networks.resnet import ResNet18, Stem
 from losses.classification import classification_loss
 
@@ -30,7 +30,8 @@ class ResNet18Classifier(FaceClassifier):
         mirror: Whether a face is judged together with its mirror image, at twice the cost of an
             answer; training is not touched by it.
         optimizer: Optimizer.
-        lr_scheduler: Scheduler, stepped once an epoch.
+        lr_scheduler: Its scheduler.
+        lr_interval: Whether it counts in epochs or in steps.
 
     Reference:
         He et al. (CVPR 2016). PCNN, Table II, row "ResNet18".
@@ -53,6 +54,7 @@ class ResNet18Classifier(FaceClassifier):
         lr_scheduler: LRSchedulerCallable = lambda o: torch.optim.lr_scheduler.StepLR(
             o, step_size=15, gamma=0.5
         ),
+        lr_interval: LRInterval = "epoch",
     ) -> None:
         super().__init__(
             ResNet18(num_classes, stem, width),
@@ -65,6 +67,7 @@ class ResNet18Classifier(FaceClassifier):
             mirror=mirror,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
+            lr_interval=lr_interval,
         )
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])

@@ -18,18 +18,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
-from numpy.typing import NDArray
 from torch import Tensor
 
+from callbacks.figures.style import Picture, drawable, wrap
 from datamodules.errors import printable
 from datamodules.store.replacing import replacing
 
-Picture = NDArray[np.uint8]
-
-CAPTION_HEIGHT = 24
-"""Pixels below a picture that has a caption."""
-_DPI = 150
-_LETTER = 9  # pixels, rather too many
+LINE_HEIGHT = 20
+"""Pixels that a line of a caption has below a picture."""
+DPI = 150
+_LEAST_WIDTH = 480  # pixels of a picture with a caption
+_CAPTION, _TITLE = 7.5, 9.5  # size of letters in points
 
 
 class ChosenSamples:
@@ -74,13 +73,18 @@ def figures_folder(trainer: pl.Trainer) -> Path:
 
 
 def titled(trainer: pl.Trainer, what: str) -> str:
-    """Say what a picture shows and of which data it is; every title and caption begins with it.
+    """Say of which method, data, fold and seed a picture is; every title begins with it.
 
-    A prediction says what the model was trained on too: often it is of other faces.
+    A prediction has no fold, but says what the model was trained on: often it is of other faces.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
-    title = printable(f"{what}, data: {data.source}")
-    return f"{title}, trained on: {data.trained_on}" if trainer.predicting else title
+    parts = [type(trainer.lightning_module).__name__, what, f"data: {data.source}"]
+    if trainer.predicting:
+        parts.append(f"trained on: {data.trained_on}")
+    else:
+        known = [(name, getattr(data, name, None)) for name in ("fold", "seed")]
+        parts += [f"{name} {number}" for name, number in known if number is not None]
+    return printable(", ".join(parts))
 
 
 def input_folder(trainer: pl.Trainer) -> Path:
@@ -95,39 +99,56 @@ def input_folder(trainer: pl.Trainer) -> Path:
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
     """Make a figure, in inches, without pyplot, which would keep it and choose a toolkit."""
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout=layout)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """Make a figure of one plot, in inches, with its title."""
+    """Make a figure of one plot, in inches, with its title over the whole width."""
     figure = new_figure(width, height)
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
-    return figure, axes
+    set_title(figure, title)
+    return figure, figure.add_subplot()
+
+
+def set_title(figure: Figure, title: str) -> None:
+    """Put a title over a figure, in as many lines as its width takes."""
+    title, font = drawable(title)
+    lines = wrap(title, 72 * (figure.get_figwidth() - 0.2), _TITLE)
+    place = {"x": 0.1 / figure.get_figwidth(), "ha": "left"}
+    figure.suptitle("\n".join(lines), fontsize=_TITLE, font=font, parse_math=False, **place)
 
 
 def captioned(picture: Picture, caption: str) -> Picture:
     """Add a caption below a picture.
 
     Args:
-        picture: RGB [H, W, 3]; one narrower than its caption is enlarged, each pixel to a square.
-        caption: A line.
+        picture: RGB [H, W, 3]; a narrow one is enlarged, each pixel to a square.
+        caption: As many lines as the width takes.
 
     Returns:
-        RGB, `CAPTION_HEIGHT` pixels higher than the picture, whose own pixels are as they were.
+        RGB, `LINE_HEIGHT` pixels a line higher than the picture, whose own pixels are as they were.
     """
-    factor = max(1, math.ceil(_LETTER * len(caption) / picture.shape[1]))
+    factor = max(1, math.ceil(_LEAST_WIDTH / picture.shape[1]))
     enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     width = enlarged.shape[1]
+    caption, font = drawable(caption)
+    lines = wrap(caption, 72 * (width - 12) / DPI, _CAPTION)
+    height = LINE_HEIGHT * len(lines)
     # Half a pixel more, since Matplotlib takes the whole part of an inexact number.
-    figure = new_figure((width + 0.5) / _DPI, (CAPTION_HEIGHT + 0.5) / _DPI, layout=None)
-    figure.text(6 / width, 0.5, caption, fontsize=7.5, va="center", parse_math=False)
+    figure = new_figure((width + 0.5) / DPI, (height + 0.5) / DPI, layout=None)
+    for number, line in enumerate(lines):
+        y = 1 - (number + 0.5) / len(lines)
+        figure.text(6 / width, y, line, font=font, fontsize=_CAPTION, va="center", parse_math=False)
+    return np.vstack([enlarged, raster(figure)])
+
+
+def raster(figure: Figure) -> Picture:
+    """Draw a figure into RGB [H, W, 3]."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="rgba")
-    words = np.frombuffer(drawn.getvalue(), np.uint8).reshape(CAPTION_HEIGHT, width, 4)
-    return np.vstack([enlarged, words[..., :3]])
+    width, height = figure.canvas.get_width_height()
+    return np.frombuffer(drawn.getvalue(), np.uint8).reshape(height, width, 4)[..., :3]
 
 
 def write_picture(path: Path, picture: Figure | Picture) -> None:

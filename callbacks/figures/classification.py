@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from scipy.stats import binned_statistic
 from sklearn.decomposition import PCA
@@ -20,8 +19,10 @@ from callbacks.figures.base import (
     new_axes,
     new_figure,
     send_picture,
+    set_title,
     titled,
 )
+from callbacks.figures.style import HEAT, PALETTE, RIGHT, WRONG, class_colours
 from callbacks.outputs import Samples, TestSamples
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
@@ -59,21 +60,21 @@ class ConfusionMatrix(TestSamples):
             writer.writerow(["label", *names])
             writer.writerows([name, *row] for name, row in zip(names, counts.tolist(), strict=True))
         side = 1.6 + 0.75 * len(names)
-        title = f"{titled(trainer, 'Test')}, {len(answers)} samples"
-        title += f", accuracy {(labels == answers).mean():.1%}"
+        accuracy = (labels == answers).mean()
+        title = titled(trainer, f"test of {len(answers)} samples, accuracy {accuracy:.1%}")
         figure, axes = new_axes(side + 0.6, side, title)
         total = counts.sum(axis=1, keepdims=True)
         shares = counts / np.maximum(total, 1)
         shown = ConfusionMatrixDisplay(shares, display_labels=names).plot(
             ax=axes,
             colorbar=False,
-            im_kw={"cmap": "Blues", "vmin": 0, "vmax": 1},
+            im_kw={"cmap": HEAT, "vmin": 0, "vmax": 1},
             text_kw={"fontsize": 7.5},
         )
         for (i, j), text in np.ndenumerate(shown.text_):
             # A class without samples has no shares.
             text.set_text(f"{shares[i, j]:.0%}\n{counts[i, j]}" if total[i, 0] else "-")
-            text.set_color("white" if shares[i, j] > 0.55 else "0.15")
+            text.set_color("white" if shares[i, j] < 0.55 else "0.15")
         axes.set_xticks(axes.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
         axes.set(xlabel="predicted", ylabel="true")
         figure.colorbar(shown.im_, ax=axes, shrink=0.8, label="share of the true class")
@@ -105,14 +106,17 @@ class ROCCurves(TestSamples):
             names = list(trainer.datamodule.class_names)  # type: ignore[attr-defined]
             scores = samples["scores"]
             positive = samples["label"][:, None] == np.arange(len(names))
-        title = f"{titled(trainer, 'Test')}, {len(scores)} samples; area under each curve"
+        title = titled(trainer, f"test of {len(scores)} samples, area under each curve")
         figure, axes = new_axes(6.2, 4.6, title)
-        axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0.05, 0.95, len(names))))
-        for name, score, shown in zip(names, scores.T, positive.T, strict=True):
+        columns = zip(names, class_colours(names), scores.T, positive.T, strict=True)
+        for number, (name, colour, score, shown) in enumerate(columns):
             curve = roc(score, shown)
             if curve is not None:
-                axes.plot(*curve, linewidth=1.4, label=f"{name} {auc(*curve):.3f}")
-        axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
+                # Where there are more classes than colours, the lines differ.
+                line = ("-", "--")[number // len(PALETTE)]
+                said = f"{name} {auc(*curve):.3f}"
+                axes.plot(*curve, line, color=colour, linewidth=1.4, label=said)
+        axes.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
         axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="false alarms", ylabel="found")
         axes.set_aspect("equal")
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
@@ -147,14 +151,14 @@ class ReliabilityDiagram(TestSamples):
         axes, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
         bars: dict[str, Any] = {"width": 1 / self.bins, "align": "edge"}
         left = np.arange(self.bins) / self.bins
-        axes.bar(left, accuracy, color="#4878a8", edgecolor="white", label="accuracy", **bars)
+        axes.bar(left, accuracy, color=RIGHT, edgecolor="white", label="accuracy", **bars)
         axes.bar(
             left,
             confidence - accuracy,
             bottom=accuracy,
-            color="#d9534f",
+            color=WRONG,
             alpha=0.35,
-            edgecolor="#d9534f",
+            edgecolor=WRONG,
             label="gap to confidence",
             **bars,
         )
@@ -162,9 +166,8 @@ class ReliabilityDiagram(TestSamples):
         axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
         axes.legend(loc="upper left", fontsize=8, frameon=False)
         error = expected_calibration_error(counts, confidence, accuracy)
-        title = f"{titled(trainer, 'Test')}, {len(labels)} samples\n"
-        title += f"expected calibration error {error:.3f}"
-        axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
+        what = f"test of {len(labels)} samples, expected calibration error {error:.3f}"
+        set_title(figure, titled(trainer, what))
         below.bar(left, counts, color="0.6", edgecolor="white", **bars)
         below.set(xlabel="confidence", ylabel="samples")
         send_picture(trainer, figure, "reliability", "test/reliability")
@@ -217,11 +220,10 @@ class FeatureMap(TestSamples):
         points = lay_out(samples["features"], self.perplexity, self.seed)
         title = titled(trainer, f"t-SNE of {len(labels)} test samples by true class")
         figure, axes = new_axes(6.4, 5.2, title)
-        for number, name in enumerate(names):
-            mine = points[labels == number]
-            # An unused class keeps its colour, so that figures can be compared.
-            style: dict[str, Any] = {"s": 9, "alpha": 0.8, "linewidths": 0}
-            axes.scatter(*mine.T, color=f"C{number}", label=name, **style)
+        # Few samples are drawn larger.
+        style: dict[str, Any] = {"s": 9 if len(labels) > 200 else 25, "alpha": 0.8, "linewidths": 0}
+        for number, (name, colour) in enumerate(zip(names, class_colours(names), strict=True)):
+            axes.scatter(*points[labels == number].T, color=colour, label=name, **style)
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", "datalim")
         axes.legend(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
 from torch import Tensor
 
 from datamodules.batch import REFERENCE_SIDE
@@ -23,6 +25,7 @@ _ARCS = (
     (6, 2, False),  # magenta to red
 )
 _BEYOND = 0.75
+_SAID = {"boxstyle": "square,pad=0.1", "facecolor": "white", "linewidth": 0, "alpha": 0.8}
 
 
 def colour_wheel() -> npt.NDArray[np.uint8]:
@@ -89,8 +92,34 @@ def flow_to_rgb(flow: npt.NDArray[np.floating], *, max_magnitude: float) -> npt.
     return rgb
 
 
-def wheel_legend(size: int) -> npt.NDArray[np.uint8]:
-    """Draw the wheel on white, RGB [size, size, 3]: a point shows the motion from the centre."""
+def draw_wheel(axes: Axes, max_magnitude: float) -> None:
+    """Draw the wheel, in which a point shows the motion from the centre, with rings of its length.
+
+    Args:
+        axes: Where, square.
+        max_magnitude: Length in pixels of a 128x128 grid that has the full colour.
+    """
+    axes.imshow(wheel(256), extent=(-1, 1, 1, -1), interpolation="lanczos")
+    for share in (0.5, 1.0):
+        axes.add_patch(Circle((0, 0), share, fill=False, color="0.3", linewidth=0.6))
+        at = share * np.sqrt(0.5)
+        said = f"{share * max_magnitude:g} px"
+        axes.annotate(said, (at, at), fontsize=6.5, ha="center", va="center", bbox=_SAID)
+    axes.axhline(0, color="0.3", linewidth=0.4)
+    axes.axvline(0, color="0.3", linewidth=0.4)
+    axes.set(xlim=(-1.04, 1.04), ylim=(1.04, -1.04), xticks=[], yticks=[])
+    axes.set_title("up", fontsize=7.5, pad=2)
+    axes.set_xlabel("down\nlonger: darkened", fontsize=7.5, labelpad=2)
+    axes.set_ylabel("left", fontsize=7.5, labelpad=2)
+    axes.annotate(
+        "right", (1.08, 0), fontsize=7.5, rotation=270, va="center", annotation_clip=False
+    )
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def wheel(size: int) -> npt.NDArray[np.uint8]:
+    """Return the wheel on white, RGB [size, size, 3]: a point shows the motion from the centre."""
     axis = (np.arange(size) + 0.5) / size * 2 - 1
     flow = np.stack(np.meshgrid(axis, axis))  # (2, size, size), x right and y down
     outside = np.hypot(*flow) > 1

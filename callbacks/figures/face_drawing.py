@@ -8,16 +8,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import ImageColor
 
-from callbacks.figures.base import Picture, captioned, file_name, write_picture
+from callbacks.figures.base import captioned, file_name, write_picture
+from callbacks.figures.heat import blend_heat, heat_bar
+from callbacks.figures.style import PALETTE, Picture, put_label
 from datamodules.errors import BadSample
 from datamodules.files import is_video
 from datamodules.images import read_image
 from datamodules.recordings import open_video
 
-_LEAST_SIDE = 480
-_BOX = (255, 214, 10)
-_OPACITY = 0.55
+_LEAST_SIDE, _MOST_SIDE = 480, 1280  # pixels of the longer side, before words are put on it
+_GAP = 8  # pixels
+_BOX = PALETTE[1]
+_BOX_RGB = ImageColor.getrgb(_BOX)
 
 
 @dataclass(frozen=True)
@@ -108,32 +112,34 @@ class InputPictures:
         write_picture(self._folder / f"{stem}.png", captioned(picture, self._caption(what)))
 
 
-def blend_heat(picture: Picture, heat: Picture) -> Picture:
-    """Lay heat, uint8 [H, W], over a picture, RGB [H, W, 3], the more opaque the hotter."""
-    colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
-    share = _OPACITY * (heat.astype(np.float32) / 255)[..., None]
-    blended: Picture = (picture * (1 - share) + colours * share).round().astype(np.uint8)
-    return blended
-
-
 def draw_faces(picture: Picture, faces: Sequence[ReadFace]) -> Picture:
-    """Draw heat maps, boxes and answers on a picture, RGB [H, W, 3].
+    """Draw boxes and answers on a picture, RGB [H, W, 3].
 
-    A small picture is enlarged, so that words can be read.
+    A small picture is enlarged and a large one reduced, so that words can be read. Where faces
+    have heat, the picture with it stands to the right of the plain one, and then its scale.
     """
-    factor = max(1.0, _LEAST_SIDE / max(picture.shape[:2]))
-    enlarged = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    drawn: Picture = np.asarray(enlarged, np.uint8)
+    side = max(picture.shape[:2])
+    factor = min(max(side, _LEAST_SIDE), _MOST_SIDE) / side
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    resized = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how)
+    drawn: Picture = np.asarray(resized, np.uint8)
     boxes = [tuple(round(factor * side) for side in face.box) for face in faces]
+    hot = drawn.copy()
     for face, box in zip(faces, boxes, strict=True):
         if face.heat is not None:
-            _heat_box(drawn, box, face.heat)
-    # Words after all heat, since one face may lie on another.
+            _heat_box(hot, box, face.heat)
     thickness = max(2, round(max(drawn.shape[:2]) / 320))
-    for face, (x, y, width, height) in zip(faces, boxes, strict=True):
-        cv2.rectangle(drawn, (x, y), (x + width - 1, y + height - 1), _BOX, thickness)
-        _write(drawn, face.answer, x, y, thickness)
-    return drawn
+    # Words after all boxes, since one face may lie on another.
+    for x, y, width, height in boxes:
+        for panel in (drawn, hot):
+            corner = (x + width - 1, y + height - 1)
+            cv2.rectangle(panel, (x, y), corner, _BOX_RGB, thickness)
+    for face, (x, y, _, _) in zip(faces, boxes, strict=True):
+        put_label(drawn, face.answer, x, y, size=9 * thickness, colour=_BOX)
+    if all(face.heat is None for face in faces):
+        return drawn
+    gap = np.full((len(drawn), _GAP, 3), 255, np.uint8)
+    return np.hstack([drawn, gap, hot, gap, heat_bar(len(drawn))])
 
 
 def _heat_box(drawn: Picture, box: Sequence[int], heat: Picture) -> None:
@@ -145,19 +151,3 @@ def _heat_box(drawn: Picture, box: Sequence[int], heat: Picture) -> None:
     fitted = np.asarray(cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     inside = drawn[top:bottom, left:right]
     inside[:] = blend_heat(inside, fitted[top - y : bottom - y, left - x : right - x])
-
-
-def _write(drawn: Picture, text: str, x: int, y: int, thickness: int) -> None:
-    """Write above a box, or within it where there is no room above."""
-    font, stroke = cv2.FONT_HERSHEY_SIMPLEX, max(1, thickness // 2)
-    size = 0.3 * thickness
-    (width, height), below = cv2.getTextSize(text, font, size, stroke)
-    # Words wider than the picture are made to fit.
-    size *= min(1.0, (drawn.shape[1] - 4) / width)
-    (width, height), below = cv2.getTextSize(text, font, size, stroke)
-    room = height + below + 4
-    left = min(max(x, 0), max(drawn.shape[1] - width - 4, 0))
-    top = y - room if y >= room else max(y, 0)
-    cv2.rectangle(drawn, (left, top), (left + width + 3, top + room), _BOX, -1)
-    place = (left + 2, top + height + 2)
-    cv2.putText(drawn, text, place, font, size, (0, 0, 0), stroke, cv2.LINE_AA)

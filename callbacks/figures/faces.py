@@ -14,18 +14,21 @@ from torch import Tensor
 
 from callbacks.figures.base import (
     ChosenSamples,
-    Picture,
     face_to_rgb,
     figures_folder,
     input_folder,
     send_picture,
     titled,
 )
-from callbacks.figures.face_drawing import InputPictures, ReadFace, blend_heat
+from callbacks.figures.face_drawing import InputPictures, ReadFace
 from callbacks.figures.grad_cam import find_layer, heat_maps
 from callbacks.figures.grid import Cell, Row, draw_grid
+from callbacks.figures.heat import blend_heat, draw_heat_scale
+from callbacks.figures.style import Picture, marked
 from callbacks.outputs import require
 from datamodules.errors import UserError
+
+_CELLS = 8  # in a row
 
 
 class FacePictures(pl.Callback):
@@ -86,17 +89,24 @@ class FacePictures(pl.Callback):
         for label, kept in chosen.items():
             images = torch.stack([one["image"] for one in kept])
             probabilities = torch.stack([one["probabilities"] for one in kept])
-            heat = self._heat(pl_module, images, probabilities.argmax(dim=1))
-            row = Row(classes[label], [])
-            for image, answer, map_ in zip(images, said(probabilities, classes), heat, strict=True):
-                picture = face_to_rgb(image)
-                row.cells.append(Cell(picture, answer))
+            answers = probabilities.argmax(dim=1)
+            heat = self._heat(pl_module, images, answers)
+            cells: list[Cell] = []
+            for image, answer, words, map_ in zip(
+                images, answers.tolist(), said(probabilities, classes), heat, strict=True
+            ):
+                picture, right = face_to_rgb(image), answer == label
+                cells.append(Cell(picture, marked(words, right), right))
                 if map_ is not None:
-                    row.cells.append(Cell(blend_heat(picture, map_)))
-            rows.append(row)
-        title = f"{titled(trainer, 'Test')}; true class on the left, answer below each face"
-        columns = [""] * max(len(row.cells) for row in rows)
-        send_picture(trainer, draw_grid(title, columns, rows), "faces", "test/faces")
+                    cells.append(Cell(blend_heat(picture, map_)))
+            for start in range(0, len(cells), _CELLS):
+                name = classes[label] if start == 0 else ""
+                rows.append(Row(name, cells[start : start + _CELLS]))
+        title = titled(trainer, "test: true class on the left, answer below each face")
+        columns = ["face"] if self.layer is None else ["face", "Grad-CAM++"]
+        columns *= max(len(row.cells) for row in rows) // len(columns)
+        legend = None if self.layer is None else draw_heat_scale
+        send_picture(trainer, draw_grid(title, columns, rows, legend), "faces", "test/faces")
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the pictures of the input."""

@@ -14,7 +14,6 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from callbacks.figures.base import (
-    Picture,
     captioned,
     face_to_rgb,
     figures_folder,
@@ -23,8 +22,9 @@ from callbacks.figures.base import (
     titled,
     write_picture,
 )
-from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels
+from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference_pixels
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid
+from callbacks.figures.style import Picture, marked
 from callbacks.outputs import gather, require
 from losses.flow import endpoint_error
 
@@ -69,10 +69,10 @@ class FlowPictures(GridPictures):
     def cells(self, sample: Mapping[str, Tensor], class_names: Sequence[str]) -> list[Cell]:
         """Draw flows, saying how far each is from the true one and how it is read, and faces."""
         posed, frontalized, true = (sample[key] for key in _FLOWS)
-        read = class_names[int(sample["logits"].argmax())]
+        read, right = _answer(sample, "logits", class_names)
         return [
             self.flow_cell(posed, f"EPE {_error(posed, true)}"),
-            self.flow_cell(frontalized, f"EPE {_error(frontalized, true)}, read as {read}"),
+            self.flow_cell(frontalized, f"EPE {_error(frontalized, true)}\n{read}", right),
             self.flow_cell(true, ""),
             *(Cell(face_to_rgb(sample[key])) for key in _FACES),
         ]
@@ -141,15 +141,14 @@ class OcclusionPictures(GridPictures):
         ]
 
         def cell(flow: Tensor, condition: str) -> Cell:
-            read = class_names[int(sample[f"logits_{condition}"].argmax())]
-            return self.flow_cell(flow, f"{_error(flow, true)}, {read}")
+            read, right = _answer(sample, f"logits_{condition}", class_names)
+            return self.flow_cell(flow, f"EPE {_error(flow, true)}\n{read}", right)
 
         cells = []
         for index, region in enumerate(regions):
             cells.append(cell(sample["occluded_flow"][index], region))
             cells.append(cell(sample["reconstructed_flow"][index], f"{region}_reconstructed"))
-        read = class_names[int(sample["logits"].argmax())]
-        return [*cells, self.flow_cell(true, read)]
+        return [*cells, self.flow_cell(true, *_answer(sample, "logits", class_names))]
 
 
 class SequencePictures:
@@ -227,7 +226,8 @@ class SequencePictures:
         best = int(frame["probabilities"].argmax())
         said = f"predicted\n{self._class_names[best]}\n{float(frame['probabilities'][best]):.0%}"
         cells = [Cell(pictures[key]) for key in _STRIP]
-        strip = draw_grid(caption, list(_STRIP.values()), [Row(said, cells)], self._max_magnitude)
+        wheel = partial(draw_wheel, max_magnitude=self._max_magnitude)
+        strip = draw_grid(caption, list(_STRIP.values()), [Row(said, cells)], wheel)
         write_picture(self._aside / f"{file_name(sequence)}_strip.png", strip)
         for key, kind in _SHOWN.items():
             path = self._aside / f"{file_name(sequence)}_{kind}.png"
@@ -238,6 +238,15 @@ class SequencePictures:
             return face_to_rgb(value)
         scaled = in_reference_pixels(value).numpy()
         return flow_to_rgb(scaled, max_magnitude=self._max_magnitude)
+
+
+def _answer(
+    sample: Mapping[str, Tensor], logits: str, class_names: Sequence[str]
+) -> tuple[str, bool]:
+    """Say which expression was read from a sample, and whether it is the true one."""
+    answer = int(sample[logits].argmax())
+    right = answer == int(sample["label"])
+    return marked(class_names[answer], right), right
 
 
 def _error(flow: Tensor, true: Tensor) -> str:

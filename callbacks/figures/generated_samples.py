@@ -10,14 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import pad
 
-from callbacks.figures.base import (
-    Picture,
-    captioned,
-    face_to_rgb,
-    new_axes,
-    send_picture,
-    titled,
-)
+from callbacks.figures.base import captioned, face_to_rgb, new_axes, send_picture, titled
+from callbacks.figures.style import PALETTE, Picture
 from datamodules.errors import UserError
 
 _SEED = 0
@@ -98,11 +92,11 @@ class GeneratedSamples(pl.Callback):
             module: Any = pl_module
             noise = torch.randn(self.side**2, module.latent, generator=seeded)
             samples = draw_samples(module.generate(noise.to(pl_module.device)).cpu())
-            caption = titled(trainer, f"Generated faces, epoch {done}")
+            caption = titled(trainer, f"generated faces, epoch {done}")
             name = f"samples_epoch_{done:03d}"
             send_picture(trainer, captioned(samples, caption), name, "train/samples")
             if self._curves:
-                curves = draw_curves(titled(trainer, "Training losses"), self._curves)
+                curves = draw_curves(titled(trainer, "training losses"), self._curves)
                 send_picture(trainer, curves, "loss_curves", "train/loss_curves")
 
     def state_dict(self) -> dict[str, Any]:
@@ -129,8 +123,10 @@ def draw_curves(title: str, curves: list[list[float]]) -> Figure:
     """Draw the mean losses of discriminator and generator over the epochs."""
     figure, axes = new_axes(6, 3.5, title)
     epochs = range(1, len(curves) + 1)
-    for name, losses in zip(_LOSSES.values(), zip(*curves, strict=True), strict=True):
-        axes.plot(epochs, losses, label=name, marker="." if len(curves) < 20 else None)
+    players = zip(_LOSSES.values(), PALETTE[:2], zip(*curves, strict=True), strict=True)
+    for name, colour, losses in players:
+        marker = "." if len(curves) < 20 else None
+        axes.plot(epochs, losses, label=name, color=colour, marker=marker)
     axes.set(xlabel="epoch", ylabel="loss (sigmoid cross-entropy)")
     axes.legend()
     return figure

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.trainer.states import TrainerFn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from callbacks.figures.base import ChosenSamples, Picture, new_figure, send_picture, titled
-from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels, wheel_legend
+from callbacks.figures.base import ChosenSamples, new_figure, send_picture, titled
+from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference_pixels
+from callbacks.figures.style import RIGHT, WRONG, Picture, drawable, text_width, wrap
 from callbacks.outputs import require
 from datamodules.errors import UserError
 
-_CELL, _GAP, _CAPTION, _HEADER = 1.5, 0.08, 0.2, 0.3  # inches
-_TITLE, _LABEL, _LEGEND, _MARGIN = 0.45, 1.35, 1.35, 0.12  # inches
+_CELL, _GAP, _LABEL, _LEGEND, _MARGIN = 1.5, 0.08, 1.4, 1.6, 0.12  # inches
+_LEAST_WIDTH = 4.5  # inches, so that titles have few lines
+_SPACING = 1.1  # of lines
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of a grid, RGB [H, W, 3] in 0..255, and what stands below it."""
+    """One picture of a grid, RGB [H, W, 3] in 0..255, and what stands below it.
+
+    Where that is an answer, ``right`` tells whether it is the true one, by the colour of both.
+    """
 
     image: Picture
     caption: str = ""
+    right: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -111,19 +118,24 @@ class GridPictures(pl.Callback, ABC):
                 for key, value in sample.items()
             }
             rows.append(Row(name, self.cells(scaled, data.class_names)))
-        file, title = ("test", "Test") if trainer.testing else ("validation", "Validation")
+        file = title = "test" if trainer.testing else "validation"
         if trainer.state.fn == TrainerFn.FITTING:
             epoch = trainer.current_epoch
             file, title = f"{file}_epoch_{epoch:03d}", f"{title}, epoch {epoch}"
-        figure = draw_grid(titled(trainer, title), self.columns(trainer), rows, self.max_magnitude)
+        figure = draw_grid(titled(trainer, title), self.columns(trainer), rows, self.wheel)
         send_picture(trainer, figure, file, f"{'test' if trainer.testing else 'val'}/pictures")
 
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
 
-    def flow_cell(self, flow: Tensor, caption: str) -> Cell:
-        """Draw a flow [2, H, W] in pixels of a 128x128 grid as a colour wheel."""
-        return Cell(flow_to_rgb(flow.numpy(), max_magnitude=self.max_magnitude), caption)
+    @property
+    def wheel(self) -> Callable[[Axes], None]:
+        """Draws the scale of the flows."""
+        return partial(draw_wheel, max_magnitude=self.max_magnitude)
+
+    def flow_cell(self, flow: Tensor, caption: str, right: bool | None = None) -> Cell:
+        """Draw a flow [2, H, W] in pixels of a 128x128 grid by the colours of the wheel."""
+        return Cell(flow_to_rgb(flow.numpy(), max_magnitude=self.max_magnitude), caption, right)
 
     def _is_drawn(self, trainer: pl.Trainer) -> bool:
         # Rank zero draws from its own share of the samples: a picture needs no other.
@@ -141,59 +153,80 @@ def draw_grid(
     title: str,
     columns: Sequence[str],
     rows: Sequence[Row],
-    max_magnitude: float | None = None,
+    legend: Callable[[Axes], None] | None = None,
 ) -> Figure:
-    """Draw rows of pictures under column titles, with the wheel and its scale on the right.
+    """Draw rows of pictures under column titles; the figure is as large as they need.
 
     Args:
-        title: Line above the grid.
+        title: Above the grid.
         columns: Titles of the columns.
         rows: The pictures.
-        max_magnitude: Length in pixels of the full colour, said under the wheel; None for
-            pictures of no flow, which have no wheel.
+        legend: Draws the scale of the colours to the right of the first row; None for pictures
+            that have none.
     """
-    row_height = _CELL + _CAPTION + _GAP
-    legend = _LEGEND if max_magnitude is not None else 0
-    width = _LABEL + len(columns) * (_CELL + _GAP) + legend + _MARGIN
-    height = _TITLE + _HEADER + len(rows) * row_height + _MARGIN
+    column = 72 * (_CELL - 0.04)  # points
+    labels = [_lines(row.label, 72 * _LABEL, 8.5, most=6) for row in rows]
+    captions = [[_lines(cell.caption, column, 7.5, most=3) for cell in row.cells] for row in rows]
+    headers = [_lines(name, column, 9, most=3) for name in columns]
+    label = max((text_width(line, 8.5) for lines in labels for line in lines), default=0) / 72
+    first_column = _MARGIN + (label + 0.1 if label else 0)
+    width = first_column + len(columns) * (_CELL + _GAP) + _MARGIN
+    width = max(width + (_LEGEND if legend is not None else 0), _LEAST_WIDTH)
+    head = wrap(title, 72 * (width - 2 * _MARGIN), 10.5, bold=True)
+    header = max((_height(lines, 9) for lines in headers), default=0)
+    first_row = 2 * _MARGIN + _height(head, 10.5) + header
+    below = [max((_height(lines, 7.5) for lines in row), default=0) for row in captions]
+    # A label may be higher than the picture beside it, and the legend than a row.
+    heights = [
+        max(_CELL + caption, _height(lines, 8.5)) + _GAP
+        for caption, lines in zip(below, labels, strict=True)
+    ]
+    heights = heights or [0.0]
+    tall = max(sum(heights), _LEGEND if legend is not None else 0)
+    height = first_row + tall + _MARGIN
     figure = new_figure(width, height, layout=None)
 
-    def put(image: Picture, left: float, top: float, size: float, framed: bool = True) -> None:
-        """Place a square picture; ``left`` and ``top`` are inches from the upper left corner."""
-        box = (left / width, 1 - (top + size) / height, size / width, size / height)
-        axes = figure.add_axes(box)
-        axes.imshow(image, interpolation="lanczos", aspect="auto")
-        axes.set_xticks([])
-        axes.set_yticks([])
-        # A flow without motion is white: without a frame it would not be seen as a picture.
-        for spine in axes.spines.values():
-            spine.set(visible=framed, color="0.8", linewidth=0.6)
+    def place(left: float, top: float, wide: float, high: float) -> Axes:
+        """Add axes; ``left`` and ``top`` are inches from the upper left corner."""
+        box = (left / width, 1 - (top + high) / height, wide / width, high / height)
+        return figure.add_axes(box)
 
-    def write(text: str, x: float, y: float, size: float, **style: Any) -> None:
-        """Write text; ``x`` and ``y`` are inches from the upper left corner."""
+    def write(lines: Sequence[str], x: float, y: float, size: float, **style: Any) -> None:
+        """Write lines; ``x`` and ``y`` are inches from the upper left corner."""
+        text, font = drawable("\n".join(lines), bold=style.pop("bold", False))
         # A dollar sign in the name of a sequence is no formula.
-        figure.text(x / width, 1 - y / height, text, fontsize=size, parse_math=False, **style)
+        style |= {"font": font, "fontsize": size, "linespacing": _SPACING, "parse_math": False}
+        figure.text(x / width, 1 - y / height, text, **style)
 
-    write(title, _MARGIN, _TITLE / 2 + 0.05, 11, ha="left", va="center", weight="bold")
-    first_row = _TITLE + _HEADER
-    for column, name in enumerate(columns):
-        centre = _LABEL + column * (_CELL + _GAP) + _CELL / 2
-        write(name, centre, first_row - 0.07, 9.5, ha="center", va="bottom")
-    for number, row in enumerate(rows):
-        top = first_row + number * row_height
-        # Long names of files are broken, so that they stay beside the pictures.
-        label = "\n".join(textwrap.fill(line, 20) for line in row.label.split("\n"))
-        write(label, _LABEL - 0.1, top + _CELL / 2, 8.5, ha="right", va="center")
-        for column, cell in enumerate(row.cells):
-            left = _LABEL + column * (_CELL + _GAP)
-            put(cell.image, left, top, _CELL)
-            centre = left + _CELL / 2
-            write(cell.caption, centre, top + _CELL + 0.03, 7.5, ha="center", va="top")
-    if max_magnitude is None:
-        return figure
-    wheel = _LEGEND - 0.35
-    left = width - _MARGIN - wheel - 0.1
-    put(wheel_legend(256), left, first_row, wheel, framed=False)
-    said = f"full colour: {max_magnitude:g} px\ndarkened: longer"
-    write(said, left + wheel / 2, first_row + wheel + 0.08, 8, ha="center", va="top")
+    write(head, _MARGIN, _MARGIN, 10.5, ha="left", va="top", bold=True)
+    for number, lines in enumerate(headers):
+        centre = first_column + number * (_CELL + _GAP) + _CELL / 2
+        write(lines, centre, first_row - 0.07, 9, ha="center", va="baseline")
+    top = first_row
+    for row, lines, said, high in zip(rows, labels, captions, heights, strict=False):
+        write(lines, first_column - 0.1, top + _CELL / 2, 8.5, ha="right", va="center")
+        for number, (cell, caption) in enumerate(zip(row.cells, said, strict=True)):
+            left = first_column + number * (_CELL + _GAP)
+            axes = place(left, top, _CELL, _CELL)
+            axes.imshow(cell.image, interpolation="lanczos", aspect="auto")
+            axes.set(xticks=[], yticks=[])
+            colour = {None: "0.2", True: RIGHT, False: WRONG}[cell.right]
+            # A flow without motion is white: without a frame it would not be seen as a picture.
+            for spine in axes.spines.values():
+                spine.set(color="0.8" if cell.right is None else colour)
+                spine.set_linewidth(0.6 if cell.right is None else 1.5)
+            centre, under = left + _CELL / 2, top + _CELL + 0.03
+            write(caption, centre, under, 7.5, ha="center", va="top", color=colour)
+        top += high
+    if legend is not None:
+        legend(place(width - _LEGEND + 0.1, first_row, _LEGEND - 0.45, _LEGEND - 0.45))
     return figure
+
+
+def _lines(text: str, width: float, size: float, *, most: int) -> list[str]:
+    return wrap(text, width, size, most=most) if text else []
+
+
+def _height(lines: Sequence[str], size: float) -> float:
+    """Return the height of lines in inches, with a little room below."""
+    return (len(lines) * _SPACING * size * 1.2 + 3) / 72 if lines else 0.0

@@ -17,7 +17,8 @@ FREE = {
     "posed": "posed flow as it is",
     "zero": "zero flow",
     "fit": "closed-form head-motion fit",
-    "registration": "flow of registered frames",
+    "registration": "flow registered by ECC",
+    "features": "flow registered by SIFT",
 }
 """Rows that cost no training."""
 OURS = "emotion_gan"
@@ -57,8 +58,9 @@ class FrontalizationTable(TestTable):
     """Prints what frontalization gains on the test subjects and writes ``summary.json``.
 
     Each row is a flow: as the moving head gives it, zero, what a closed-form fit of the head's
-    motion leaves, after a classical registration of the frames (ECC), what G_F starts from where it
-    has a prior, frontalized, and the true frontal one. Its measures are the endpoint error in
+    motion leaves, after classical registrations of the frames (by correlation, ECC, and by
+    keypoints, SIFT), what G_F starts from where it has a prior, frontalized, and the true frontal
+    one. Its measures are the endpoint error in
     pixels of a 128x128 grid, over the crop and in the face; the accuracy on it of Flow-CNN D_E,
     which trains the generator, and of one that does not; and of the neutral face animated with it,
     by G_W and by moving pixels alone (pure warp), SSIM and RMSE (grey levels, 0 to 255) to the true
@@ -71,13 +73,14 @@ class FrontalizationTable(TestTable):
     95 % intervals, for accuracies by McNemar's test. Samples of one person are alike: these are, if
     anything, too sure.
 
-    ``summary.json`` holds ``rows``: by ``posed, zero, fit, registration, subspaces, emotion_gan,
-    frontal`` the numbers ``epe_px, epe_face_px, accuracy, judge_accuracy, judge_confidence, ssim,
-    rmse, image_accuracy`` and the last three with ``warp_``; ``faces``: by ``neutral, posed_apex,
-    apex`` those three; and ``comparisons``: by ``free, subspaces, warp`` and measure ``against`` (a
-    row, or ``warp``), ``ours, theirs, difference, low, high, p, outcome``. They are read from what
-    the test logged as ``test/<row>_<measure>`` and returned as ``measures``. Accuracies are shares
-    from 0 to 1; what was not measured or is not a number is null.
+    ``summary.json`` holds ``rows``: by ``posed, zero, fit, registration, features, subspaces,
+    emotion_gan, frontal`` the numbers ``epe_px, epe_face_px, accuracy, judge_accuracy,
+    judge_confidence, ssim, rmse, image_accuracy`` and the last three with ``warp_``; ``faces``: by
+    ``neutral, posed_apex, apex`` those three; and ``comparisons``: by ``free, subspaces, warp`` and
+    measure ``against`` (a row, or ``warp``), ``ours, theirs, difference, low, high, p, outcome``.
+    They are read from what the test logged as ``test/<row>_<measure>`` and returned as
+    ``measures``. Accuracies are shares from 0 to 1; what was not measured or is not a number is
+    null.
     """
 
     title = "Frontalization"
@@ -170,7 +173,7 @@ class FrontalizationTable(TestTable):
             "EPE px to the true frontal flow, over the crop and in the face, where the detector "
             "saw it; accuracy of D_E and of the judge, an independent Flow-CNN; faces animated by "
             "G_W and by the pure warp: SSIM and RMSE (grey levels) to the true apex, accuracy "
-            "(image) of an independent classifier",
+            "(image) of an independent ResNet-18",
         ]
 
 

@@ -28,7 +28,7 @@ from datamodules.images import grey, resize
 from datamodules.index import Index
 from datamodules.motion.flow import estimate_flow, resize_flow
 from datamodules.motion.posing import PoseRange, draw_poses
-from datamodules.motion.registration import register
+from datamodules.motion.registration import register, register_by_features
 from datamodules.recordings import Recording
 from datamodules.store.rows import ArraySpec
 
@@ -260,7 +260,7 @@ class PairReader:
         return None
 
     def registered(self, row: int) -> dict[str, NDArray[Any]]:
-        """Estimate the posed flow after a registration: the arrays of `registered_specs`."""
+        """Estimate the posed flow after registrations: the arrays of `registered_specs`."""
         first, second = self._faces(row, camera=1)
         return self._register(row, 1, first, second)
 
@@ -276,10 +276,11 @@ class PairReader:
         return self._register(row, 0, first, turn(second, motion, self._extraction.size))
 
     def registered_specs(self) -> dict[str, ArraySpec]:
-        """Describe the arrays: flow, posed second frame, whether the registration converged."""
+        """Describe the arrays: flows, posed second frame, whether the registration converged."""
         size = self._extraction.size
         return {
             "registered_flow": ArraySpec((2, size, size), "float16"),
+            "feature_registered_flow": ArraySpec((2, size, size), "float16"),
             "posed_apex": ArraySpec((3 if self._extraction.colour else 1, size, size), "uint8"),
             "converged": ArraySpec((), "bool"),
         }
@@ -287,8 +288,10 @@ class PairReader:
     def _register(self, row: int, camera: int, first: Frame, second: Frame) -> dict[str, Any]:
         template, moved = grey(first), grey(second)
         found = register(template, moved)
+        matched = register_by_features(template, moved)
         return {
             "registered_flow": self._flow(row, camera, template, found),
+            "feature_registered_flow": self._flow(row, camera, template, matched),
             "posed_apex": self._extraction.image(second),
             "converged": np.array(found is not moved),
         }

@@ -1,6 +1,8 @@
-"""Classical registration of two frames, the baseline that learned frontalization must beat."""
+"""Classical registrations of two frames, the baselines that learned frontalization must beat."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,6 +10,8 @@ from numpy.typing import NDArray
 
 _SMALLEST = 32
 """Shorter side in pixels of the coarsest image that is still aligned."""
+_RATIO, _REACH = 0.75, 3.0
+"""Of SIFT matches: how much nearer than the second best, and pixels that one may be off the map."""
 
 
 def register(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -40,14 +44,37 @@ def register(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.
             return second
         affine = np.asarray(found, np.float32)
         affine[:, 2] /= scale
-    height, width = first.shape
+    return _moved(second, affine)
+
+
+def register_by_features(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Warp the second frame onto the first, both [H, W] grey, by what most SIFT matches agree on.
+
+    The map is a similarity (turn, scale, shift) found by RANSAC, so that what the face itself moves
+    does not count. Where too few keypoints match the result is the very array `second`.
+
+    Reference:
+        Lowe, Distinctive image features from scale-invariant keypoints, IJCV 2004, 7.1;
+        Fischler and Bolles, Random sample consensus, CACM 1981.
+    """
+    sift = cv2.SIFT_create()  # type: ignore[attr-defined]
+    (here, described), (there, others) = (sift.detectAndCompute(x, None) for x in (first, second))
+    if len(here) < 2 or len(there) < 2:
+        return second
+    pairs = cv2.BFMatcher().knnMatch(described, others, k=2)
+    matches = [best for best, other in pairs if best.distance < _RATIO * other.distance]
+    if len(matches) < 2:
+        return second
+    start = np.array([here[match.queryIdx].pt for match in matches])
+    end = np.array([there[match.trainIdx].pt for match in matches])
+    affine, _ = cv2.estimateAffinePartial2D(start, end, ransacReprojThreshold=_REACH)
+    return second if affine is None else _moved(second, affine)
+
+
+def _moved(image: NDArray[np.uint8], affine: NDArray[Any]) -> NDArray[np.uint8]:
+    """Take each pixel from where the map sends it, its border repeated where there is none."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (image.shape[1], image.shape[0])
     return np.asarray(
-        cv2.warpAffine(
-            second,
-            affine,
-            (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
+        cv2.warpAffine(image, affine, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )

@@ -72,14 +72,39 @@ class ClassSource(NamedTuple):
                 found |= {name: inherited[name] for name in inherited if name not in found}
         return found
 
+    def defaults(self) -> dict[str, Any]:
+        """Return the literal defaults of what the class can be made with, its bases' included."""
+        found: dict[str, Any] = {}
+        for base in reversed(self.bases()):
+            found |= {} if base is None else base.defaults()
+        init = self.method("__init__")
+        if init is None:
+            return found
+        names, values = argument_names(init), init.args.defaults
+        pairs = [
+            *zip(names[: len(names) - len(init.args.kwonlyargs)][::-1], values[::-1], strict=False),
+            *zip((a.arg for a in init.args.kwonlyargs), init.args.kw_defaults, strict=True),
+        ]
+        for name, value in pairs:
+            try:
+                found[name] = ast.literal_eval(value)  # type: ignore[arg-type]
+            except (ValueError, TypeError):  # computed, or none
+                continue
+        return found
+
     def constant(self, name: str) -> Any:
         """Return a literal attribute of the class or of its bases; None where there is none."""
         for node in self.node.body:
-            if isinstance(node, ast.Assign) and any(
-                isinstance(target, ast.Name) and target.id == name for target in node.targets
-            ):
+            if isinstance(node, ast.AnnAssign) and node.value is not None:
+                targets: list[ast.expr] = [node.target]
+                value = node.value
+            elif isinstance(node, ast.Assign):
+                targets, value = node.targets, node.value
+            else:
+                continue
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
                 try:
-                    return ast.literal_eval(node.value)
+                    return ast.literal_eval(value)
                 except ValueError:
                     return None
         found = (base.constant(name) for base in self.bases() if base is not None)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment
     from experiments.crossval.tracking import ParentRun
 
+# Of data modules: what differs from machine to machine.
+_PATHS = ("root", "cache_dir", "input", "labels_csv", "label_map")
+
 
 def crossval(args: Sequence[str]) -> None:
     """Run `lightning crossval`.
@@ -206,7 +209,7 @@ def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
         fit: Command line of `fit` that all folds share.
     """
     config = experiment.hide(experiment.resolved)
-    home = str(Path.home())
+    home, data = str(Path.home()), config["data"].get("init_args", {})
     return Description(
         experiment=experiment.experiment,
         config_hash=experiment.digest,
@@ -216,6 +219,7 @@ def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
         model_arguments=config["model"].get("init_args", {}),
         headline=None if config["headline"] is None else tuple(config["headline"]),
         arguments=tuple(a.replace(home, "~") for a in _deciding(fit)),
+        data_arguments={name: value for name, value in data.items() if name not in _PATHS},
     )
 
 

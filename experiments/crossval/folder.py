@@ -29,6 +29,7 @@ class Description:
         data: Name of the data module's class.
         seed: Seed of every fold.
         model_arguments: Resolved arguments of the method.
+        data_arguments: Those of the data, but the paths; None in folders of before they were kept.
         headline: Conditions whose accuracy is the result, see `summary.headline_conditions`.
         arguments: Command line of `lightning crossval` as far as it decides the results.
         created: When the folder was made; with the rest it makes the W&B ids.
@@ -42,6 +43,7 @@ class Description:
     model_arguments: dict[str, Any]
     headline: tuple[str, ...] | None
     arguments: tuple[str, ...]
+    data_arguments: dict[str, Any] | None = None
     created: str = ""
 
     @property
@@ -99,7 +101,8 @@ class CrossvalFolder:
             )
         for name in ("arguments", "headline"):
             values[name] = None if values[name] is None else tuple(map(str, values[name]))
-        return Description(**{field.name: values[field.name] for field in fields(Description)})
+        known = [field.name for field in fields(Description) if field.name in values]
+        return Description(**{name: values[name] for name in known})
 
     def num_folds(self) -> int | None:
         """Return the number of folds, None before the data of any fold were set up."""

@@ -124,6 +124,7 @@ def summarize(
         "data": description.data,
         "source": first["source"],
         "arguments": list(description.arguments),
+        "data_arguments": description.data_arguments,
         "config_hash": description.config_hash,
         "seed": description.seed,
         "commit": commit_of(first),

@@ -14,9 +14,10 @@ def test_a_posed_batch_is_a_flow_batch_and_some_of_it_is_for_tests_only() -> Non
         "apex",
         "is_neutral_apex",
         "registered_flow",
+        "feature_registered_flow",
         "posed_apex",
     }
-    for name in ("registered_flow", "posed_apex"):
+    for name in ("registered_flow", "feature_registered_flow", "posed_apex"):
         assert posed.pop(name) == NotRequired[Tensor]
     assert set(posed.values()) == {Tensor}
 

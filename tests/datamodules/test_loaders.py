@@ -53,12 +53,13 @@ def test_a_data_set_pickles_as_a_path(tmp_path: Path) -> None:
 
 
 def test_registered_flows_follow_their_pairs_and_bad_ones_leave(tmp_path: Path) -> None:
-    registered = stored(tmp_path, "registered_flow", "posed_apex", "converged", bad=1, rows=3)
+    names = ("registered_flow", "feature_registered_flow", "posed_apex")
+    registered = stored(tmp_path, *names, "converged", bad=1, rows=3)
     data = CacheDataset(stored(tmp_path), np.array([7, 3, 5]), {}, registered)
     assert data.rows.tolist() == [7, 5]
     batch = data.__getitems__([1, 0])
     assert batch["flow"][:, 0, 0, 0].tolist() == [5, 7]
-    for name in ("registered_flow", "posed_apex"):
+    for name in names:
         assert batch[name][:, 0, 0, 0].tolist() == [2, 0]
     assert "converged" not in batch
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import yaml
 from scipy import stats
 
 import experiments
+import lightning_modules
 from callbacks.records.fold_record import seal
 from experiments import published
 from experiments.command.errors import CommandError
+from experiments.command.signatures import find_class
 from experiments.compare import compare
 from tests.experiments.crossval import made
 
@@ -80,6 +83,32 @@ def test_any_measure_by_name(runs: list[Path], capsys: pytest.CaptureFixture[str
     ]
     with pytest.raises(CommandError, match="Not every run measured lost; did you mean loss"):
         compare([*map(str, runs), "--measures", "lost"])
+
+
+def test_a_method_names_what_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = made.write_crossval(tmp_path / "crossval-aaaaaa", FIRST, model="EMotionGAN")
+    names = ("emotion_gan_epe_px", "fit_judge_accuracy", "posed_accuracy")
+    change(run, metrics={f"test/{name}": 0.5 for name in (*names, "judge_accuracy_over_fit")})
+
+    def measures(*options: str) -> list[str]:
+        compare([str(run), *options])
+        table = capsys.readouterr().out.splitlines()[4:]
+        return [line.split("|")[1].strip() for line in table if line.startswith("| ")]
+
+    assert measures() == ["accuracy", "posed_accuracy", "emotion_gan_epe_px"]
+    everything = measures("--measures", "all")
+    assert set(everything) == {"accuracy", *names, "judge_accuracy_over_fit"}
+
+
+def test_every_method_names_measures_by_a_literal() -> None:
+    files = Path(lightning_modules.__file__).parent.glob("*.py")
+    nodes = [node for file in files for node in ast.parse(file.read_text("utf-8")).body]
+    for node in nodes:
+        source = find_class(f"lightning_modules.{getattr(node, 'name', '')}")
+        if isinstance(node, ast.ClassDef) and source is not None:
+            assert isinstance(source.constant("headline_measures"), tuple), node.name
 
 
 def test_runs_of_one_experiment_are_told_apart(

@@ -153,7 +153,8 @@ def test_emotion_gan_from_training_to_prediction(
     summary = json.loads((run.path / "summary.json").read_text())
     assert summary["data"] == "tree"
     assert list(summary["rows"]) == [
-        *("posed", "zero", "fit", "registration", "subspaces", "emotion_gan", "frontal")
+        *("posed", "zero", "fit", "registration", "features"),
+        *("subspaces", "emotion_gan", "frontal"),
     ]
     printed = capfd.readouterr().out
     assert "eMotion-GAN against the best flow that costs no training is" in printed

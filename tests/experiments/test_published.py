@@ -19,6 +19,8 @@ PAPER = {
     "n_test": 374,
     "n_subjects": 99,
     "class_names": list(class_names("basic6")),
+    # The paper's batch, not the default.
+    "data_arguments": {"flow": "farneback", "batch_size": 16, "regions": ["eyes", "mouth"]},
 }
 
 
@@ -93,13 +95,31 @@ def test_a_figure_is_of_its_setting_alone(
 ) -> None:
     paper, measure = (SSIM, "accuracy_mouth_reconstructed"), "emotion_gan_accuracy"
     arguments, measure = paper if model == "SSIMVAE" else (GAN, measure)
-    counts = {"data": "SNaP2DFeDataModule", "n_test": 630, "n_subjects": 15}
+    counts = {"data": "SNaP2DFeDataModule", "n_test": 630, "n_subjects": 15, "data_arguments": {}}
     classes = {"class_names": list(class_names("basic7"))}
     summary = PAPER if model == "SSIMVAE" else {**PAPER, **counts, **classes}
     assert differences(summary, model, arguments, measure) == []
     found = differences(summary, model, {**arguments, **changes}, measure)
     assert len(found) == len(said)
     assert all(any(phrase.startswith(start) for phrase in found) for start in said)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mirror": 0.5}, ["data.mirror 0.0 there, 0.5 here"]),  # a default, which no YAML names
+        ({"batch_size": 8}, ["data.batch_size 16 there, 8 here"]),
+        ({"regions": ["mouth"]}, ["data.regions ['eyes', 'mouth'] there, ['mouth'] here"]),
+        ({"num_workers": 4, "seed": 3, "fold": 2, "size": 64}, []),
+        (None, ["arguments of the data that were not recorded"]),
+    ],
+)
+def test_a_figure_is_of_the_papers_data_arguments_alone(
+    given: dict[str, Any] | None, said: list[str]
+) -> None:
+    data = None if given is None else {**PAPER["data_arguments"], **given}
+    summary = {**PAPER, "data_arguments": data}
+    assert differences(summary, "SSIMVAE", SSIM, "accuracy_mouth_reconstructed") == said
 
 
 def test_of_several_figures_the_nearest_is_taken() -> None:
@@ -118,7 +138,7 @@ def test_of_several_figures_the_nearest_is_taken() -> None:
 
 
 def test_a_figure_says_where_it_is_from() -> None:
-    summary = {**PAPER, "data": "SNaP2DFeDataModule"}
+    summary = {**PAPER, "data": "SNaP2DFeDataModule", "data_arguments": {}}
     figure = published_figure(summary, "EMotionGAN", GAN, "emotion_gan_accuracy")
     assert str(figure) == "64.10 ± 5.74 % (emotion_gan, Table II, eMotion-GAN)"
 

@@ -40,6 +40,7 @@ class FakeFlows(Dataset[dict[str, Tensor]]):
             }
             if registered:
                 sample["registered_flow"] = flow + 0.5 * drift
+                sample["feature_registered_flow"] = flow + 0.25 * drift
                 sample["posed_apex"] = sample["apex"].flip(-1)
             self.samples.append(sample)
 

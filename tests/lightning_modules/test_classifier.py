@@ -49,6 +49,27 @@ def test_it_overfits_a_few_faces(method, labels, trainer):
     assert runner.global_step == 25
 
 
+@pytest.mark.parametrize(
+    ("interval", "rates"), [("step", [1.0, 0.5, 0.25, 0.125]), ("epoch", [1.0] * 2 + [0.5] * 2)]
+)
+def test_a_schedule_counts_epochs_or_steps(interval, rates, trainer):
+    seen = []
+
+    class Rates(Callback):
+        def on_train_batch_start(self, trainer, *_: Any) -> None:
+            seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    module = build(
+        METHODS[0],
+        optimizer=lambda p: torch.optim.SGD(p, lr=1.0),
+        lr_scheduler=lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.5),
+        lr_interval=interval,
+    )
+    runner = trainer(max_epochs=2, limit_train_batches=2, limit_val_batches=0, callbacks=[Rates()])
+    runner.fit(module, datamodule=FaceFakes(8, 2))
+    assert seen == rates
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_scores_are_those_of_all_samples_and_of_each_subset(method, trainer):
     outputs, module = Outputs(), build(method)

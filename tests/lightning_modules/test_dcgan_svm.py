@@ -261,6 +261,26 @@ def test_baselines_stand_beside_the_run_and_are_their_own_runs(model, runner):
         assert torch.equal(outputs.whole(f"scores_{source}"), others.whole("scores"))
 
 
+def test_learnt_features_beside_hog_are_a_row(model, runner):
+    settings = {"blocks": "all", "standardised": True, "baselines": ["hog", "discriminator_hog"]}
+    data, module = BarFaces(), model(**settings)
+    trainer = runner(max_epochs=2)
+    trainer.fit(module, datamodule=data)
+    both, learnt, free = (
+        module.part_features("train", source)[1]
+        for source in ("discriminator_hog", "discriminator", "hog")
+    )
+    assert torch.equal(both, torch.cat([learnt, free], dim=1))
+    scaled = module.baselines["discriminator_hog"].scaling(both)
+    # Three blocks of unit length, of which HOG is the last.
+    torch.testing.assert_close(scaled[:, -36:].norm(dim=1), torch.ones(len(both)))
+    torch.testing.assert_close(scaled.norm(dim=1), torch.full((len(both),), 3**0.5))
+    [logged] = trainer.test(module, datamodule=data, verbose=False)
+    assert logged["test/discriminator_hog_accuracy"] > 0.9
+    with pytest.raises(ValueError, match="features is hog"):
+        model(features="hog", baselines=["discriminator_hog"])
+
+
 def test_a_checkpoint_holds_all_and_loads_without_pickle(model, runner, tmp_path):
     data, module = BarFaces(), model(channels=1)
     saver = Saver(tmp_path)

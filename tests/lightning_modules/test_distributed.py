@@ -33,7 +33,7 @@ def test_two_processes_end_at_the_same_weights_and_count_each_sample_once(
     first, second = run("gan", tmp_path, repository)
     assert first["steps"] == second["steps"] == 2
     assert set(first["image_steps"]) == set(second["image_steps"]) == {1}
-    for frozen in ("e_fer", "flow_judge", "image_judge"):
+    for frozen in ("e_fer", "judges.flow", "judges.image"):
         assert first["weights"][f"{frozen}.fitted"]
     for name, tensor in first["weights"].items():
         if "running" not in name:  # each process keeps the statistics of its own batches
@@ -44,7 +44,7 @@ def test_two_processes_end_at_the_same_weights_and_count_each_sample_once(
     module.load_state_dict(first["weights"])
     alone = trainer().test(module, datamodule=FakeDataModule(5, 2), verbose=False)[0]
     assert set(alone) == set(first["results"])
-    for row in ("posed", "registration", "frontal", "zero", "fit"):
+    for row in ("posed", "registration", "features", "frontal", "zero", "fit"):
         assert first["results"][f"test/{row}_epe_px"] == pytest.approx(
             alone[f"test/{row}_epe_px"], rel=1e-5
         )

@@ -174,6 +174,7 @@ def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
         "warped": image,
         "apex": image,
         "registered_flow": flow,
+        "feature_registered_flow": flow,
         "posed_apex": image,
         "is_neutral_apex": (3,),
         "subject": (3,),
@@ -207,13 +208,13 @@ def test_predict_step_needs_no_frontal_camera(model):
 @pytest.mark.parametrize("registered", [True, False])
 def test_every_row_of_the_table_is_measured(model, trainer, registered):
     module = model(image_prior="warp", representation="cartesian")
-    module.flow_judge.fitted.fill_(True)
+    module.judges.flow.fitted.fill_(True)
     datamodule = FakeDataModule(registered=registered)
     results = trainer().test(module, datamodule=datamodule, verbose=False)[0]
     rows = {"posed", "zero", "fit", "emotion_gan", "frontal"}
     stills = {"neutral", "apex"}
     if registered:
-        rows, stills = rows | {"registration"}, stills | {"posed_apex"}
+        rows, stills = rows | {"registration", "features"}, stills | {"posed_apex"}
     of_flows = {"epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence"}
     of_faces = {"ssim", "rmse", "image_accuracy"}
     faces = rows | {f"{row}_warp" for row in rows} | stills
@@ -267,7 +268,7 @@ def test_judges_answer_for_themselves(model, trainer):
     """What they are fitted on decides what they say, whatever D_E and e_FER say."""
     module, datamodule = model(), FakeDataModule()
     trainer(limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=datamodule)
-    for judge, constant in ((module.flow_judge, 1), (module.image_judge, 2)):
+    for judge, constant in ((module.judges.flow, 1), (module.judges.image, 2)):
         last = [m for m in judge.modules() if isinstance(m, torch.nn.Linear)][-1]
         last.weight.zero_()
         last.bias.copy_(functional.one_hot(torch.tensor(constant), 3).float())
@@ -283,7 +284,7 @@ def test_judges_answer_for_themselves(model, trainer):
 
 def test_validation_measures_the_flows_and_the_faces(model, trainer, datamodule):
     module = model()
-    module.flow_judge.fitted.fill_(True)
+    module.judges.flow.fitted.fill_(True)
     results = trainer().validate(module, datamodule=datamodule, verbose=False)[0]
     names = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence")
     for row in ("", "posed_", "zero_", "fit_", "frontal_"):

@@ -65,5 +65,5 @@ def test_a_warmup_rises_and_falls_and_goes_on_from_a_checkpoint(tmp_path):
 
 
 def test_a_warmup_that_leaves_nothing_is_named():
-    with pytest.raises(ValueError, match="warm-up of 5 epochs does not fit a training of 5"):
+    with pytest.raises(ValueError, match="warm-up of 5 epochs or steps does not fit"):
         WarmupCosineLR(torch.optim.SGD([torch.zeros(1)], lr=1.0), epochs=5)

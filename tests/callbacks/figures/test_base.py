@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from callbacks.figures.base import (
-    CAPTION_HEIGHT,
+    LINE_HEIGHT,
     ChosenSamples,
     captioned,
     face_to_rgb,
@@ -51,21 +51,24 @@ def test_samples_are_chosen_by_their_ids_alone() -> None:
     assert chosen[0] != [[0, 3], [1, 4], [2, 5]]
 
 
-@pytest.mark.parametrize(("caption", "factor"), [("", 1), ("a $ sign, data: synthetic", 6)])
+@pytest.mark.parametrize(
+    ("caption", "lines"), [("", 1), ("a $ sign, data: synthetic", 1), ("many words, " * 20, 5)]
+)
 def test_a_picture_keeps_its_pixels_above_its_caption(
-    tmp_path: Path, caption: str, factor: int
+    tmp_path: Path, caption: str, lines: int
 ) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
     write_picture(tmp_path / "a.png", captioned(picture, caption))
     drawn = cv2.cvtColor(cv2.imread(str(tmp_path / "a.png")), cv2.COLOR_BGR2RGB)
-    assert drawn.shape == (30 * factor + CAPTION_HEIGHT, 41 * factor, 3)
+    factor = 12  # to be at least 480 pixels wide
+    assert drawn.shape == (30 * factor + lines * LINE_HEIGHT, 41 * factor, 3)
     for i, j in np.ndindex(factor, factor):
         np.testing.assert_array_equal(
             drawn[i : 30 * factor : factor, j::factor], picture, strict=True
         )
     words = (drawn[30 * factor :] < 128).any(axis=(0, 2))
     assert words.any() == bool(caption)
-    assert not words[-6:].any()
+    assert not words[-4:].any()
 
 
 def test_file_names_are_harmless_and_never_shared() -> None:

@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from callbacks.figures.colour_wheel import colour_wheel, flow_to_rgb, wheel_legend
+from callbacks.figures.base import new_figure
+from callbacks.figures.colour_wheel import colour_wheel, draw_wheel, flow_to_rgb, wheel
 
 
 def uniform(u: float, v: float) -> np.ndarray:
@@ -92,13 +93,20 @@ def test_channel_zero_is_right_and_channel_one_is_down() -> None:
     assert colour_of(0, 1) == [255, 229, 0]  # half way between colours 13 and 14
 
 
-def test_legend_shows_each_motion_in_its_colour() -> None:
-    legend = wheel_legend(101)
+def test_wheel_shows_each_motion_in_its_colour() -> None:
+    legend = wheel(101)
     assert legend[50, 50].tolist() == [255, 255, 255]
     assert legend[0, 0].tolist() == [255, 255, 255]
     right = (np.arange(101)[90] + 0.5) / 101 * 2 - 1
     assert legend[50, 90].tolist() == colour_of(right, 0)
     assert legend[90, 50].tolist() == colour_of(0, right)
+
+
+def test_the_scale_is_said_on_the_wheel() -> None:
+    axes = new_figure(2, 2).add_subplot()
+    draw_wheel(axes, max_magnitude=3.0)
+    assert {"1.5 px", "3 px", "right"} <= {text.get_text() for text in axes.texts}
+    assert [axes.get_title(), axes.get_ylabel()] == ["up", "left"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from callbacks.figures import faces
-from callbacks.figures.base import CAPTION_HEIGHT
+from callbacks.figures.base import LINE_HEIGHT, new_figure
 from callbacks.figures.faces import FacePictures, said
 from tests.callbacks.fakes import NAMES, FaceData, FaceModule, faces_of, trainer
 
@@ -57,7 +57,8 @@ def test_every_picture_is_written_once_with_all_its_faces(tmp_path: Path, pictur
     assert len(names) == 2
     assert names[0] == "a.png"
     drawn = cv2.imread(str(written / names[1]))
-    assert drawn.shape == (480 + CAPTION_HEIGHT, 640, 3)
+    assert drawn.shape[0] == 480 + LINE_HEIGHT
+    assert drawn.shape[1] > 2 * 640  # the plain picture, the heat, its scale
     # Left edges of the boxes of its three faces: the second and third of one batch, then one alone.
     assert all((drawn[50, x] != 60).any() for x in (60, 100, 20))
     assert (drawn[400, 600] == 60).all()
@@ -67,10 +68,13 @@ def test_every_picture_is_written_once_with_all_its_faces(tmp_path: Path, pictur
 def test_heat_lies_within_the_box_where_the_class_was_read(tmp_path: Path, pictures: Path) -> None:
     one = batch([0], ["a.png"], [0])  # the face lights up in its rows 0 to 5 and columns 4 to 9
     drawn = cv2.imread(str(predict(tmp_path, [one]) / "a.png")).astype(int)
-    hot, cold = drawn[36, 34], drawn[57, 46]
-    assert hot[2] > hot[0] + 30
+    beside = drawn[:, 640 + 8 :]
+    hot, cold = beside[36, 34], beside[57, 46]
+    assert hot[2] > hot[0] + 30  # the hot end of the scale is yellow
     assert abs(cold - 100).max() < 30
+    assert (drawn[36, 34] == 100).all()  # the plain face
     bare = cv2.imread(str(predict(tmp_path, [one], layer=None) / "a.png"))
+    assert bare.shape[1] == 640
     assert (bare[40, 34] == 100).all()
 
 
@@ -108,6 +112,31 @@ def test_a_test_ends_with_faces_of_each_class(tmp_path: Path) -> None:
     picture = cv2.imread(str(tmp_path / "figures" / "faces.png"))
     assert picture.shape[1] > picture.shape[0] > 500
     assert picture.std() > 20
+
+
+@pytest.mark.parametrize(("layer", "pictures"), [("maps", 2), (None, 1)])
+def test_answers_are_marked_and_many_faces_take_more_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str | None, pictures: int
+) -> None:
+    drawn: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(faces, "draw_grid", lambda *args: drawn.append(args) or new_figure(1, 1))
+    callback = FacePictures(layer, per_class=10)
+    trainer(tmp_path, callback).test(FaceModule(), datamodule=FaceData(), verbose=False)
+    title, columns, rows, legend = drawn[0]
+    assert title.startswith("FaceModule, test")
+    assert title.endswith("data: synthetic, fold 0, seed 7")
+    assert len(columns) == 8
+    assert (legend is None) == (layer is None)
+    for name in NAMES:
+        mine = [row for row in rows if row.label == name]
+        assert len(mine) == 1
+    marks = [cell.right for row in rows for cell in row.cells if cell.caption]
+    assert len(marks) == 30
+    assert marks.count(False) == 3  # faces 9, 19 and 29 are read wrongly
+    assert sum(len(row.cells) for row in rows) == 30 * pictures
+    assert all(
+        cell.caption[0] == "✓✗"[not cell.right] for r in rows for cell in r.cells[::pictures]
+    )
 
 
 def test_a_layer_that_is_not_there_is_named_before_anything_runs(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import torch
 from lightning.pytorch.loggers import WandbLogger
 
 from callbacks.figures import flow_pictures, grid
-from callbacks.figures.base import CAPTION_HEIGHT, Picture, new_figure
+from callbacks.figures.base import LINE_HEIGHT, new_figure
 from callbacks.figures.colour_wheel import flow_to_rgb
 from callbacks.figures.flow_pictures import FlowPictures, OcclusionPictures, SequencePictures
 from callbacks.figures.grid import Row
+from callbacks.figures.style import Picture
 from callbacks.outputs import read
 from tests.callbacks.fakes import (
     NAMES,
@@ -32,10 +33,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Record what is drawn instead of drawing it."""
     calls: list[dict[str, Any]] = []
 
-    def record(title: str, columns: Any, rows: list[Row], max_magnitude: float) -> Any:
-        calls.append(
-            {"title": title, "columns": columns, "rows": rows, "max_magnitude": max_magnitude}
-        )
+    def record(title: str, columns: Any, rows: list[Row], legend: Any) -> Any:
+        scale = legend.keywords["max_magnitude"]
+        calls.append({"title": title, "columns": columns, "rows": rows, "max_magnitude": scale})
         return new_figure(1, 1)
 
     monkeypatch.setattr(grid, "draw_grid", record)
@@ -79,12 +79,14 @@ def test_rows_are_capped_and_captions_say_the_error(
     )
     (call,) = drawn
     assert call["max_magnitude"] == 3.0
-    assert "synthetic" in call["title"]
+    assert call["title"] == "FakeModule, test, data: synthetic, fold 2, seed 7"
     assert len(call["rows"]) == 2
     # The posed flow of the fakes is one pixel off in both directions, the frontalized is exact;
     # a pixel of 16x16 is eight of 128x128.
     captions = [cell.caption for cell in call["rows"][0].cells]
-    assert captions == ["EPE 11.31 px", "EPE 0.00 px, read as happiness", "", "", "", ""]
+    assert captions == ["EPE 11.31 px", "EPE 0.00 px\n✗ happiness", "", "", "", ""]
+    # No flow but the one that was read is right or wrong.
+    assert [cell.right for cell in call["rows"][0].cells] == [None, False, None, None, None, None]
 
 
 def test_picture_lands_in_the_run_folder_and_in_wandb(
@@ -144,7 +146,7 @@ def predicted(numbers: list[int]) -> dict[str, Any]:
 def pixels(path: Path) -> Picture:
     """Read a picture of 16x16 back, which was enlarged above its caption."""
     drawn = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-    assert (drawn[-CAPTION_HEIGHT:] < 128).any()
+    assert (drawn[-LINE_HEIGHT:] < 128).any()
     factor = drawn.shape[1] // SIZE
     return drawn[: SIZE * factor : factor, ::factor]
 
@@ -241,11 +243,11 @@ def test_a_row_shows_what_was_hidden_and_what_came_back(
     )
     # One pixel of 16x16 along both axes is 8 * sqrt(2) of 128x128.
     assert [cell.caption for cell in call["rows"][0].cells] == [
-        "11.31 px, neutral",
-        "0.00 px, neutral",
-        "22.63 px, neutral",
-        "0.00 px, neutral",
-        "happiness",
+        "EPE 11.31 px\n✓ neutral",
+        "EPE 0.00 px\n✓ neutral",
+        "EPE 22.63 px\n✓ neutral",
+        "EPE 0.00 px\n✓ neutral",
+        "✗ happiness",
     ]
 
 

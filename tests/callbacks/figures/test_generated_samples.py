@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from torch.utils.data import DataLoader
 
 from callbacks.figures import generated_samples
-from callbacks.figures.base import CAPTION_HEIGHT, new_figure
+from callbacks.figures.base import LINE_HEIGHT, new_figure
 from callbacks.figures.generated_samples import GeneratedSamples, draw_samples
 from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
@@ -70,7 +70,7 @@ def test_it_draws_the_same_noise_now_and_then_and_at_the_end(tmp_path):
     picture = imread(tmp_path / "figures" / "samples_epoch_002.png")[..., :3]
     # Ten pixels a side, enlarged to be as wide as the caption below.
     factor = picture.shape[1] // 10
-    assert picture.shape == (10 * factor + CAPTION_HEIGHT, 10 * factor, 3)
+    assert picture.shape == (10 * factor + LINE_HEIGHT, 10 * factor, 3)
     faces = picture[: 10 * factor : factor, ::factor]
     np.testing.assert_allclose(faces[:4, 6:], 64 / 255)
     assert (faces[4:6] == 1).all()
@@ -87,7 +87,10 @@ def test_the_source_of_the_data_is_said_in_both_pictures(tmp_path, monkeypatch):
 
         monkeypatch.setattr(generated_samples, name, record)
     fit(tmp_path, GeneratedSamples(side=1), 1)
-    assert said == ["Generated faces, epoch 1, data: synthetic", "Training losses, data: synthetic"]
+    assert said == [
+        "Drawing, generated faces, epoch 1, data: synthetic",
+        "Drawing, training losses, data: synthetic",
+    ]
 
 
 def test_curves_are_means_over_epochs_and_survive_a_resume(tmp_path):

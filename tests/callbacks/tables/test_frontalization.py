@@ -22,11 +22,11 @@ from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
 # On each measure a number of every row; the fit is the best free row but in the accuracies.
 EPE = {
-    **{"posed": 4, "zero": 2, "fit": 1, "registration": 3},
+    **{"posed": 4, "zero": 2, "fit": 1, "registration": 3, "features": 3},
     **{"subspaces": 0.75, "emotion_gan": 0.5, "frontal": 0},
 }
 SHARE = {
-    **{"posed": 0.25, "zero": 0.125, "fit": 0.5, "registration": 0.625},
+    **{"posed": 0.25, "zero": 0.125, "fit": 0.5, "registration": 0.625, "features": 0.625},
     **{"subspaces": 0.75, "emotion_gan": 0.875, "frontal": 0.9375},
 }
 
@@ -72,7 +72,8 @@ def run(folder: Path, metrics: dict[str, float], data: FakeData | None = None) -
 def test_summary_holds_what_was_logged(tmp_path: Path) -> None:
     summary = run(tmp_path, logged())
     assert list(summary["rows"]) == [
-        *("posed", "zero", "fit", "registration", "subspaces", "emotion_gan", "frontal")
+        *("posed", "zero", "fit", "registration", "features"),
+        *("subspaces", "emotion_gan", "frontal"),
     ]
     assert summary["rows"]["fit"]["epe_face_px"] == 1
     assert summary["rows"]["fit"]["warp_image_accuracy"] == 0.5

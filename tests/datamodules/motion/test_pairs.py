@@ -14,7 +14,7 @@ from datamodules.labels import Expression
 from datamodules.motion.flow import estimate_flow
 from datamodules.motion.pairs import CropReader, Extraction, PairReader, grey, make_pairs, turn
 from datamodules.motion.posing import PoseRange, draw_poses, pose_flow
-from datamodules.motion.registration import register
+from datamodules.motion.registration import register, register_by_features
 from datamodules.recordings import Recording, frame_folder, open_video
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import picture, write_frames, write_video
@@ -123,6 +123,8 @@ def test_registered_flow_is_that_of_the_registered_frame(tmp_path: Path) -> None
     first, second = picture(1, 0.0), picture(1, 1.0, head=3.0)
     expected = WHOLE.estimate(first, register(first, second), "flow").astype(np.float16)
     np.testing.assert_array_equal(arrays["registered_flow"], expected)
+    matched = WHOLE.estimate(first, register_by_features(first, second), "flow").astype(np.float16)
+    np.testing.assert_array_equal(arrays["feature_registered_flow"], matched)
     np.testing.assert_array_equal(arrays["posed_apex"], WHOLE.image(second))
     assert bool(arrays["converged"]) == (register(first, second) is not second)
     assert {n: (a.shape, a.dtype.name) for n, a in arrays.items()} == reader.registered_specs()

@@ -94,6 +94,7 @@ def write_description(folder: Path, **changes: Any) -> None:
         "model_arguments": {"lr": 0.1},
         "headline": None,
         "arguments": ["--config", "tiny.yaml"],
+        "data_arguments": {"batch_size": 16},
         "created": "1.0",
         **changes,
     }
@@ -109,4 +110,4 @@ def write_crossval(folder: Path, wrong: list[int], **changes: Any) -> Path:
     return folder
 
 
-DESCRIBED = ("experiment", "model", "model_arguments", "headline", "arguments")
+DESCRIBED = ("experiment", "model", "model_arguments", "data_arguments", "headline", "arguments")

@@ -1,0 +1,137 @@
+"""The independent judges of flows and faces, and the table of what they and errors say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.errors import UserError
+from lightning_modules.frozen_networks import fit_once
+from lightning_modules.metrics.frontalization import (
+    FrontalizationQuality,
+    measure_face,
+    measure_flow,
+)
+from lightning_modules.metrics.means import take
+from lightning_modules.networks.flow_filter import FlowFilter
+from lightning_modules.networks.flow_judge import FlowJudge
+from lightning_modules.networks.head_motion import fit_frontal_flow
+from lightning_modules.networks.image_judge import ImageJudge
+
+if TYPE_CHECKING:
+    from datamodules.batch import PosedFlowBatch
+
+_FLOW_SEED, _IMAGE_SEED = 1, 2
+_EPOCHS, _STEPS = 20, 300
+_RIVALS = ("posed", "zero", "fit", "registration", "features", "subspaces")
+_STILLS = ("neutral", "posed_apex", "apex")
+
+
+class FrontalizationJudges(nn.Module):
+    """Measures flows, and the faces that they animate, row by row of a table.
+
+    The judge of flows is a Flow-CNN, that of faces a small ResNet-18. They are fitted once, on the
+    frontal flows and faces of the training fold, and no loss ever asks them.
+
+    Args:
+        num_classes: Number of expressions K.
+        size: Side of flows and faces in pixels.
+    """
+
+    def __init__(self, num_classes: int, size: int) -> None:
+        super().__init__()
+        self.flow = FlowJudge(num_classes, size).requires_grad_(False)
+        self.image = ImageJudge(num_classes).requires_grad_(False)
+        rows = (*_RIVALS, "emotion_gan", "frontal")
+        self.table = FrontalizationQuality(
+            rows, (*rows, *(f"{row}_warp" for row in rows), *_STILLS)
+        )
+
+    @property
+    def fitted(self) -> bool:
+        """Whether they know anything."""
+        return bool(self.flow.fitted)
+
+    def fit(self, data: Any) -> None:
+        """Fit both on a data module.
+
+        Raises:
+            UserError: If it has no frontal flows and faces.
+        """
+        flows, faces = (getattr(data, f"frontal_{what}", None) for what in ("flows", "faces"))
+        if flows is None or faces is None:
+            raise UserError(
+                "The judges of eMotion-GAN have no frontal flows and faces to learn from: give a "
+                "data module with frontal_flows() and frontal_faces()."
+            )
+        for judge, name, samples, seed in (
+            (self.flow, "the independent Flow-CNN", flows, _FLOW_SEED),
+            (self.image, "the independent ResNet-18", faces, _IMAGE_SEED),
+        ):
+            fit_once(judge, name, samples, epochs=_EPOCHS, steps=_STEPS, seed=seed)
+
+    def count_flow(
+        self, row: str, flow: Tensor, logits: Tensor, batch: PosedFlowBatch
+    ) -> dict[str, Tensor]:
+        """Measure flows [B, 2, H, W] in pixels, of which D_E says ``logits`` [B, K].
+
+        Returns:
+            The measures, each [B], by their names in the table.
+        """
+        judged = self.flow(flow).float()
+        values = measure_flow(flow, batch["flow"], logits, judged, batch["label"])
+        return self.table.count(row, values)
+
+    def count_face(self, row: str, face: Tensor, batch: PosedFlowBatch) -> dict[str, Tensor]:
+        """Measure faces [B, 3, H, W] in [0, 1]; returns as :meth:`count_flow`."""
+        judged = self.image(face).float()
+        return self.table.count(row, measure_face(face, batch["apex"], judged, batch["label"]))
+
+    def count_stills(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
+        """Measure the faces of a batch that no flow has moved."""
+        found: dict[str, Tensor] = {}
+        for row in _STILLS:
+            if row in batch:
+                found |= self.count_face(row, batch[row], batch)  # type: ignore[literal-required]
+        return found
+
+    def summarize(self) -> dict[str, Tensor]:
+        """Return the means as ``<row>_<quantity>``, and begin anew."""
+        means: dict[str, Tensor] = take(self.table)
+        return means
+
+    def over(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Subtract, as ``<quantity>_over_<row>``, what costs less from what eMotion-GAN has.
+
+        That is flows that no player made, and for G_W the pure warp: a cross-validation then gives
+        the intervals of these differences.
+        """
+        pairs = [
+            (quantity, row, f"{row}_{quantity}")
+            for row in _RIVALS
+            for quantity in ("epe_px", "epe_face_px", "judge_accuracy")
+        ] + [
+            (quantity, "warp", f"emotion_gan_warp_{quantity}")
+            for quantity in ("ssim", "rmse", "image_accuracy")
+        ]
+        return {
+            f"{quantity}_over_{row}": means[f"emotion_gan_{quantity}"] - means[other]
+            for quantity, row, other in pairs
+            if other in means
+        }
+
+
+def other_flows(batch: PosedFlowBatch, g_f: nn.Module) -> dict[str, Tensor]:
+    """Return flows [B, 2, H, W] in pixels that no player made, by their rows, and the true one."""
+    posed = batch["posed_flow"]
+    rows = {"posed": posed, "zero": torch.zeros_like(posed), "fit": fit_frontal_flow(posed)}
+    if "registered_flow" in batch:
+        rows["registration"] = batch["registered_flow"]
+    if "feature_registered_flow" in batch:
+        rows["features"] = batch["feature_registered_flow"]
+    if isinstance(g_f, FlowFilter):
+        rows["subspaces"], _ = g_f.subspaces(posed)
+    return {**rows, "frontal": batch["flow"]}
