@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import torch
 from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from datamodules.inputs import InputBatch
 from datamodules.store.cache import Cache
 
 Batch = dict[str, Any]
@@ -62,6 +63,26 @@ class CacheDataset(Dataset[Batch]):
         batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
         batch["sample_id"] = torch.from_numpy(rows)
         return batch
+
+
+class TensorStream(IterableDataset[Batch]):
+    """Batches of an input, their arrays as tensors; lists stay lists.
+
+    Args:
+        batches: Begins the batches.
+    """
+
+    def __init__(self, batches: Callable[[], Iterator[InputBatch]]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(as_tensors, self._batches())
+
+
+def as_tensors(batch: InputBatch) -> Batch:
+    """Turn the arrays of a batch into tensors over the same memory."""
+    arrays = {k: torch.from_numpy(v) for k, v in batch.items() if isinstance(v, np.ndarray)}
+    return {**batch, **arrays}
 
 
 class BatchLoader(DataLoader[Batch]):

@@ -18,7 +18,6 @@ from callbacks.figures.base import (
     captioned,
     face_to_rgb,
     figures_folder,
-    file_name,
     input_folder,
     titled,
     write_picture,
@@ -26,6 +25,7 @@ from callbacks.figures.base import (
 from callbacks.figures.colour_wheel import flow_to_rgb, in_reference_pixels
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid
 from callbacks.outputs import gather, require
+from datamodules.files import file_name
 from losses.flow import endpoint_error
 
 _COLUMNS = (

@@ -133,6 +133,11 @@ class ProgressLines(ProgressBar):
 
     def on_predict_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         """Print a line when it is time."""
+        report = getattr(trainer.datamodule, "report", None)  # type: ignore[attr-defined]
+        if report is not None:
+            if time.monotonic() - self._printed_at >= self.every_seconds:
+                self._say(f"predict: {report.progress()}")
+            return
         self._evaluated("predict", trainer.num_predict_batches, *args, **kwargs)
 
     def _evaluated(

@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 import callbacks
 import datamodules
+from callbacks.figures.films import FilmPictures
 from callbacks.records.fold_report import FoldReport
 from callbacks.records.run_record import RunRecord
 from callbacks.training.acceleration import Acceleration
@@ -121,6 +122,7 @@ class ExperimentCLI(LightningCLI):
         elif subcommand == "predict":
             # Callbacks write every batch as it comes; a long video would fill the memory.
             parser.set_defaults(return_predictions=False)
+            parser.add_lightning_class_args(FilmPictures, "films")
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
