@@ -26,7 +26,6 @@ from tests.callbacks.fakes import (
     trainer,
 )
 
-
 BOX = ("x", "y", "width", "height")
 SAID = ("detector", "trained_on")
 
@@ -81,7 +80,9 @@ def test_prediction_names_sequence_and_frame(tmp_path: Path) -> None:
     places = ["source", "sample_id", "sequence", "frame", "seconds", "track", *BOX, *SAID]
     smoothed = ["smoothing_s", "smoothed", *(f"smoothed_{name}" for name in NAMES)]
     assert list(rows[0]) == [*places, "predicted", *NAMES, *smoothed]
-    assert [rows[0][key] for key in ("seconds", "track", *BOX)] == [*"0.000 1 1 2 30 30".split()]
+    assert [rows[0][key] for key in ("seconds", "track", *BOX)] == [
+        *["0.000", "1", "1", "2", "30", "30"]
+    ]
     assert rows[0]["smoothing_s"] == "0.5"
     assert rows[0]["trained_on"] == "drawn faces"
     assert [(row["sequence"], row["frame"]) for row in rows] == [("clip_0", "1"), ("clip_1", "6")]
@@ -104,7 +105,7 @@ def test_faces_are_told_by_picture_frame_and_box(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "predict").iterdir()
     rows = read(folder)
     places = ["source", "frame", "seconds", "track", *BOX]
-    assert list(rows[0])[:13] == [*places, *SAID, "predicted", *NAMES]
+    assert list(rows[0])[:14] == [*places, *SAID, "predicted", *NAMES]
     assert [[row[key] for key in places] for row in rows] == [
         ["a.png", "0", "", "1", "1", "2", "30", "40"],
         ["a.png", "0", "", "2", "50", "2", "30", "40"],
