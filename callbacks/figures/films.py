@@ -53,8 +53,11 @@ class FilmPictures(pl.Callback):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the films."""
         data = trainer.datamodule  # type: ignore[attr-defined]
+        report = getattr(data, "report", None)
+        if report is None or not report.answers or not trainer.is_global_zero:
+            return
         table = Path(trainer.default_root_dir) / input_folder(trainer) / "predictions.csv"
-        if not trainer.is_global_zero or not data.report.answers or not table.is_file():
+        if not table.is_file():  # no callback writes one
             return
         folder = figures_folder(trainer) / input_folder(trainer)
         with table.open(newline="", encoding="utf-8") as file:

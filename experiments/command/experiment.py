@@ -42,7 +42,7 @@ from experiments.run.session import Session
 from lightning_modules.networks.weights import read_checkpoint
 
 # What changes where a run is kept or shown, and not what it computes.
-_OUTSIDE = ("config", "runs_dir", "wandb", "fresh")
+_OUTSIDE = ("config", "runs_dir", "wandb", "fresh", "films")
 
 
 class ExperimentCLI(LightningCLI):
@@ -107,6 +107,7 @@ class ExperimentCLI(LightningCLI):
         parser.add_lightning_class_args(RunCheckpoints, "checkpoint")
         parser.add_lightning_class_args(NaNGuard, "nan_guard")
         parser.add_lightning_class_args(Acceleration, "acceleration")
+        parser.add_lightning_class_args(FilmPictures, "films")
 
     def _prepare_subcommand_parser(
         self, klass: type, subcommand: str, **kwargs: Any
@@ -122,7 +123,6 @@ class ExperimentCLI(LightningCLI):
         elif subcommand == "predict":
             # Callbacks write every batch as it comes; a long video would fill the memory.
             parser.set_defaults(return_predictions=False)
-            parser.add_lightning_class_args(FilmPictures, "films")
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

@@ -16,7 +16,7 @@ from datamodules.errors import UserError
 from datamodules.inputs import InputBatch
 from datamodules.loaders import as_tensors, to_float
 from experiments.command.privacy import is_path
-from experiments.recognition.recognizer import Answers
+from experiments.recognition.method import Answers
 from lightning_modules.networks.weights import read_checkpoint
 
 

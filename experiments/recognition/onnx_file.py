@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,7 @@ from datamodules.inputs import InputBatch, Reading
 from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.stills.pictures import FaceReading
-
-if TYPE_CHECKING:
-    from experiments.recognition.recognizer import Answers
+from experiments.recognition.method import Answers
 
 
 class OnnxMethod:

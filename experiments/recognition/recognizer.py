@@ -4,52 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from callbacks.records.rows import Columns, InputRows, Values, rows_of
+from callbacks.records.rows import Columns, InputRows, rows_of
 from datamodules.detectors import open_detector
 from datamodules.errors import UserError
 from datamodules.input_report import InputReport
 from datamodules.inputs import (
     Input,
-    InputBatch,
     InputOptions,
-    Reading,
     given_frames,
     given_input,
     given_neutral,
 )
 from datamodules.smoothing import DEFAULT_SECONDS
+from experiments.recognition.method import Method
+from experiments.recognition.onnx_file import OnnxMethod
 
 Images = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
-
-
-class Answers(TypedDict, total=False):
-    """What a method says of a batch: scores with probabilities [B, K], or margins [B, A]."""
-
-    scores: Values
-    probabilities: Values | None
-    unit_margins: Values
-
-
-class Method(Protocol):
-    """A trained method, whatever it was loaded from.
-
-    Attributes:
-        reading: Reads inputs as its training data were read.
-        class_names: Names of its classes, in the order of its answers.
-        trained_on: Source of the data that it has seen.
-    """
-
-    reading: Reading
-    class_names: tuple[str, ...]
-    trained_on: str
-
-    def answer(self, batch: InputBatch) -> Answers:
-        """Answer a batch of the reading."""
 
 
 class Recognizer:
@@ -102,8 +77,6 @@ class Recognizer:
         """
         method: Method
         if Path(path).suffix == ".onnx":
-            from experiments.recognition.onnx_file import OnnxMethod
-
             method = OnnxMethod(Path(path))
         else:
             # Only here: torch takes seconds to import, and may not be there.

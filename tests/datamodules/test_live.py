@@ -25,7 +25,7 @@ class Camera:
         self.number = -1
 
     def isOpened(self) -> bool:  # noqa: N802
-        return self.opened != "rtsp://nowhere/a"
+        return "nowhere" not in str(self.opened)
 
     def grab(self) -> bool:
         self.number += 1
