@@ -224,7 +224,7 @@ def read_inputs(
 def draw_film(frames: int = 3) -> FrameArrays:
     """Draw a person who becomes happy, the same at every call."""
     model, light = cast_person(0, 0, 0, Frame.square(320))
-    happy = {6: 1.0, 12: 1.0}  # by action units
+    happy: dict[int | str, float] = {6: 1.0, 12: 1.0}  # by action units
     pictures = []
     for index in range(frames):
         units = {unit: strength * index / (frames - 1) for unit, strength in happy.items()}

@@ -179,7 +179,7 @@ class MotionReading:
         """Yield each frame but the neutral one, with the flow that leads there."""
         reference = None
         if clip.box is not None:
-            first = self._neutral_frame(clip.recording, options)
+            first = self._neutral_frame(clip.recording, options, clip.name)
             reference = self._reference(first, clip.box, options)
         for frame in self._good_frames(clip.recording, options.every, report):
             report.pictures += 1
@@ -208,20 +208,18 @@ class MotionReading:
         frames = list(islice(self._good_frames(recording, options.every), 2))
         if len(frames) < 2:
             raise BadSample(path, f"has {len(frames)} usable frame(s), but a flow needs two")
-        first = self._neutral_frame(recording, options)
+        first = self._neutral_frame(recording, options, path)
         assert not isinstance(first.picture, BadSample)  # for mypy
         name = recording.frame_name(first.number)
         return self.extraction.box(first.picture, name, detector=options.detector)
 
-    def _neutral_frame(self, recording: Film, options: InputOptions) -> Frame:
+    def _neutral_frame(self, recording: Film, options: InputOptions, path: Path | str) -> Frame:
         """Read the frame that is said to be neutral, else the first that can be read."""
         least = options.neutral if isinstance(options.neutral, int) else 0
         frames = self._good_frames(recording)
         found = next((frame for frame in frames if frame.number >= least), None)
         if found is None:
-            raise BadSample(
-                recording.frame_name(least), "cannot be read, but is to be the neutral frame"
-            )
+            raise BadSample(path, f"has no frame {least} to be the neutral one")
         return found
 
     def _reference(self, first: Frame, box: Box, options: InputOptions) -> _Reference:

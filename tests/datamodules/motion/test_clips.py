@@ -14,11 +14,13 @@ from datamodules.index import Index
 from datamodules.input_report import InputReport
 from datamodules.inputs import InputOptions
 from datamodules.labels import Expression
+from datamodules.live import LiveStream
 from datamodules.motion.clips import Clip, MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.pairs import PairReader, make_pairs
 from datamodules.recordings import frame_folder
 from tests.datamodules.test_faces import scene
+from tests.datamodules.test_live import Camera
 from tests.datamodules.trees import picture, write_frames, write_video
 
 WHOLE = Extraction(size=32, flow="farneback", crop="none", colour=True)
@@ -172,3 +174,68 @@ def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
         row = PairReader(index, make_pairs([2], []), LOOSE).row(0)
         np.testing.assert_array_equal(batch["neutral"][0], row["neutral"])
         np.testing.assert_array_equal(batch["posed_flow"][0].astype("f2"), row["flow"])
+
+
+def options(**given: Any) -> InputOptions:
+    return InputOptions(batch_size=8, **given)
+
+
+def read(path: Path | LiveStream, reading: Extraction, given: InputOptions) -> dict[str, Any]:
+    reader = MotionReading(reading)
+    clips = reader.find(path, given, InputReport())
+    (batch,) = reader.stream(clips, given, InputReport())
+    return batch
+
+
+def test_flows_may_start_from_another_frame(tmp_path: Path) -> None:
+    write_frames(tmp_path / "smile", person=1, frames=6, head=2.0)
+    batch = read(tmp_path / "smile", WHOLE, options(neutral=5))
+    assert batch["frame"].tolist() == [0, 1, 2, 3, 4]
+    flow = WHOLE.estimate(picture(1, 1.0, 2.0), picture(1, 0.2, 0.4), "flow")
+    np.testing.assert_array_equal(batch["posed_flow"][1], flow)
+    np.testing.assert_array_equal(batch["neutral"][0, 0], picture(1, 1.0, 2.0))
+    with pytest.raises(DatasetError, match="smile: has no frame 6 to be the neutral one"):
+        read(tmp_path / "smile", WHOLE, options(neutral=6))
+
+
+def test_flows_may_start_from_a_picture_of_the_face(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    for x in (150, 152):
+        cv2.imwrite(str(tmp_path / "clip" / f"{x}.png"), scene((x, 120, 50)))
+    other = tmp_path / "neutral.png"
+    # The same face, elsewhere and in another size.
+    cv2.imwrite(str(other), cv2.resize(scene((150, 120, 50)), (640, 480))[:, 40:])
+    batch = read(tmp_path / "clip", LOOSE, options(neutral=other))
+    assert batch["frame"].tolist() == [0, 1]
+    assert np.abs(batch["posed_flow"][0]).mean() < 0.2  # the same face, so hardly any motion
+    assert np.abs(batch["neutral"][0].astype(int) - batch["neutral"][1]).max() == 0
+    cv2.imwrite(str(other), scene())
+    with pytest.raises(DatasetError, match=r"neutral\.png shows no face that haarcascade"):
+        read(tmp_path / "clip", LOOSE, options(neutral=other))
+
+
+def test_every_second_frame_with_its_time_person_and_box(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", person=1, frames=6)
+    batch = read(tmp_path / "film.avi", WHOLE, options(every=2))
+    assert batch["frame"].tolist() == [2, 4]
+    assert batch["seconds"] == [0.2, 0.4]
+    assert batch["track"] == [1, 1]
+    assert batch["box"].tolist() == [[0, 0, 32, 32]] * 2
+
+
+def test_a_stream_starts_from_its_first_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [scene(), scene((150, 120, 50)), scene((152, 120, 50)), scene((154, 120, 50))]
+
+    class Seen(Camera):
+        def grab(self) -> bool:
+            self.number += 1
+            return self.number < len(frames)
+
+        def retrieve(self) -> tuple[bool, Any]:
+            return True, cv2.cvtColor(frames[self.number], cv2.COLOR_GRAY2BGR)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Seen)
+    reader, given = MotionReading(LOOSE), options()
+    clips = reader.find(LiveStream("0"), given, InputReport())
+    batches = list(reader.stream(clips, given, InputReport()))
+    assert [batch["frame"].tolist() for batch in batches] == [[2], [3]]  # one each, at once

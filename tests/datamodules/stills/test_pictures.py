@@ -216,3 +216,28 @@ def test_what_is_no_format_of_ours_is_named_with_its_count(
     assert [source.name for source in find_inputs(tmp_path)] == ["a.webp"]
     assert "3 pictures or films" in caplog.text
     assert "2 .heic, 1 .gif in deep" in caplog.text
+
+
+def test_people_of_a_film_keep_their_numbers_and_frames_their_time(tmp_path: Path) -> None:
+    tree(tmp_path / "in")
+    faces, report = stream_and_report(tmp_path / "in", batch_size=99)
+    (batch,) = faces
+    assert batch["track"] == [1, 2, 1, 1, 1, 1]  # of b.png, c.jpg and the film
+    np.testing.assert_allclose(batch["seconds"], [np.nan, np.nan, np.nan, 0.0, 0.1, 0.3])
+    assert report.share == 1.0
+    assert report.progress().startswith("100%, 7 pictures, 6 answers, 0 min 0 s left")
+
+
+def test_of_a_film_every_second_frame(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", person=3, frames=5)
+    (batch,) = stream(tmp_path / "film.avi", crop="none", every=2)
+    assert batch["frame"].tolist() == [0, 2, 4]
+
+
+def test_the_names_of_a_long_film_without_faces_are_not_all_kept(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", person=3, frames=50)
+    faces, report = stream_and_report(tmp_path / "film.avi")
+    assert list(faces) == []
+    assert (report.without_face, len(report.named)) == (50, 20)
+    with pytest.raises(DatasetError, match=r"in 50 of 50 .*film\.avi:20 and 30 more"):
+        report.close("skip")
