@@ -84,8 +84,11 @@ class Predictions(pl.Callback):
         self._finish(trainer, expected=len(loader.dataset) if whole else None)
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin an empty file."""
-        self.on_test_start(trainer, pl_module)
+        """Begin rows with the first that comes."""
+        part = _part(trainer)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(part.parent)
+        part.unlink(missing_ok=True)  # a live stream's own file, of an earlier time
         self._count = 0
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._rows = InputRows(
@@ -122,15 +125,14 @@ class Predictions(pl.Callback):
             return
         path = _folder(trainer) / "predictions.csv"
         replaced = " (replaced an earlier file)" if path.exists() and path not in parts else ""
-        written = [part for part in parts if part.stat().st_size]
+        written = [part for part in parts if part.exists()]
         # Each film was read by one process, so that its rows stay together.
         if written and path not in parts:
             with replacing(path) as aside:
                 _join(written, aside)
-        for part in parts:
-            if part != path or not written:  # the data module says why nothing was answered
+            for part in written:
                 part.unlink()
-        if written:
+        if written:  # else the data module says why nothing was answered
             rank_zero_info(f"Predictions of {sum(counts)} samples: {path}{replaced}")
 
     def _add(

@@ -51,7 +51,7 @@ class FlowDataModule(FERDataModule):
         UserError: If an argument is out of its range.
     """
 
-    takes = "a video, a folder of frames or a folder of such"
+    takes = "a video, a folder of frames, a folder of such, a camera or a stream"
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ class FaceDataModule(FERDataModule):
         UserError: If an argument is out of its range.
     """
 
-    takes = "an image, a video, or a folder of such things"
+    takes = "an image, a video, a folder of such things, a camera or a stream"
 
     def __init__(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,14 @@ def write_film(path: Path, frames: int) -> None:
 
 
 class Webcam(Camera):
-    """Sees ten of these frames."""
+    """Sees these frames for ever; Ctrl-C is pressed at the tenth."""
 
     def grab(self) -> bool:
         self.number += 1
-        return self.number < 10
+        if self.number == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert self.number < 20
+        return True
 
     def retrieve(self) -> tuple[bool, Any]:
         return True, cv2.cvtColor(frame_at(self.number), cv2.COLOR_GRAY2BGR)
@@ -85,5 +90,6 @@ def test_a_film_and_a_camera(
     with pytest.raises(SystemExit) as exit_:
         main(["predict", *command, "--ckpt_path=best", "--data.input=rtsp://a:b@nowhere/a"])
     assert exit_.value.code == 1
+    assert not list((run.path / "predict").glob("rtsp*/*"))
     told = capfd.readouterr().err.strip().splitlines()[-1]
     assert "The stream rtsp_nowhere_a does not open" in told

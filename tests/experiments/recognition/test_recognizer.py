@@ -25,6 +25,7 @@ from lightning_modules import (
     FlowCNNClassifier,
     ResNet18Classifier,
 )
+from tests.datamodules.test_detectors import StandIn
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import write_frames, write_video
 from tests.lightning_modules.svm.fitted import fit
@@ -163,6 +164,18 @@ def test_frames_in_memory_are_a_film(still: Path) -> None:
     assert list(recognizer([scene()])) == []
     with pytest.raises(UserError, match=r"An image is float64 \[240, 320\]: give uint8 \[N, H, W"):
         next(recognizer([np.zeros((240, 320))]))
+
+
+def test_rows_say_what_found_the_faces(still: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = type("FaceDetectorYN", (), {"create": staticmethod(lambda *given: StandIn())})
+    monkeypatch.setattr(cv2, "FaceDetectorYN", made)
+    Path("yunet.onnx").touch()
+    frame = np.full((120, 160, 3), 90, np.uint8)
+    rows = list(Recognizer.load(still, detector="yunet.onnx")([frame]))
+    assert [row["width"] for row in rows] == [96, 48]  # 1.2 times the faces' sides
+    assert {row["detector"] for row in rows} == {f"YuNet of OpenCV {cv2.__version__} (yunet.onnx)"}
+    (row,) = Recognizer.load(still)([scene((80, 120, 40))])
+    assert row["detector"].startswith("haarcascade_frontalface_alt2 of OpenCV")
 
 
 def test_the_file_says_what_it_is(still: Path) -> None:
