@@ -298,8 +298,19 @@ def save_onnx(
         exporter.setLevel(level)
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing.")
+    _name_batch(program.model.graph)
     program.model.metadata_props.update(metadata)
     program.save(path, external_data=False)
+
+
+def _name_batch(graph: Any) -> None:
+    """Call the axis of the samples ``batch``, which the exporter calls by a number of its own."""
+    for node in graph:
+        for value in node.outputs:
+            if value not in graph.outputs:
+                value.shape = None  # a runtime infers these; some of the exporter's are wrong
+    for value in (*graph.inputs, *graph.outputs):
+        value.shape[0] = "batch"
 
 
 def largest_difference(

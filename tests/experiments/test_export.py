@@ -59,6 +59,8 @@ def test_a_checkpoint_becomes_a_file_that_says_what_it_is(
     session = onnxruntime.InferenceSession(str(trained.with_suffix(".onnx")))
     assert [given.name for given in session.get_inputs()] == ["flow"]
     assert [given.name for given in session.get_outputs()] == ["logits"]
+    assert session.get_inputs()[0].shape == ["batch", 2, 32, 32]
+    assert session.get_outputs()[0].shape == ["batch", 7]
     for batch in (1, 5):
         (logits,) = session.run(None, {"flow": np.zeros((batch, 2, 32, 32), np.float32)})
         assert logits.shape == (batch, 7)
