@@ -11,7 +11,7 @@ EXPERIMENT := --config experiments/emotion_gan.yaml --config experiments/presets
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint typecheck check bench clean
+.PHONY: help install demo test test-slow lint typecheck check bench docs clean
 
 help:  ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' \
@@ -47,6 +47,10 @@ check: lint typecheck test  ## Everything that CI checks
 
 bench: $(STAMP)  ## Measure speeds as ratios into runs/bench.json
 	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)  ## Build the documentation into build/site, with its links checked
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build
 
 clean:  ## Remove what was built, but no run and no cache of data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Callable
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import cache, latency, pcnn, svm, training
-from benchmarks.measuring import Result, cores
+from benchmarks.machine import describe_machine
+from benchmarks.measuring import Result
 from datamodules.store.replacing import replacing
 
 BENCHMARKS: dict[str, Callable[..., Result]] = {
@@ -52,7 +49,7 @@ def main(args: list[str] | None = None) -> None:
     options = parser.parse_args(args)
     console = Console()
     table = Table("ratio", "measured", "to hold")
-    report: dict[str, Any] = {**_machine(), "quick": options.quick, "results": {}}
+    report: dict[str, Any] = {**describe_machine(), "quick": options.quick, "results": {}}
     for name in options.only:
         console.print(f"{name} ...", highlight=False)
         result = report["results"][name] = BENCHMARKS[name](quick=options.quick)
@@ -62,21 +59,6 @@ def main(args: list[str] | None = None) -> None:
             aside.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", "utf-8")
     console.print(table)
     console.print(f"written to {options.output}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _machine() -> dict[str, Any]:
-    """Say when, on what and with what the benchmarks run."""
-    packages = ("torch", "lightning", "kornia", "opencv-contrib-python", "numpy")
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "cores": cores(),
-        "torch_threads": torch.get_num_threads(),
-        "processor": names[0] if names else platform.processor(),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
-    }
 
 
 if __name__ == "__main__":

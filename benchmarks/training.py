@@ -206,11 +206,9 @@ class BareLoop(ABC):
 
     def _endless(self, data: pl.LightningDataModule) -> Iterator[Any]:
         while True:
-            for stored in data.train_dataloader():
-                moved = {
-                    key: value.to(self.device) if isinstance(value, Tensor) else value
-                    for key, value in stored.items()
-                }
+            for batch in data.train_dataloader():
+                stored = data.on_before_batch_transfer(batch, 0)
+                moved = data.transfer_batch_to_device(stored, self.device, 0)
                 yield data.on_after_batch_transfer(moved, 0)
 
 

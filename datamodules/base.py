@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
@@ -63,6 +64,9 @@ class FERDataModule(LightningDataModule):
         seed: Seed of the folds, of a validation part and of the order of training.
         num_workers: Processes that read batches. A batch is one read from memory maps, so 0 is
             mostly enough.
+        on_device: Whether the cached arrays of each part lie on the trainer's device as a whole, so
+            that no batch is copied to it: what suits a GPU and a set that fits it. The batches are
+            the same.
         on_bad_sample: raise one error that names all unusable samples, or skip and count them.
         input: What to predict on: a video, or a folder of pictures or videos; or the number of a
             camera or the address of a stream (rtsp://, http://), which is read until Ctrl-C.
@@ -85,6 +89,7 @@ class FERDataModule(LightningDataModule):
         trained_on: Source of the data that a model to predict with has seen; else empty.
         num_folds: Number of folds, 1 with official parts; 0 before `setup`.
         folds_hash: Fingerprint of the assignment to parts or folds; empty before `setup`.
+        description: All that is known of the data, for a file; empty before `setup`.
 
     Raises:
         UserError: If an argument is out of its range.
@@ -108,6 +113,7 @@ class FERDataModule(LightningDataModule):
         fold_mode: FoldMode = "stratified",
         seed: int = 0,
         num_workers: int = 0,
+        on_device: bool = False,
         on_bad_sample: OnBadSample = "raise",
         input: str | None = None,
         every: int = 1,
@@ -119,6 +125,11 @@ class FERDataModule(LightningDataModule):
         for argument, (count, least) in {**counts, "num_workers": (num_workers, 0)}.items():
             if count < least:
                 raise UserError(f"data.{argument} must be at least {least}, but is {count}.")
+        if on_device and num_workers:
+            raise UserError(
+                "With data.on_device no process reads batches: data.num_workers must be 0, but is "
+                f"{num_workers}."
+            )
         check_folds(fold, None if fold_mode == "loso" else folds)
         self.root = given_path("root", root)
         self.cache_dir = given_path("cache_dir", cache_dir) or Path()
@@ -130,6 +141,7 @@ class FERDataModule(LightningDataModule):
         self.seed = seed
         self.expressions = expressions
         self.num_workers = num_workers
+        self.on_device = on_device
         self.on_bad_sample: OnBadSample = on_bad_sample
         if smoothing < 0:
             raise UserError(f"data.smoothing must be at least 0, but is {smoothing:g}.")
@@ -155,7 +167,7 @@ class FERDataModule(LightningDataModule):
         self._guard: LeakGuard | None = None
         self._position = (0, 0)
         self._predicts = False
-        self._described = False
+        self.description = ""
 
     # ---- what a subclass gives
 
@@ -245,9 +257,10 @@ class FERDataModule(LightningDataModule):
         self.num_folds = parts.assignment.num_folds
         self.folds_hash = parts.folds_hash
         self.content_sketch = self._open_guard().sketch()
-        if self._rank()[0] == 0 and not self._described:
-            self._described = True
-            rank_zero_info(parts.describe(f"{self.name}, source {self.source}", self.remarks()))
+        if self._rank()[0] == 0 and not self.description:
+            title = f"{self.name}, source {self.source}"
+            rank_zero_info(parts.summarize(title))
+            self.description = parts.describe(title, self.remarks())
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training part, from where a resumed run stopped."""
@@ -458,5 +471,8 @@ class FERDataModule(LightningDataModule):
         return self._loader(samples, sampler=sampler, batch_size=self.batch_size)
 
     def _loader(self, samples: CacheDataset, **sampling: Any) -> BatchLoader:
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return batch_loader(samples, workers=self.num_workers, pin_memory=on_gpu, **sampling)
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        if self.on_device:
+            samples.place(device)
+        pinned = device.type == "cuda" and not self.on_device
+        return batch_loader(samples, workers=self.num_workers, pin_memory=pinned, **sampling)

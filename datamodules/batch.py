@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import torch
 from torch import Tensor
 from typing_extensions import NotRequired
 
@@ -18,7 +19,15 @@ REFERENCE_SIDE = 128
 
 def mirror_flow(flow: Tensor) -> Tensor:
     """Return what flows [..., 2, H, W] are in a mirror: what moved right moves left."""
-    return flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+    right, down = flow.flip(-1).unbind(-3)
+    return torch.stack((-right, down), -3)
+
+
+def send(host: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor from the host to a device without waiting for what the device has to do yet."""
+    # From memory that is not pinned, a copy waits.
+    pinned = host.pin_memory() if device.type == "cuda" else host
+    return pinned.to(device, non_blocking=True)
 
 
 class FlowBatch(TypedDict):
@@ -59,7 +68,8 @@ class PosedFlowBatch(FlowBatch):
         neutral: float32 [B, 3, H, W], the frontal frame at which the flow starts.
         apex: float32 [B, 3, H, W], the frontal frame at which it ends.
         is_neutral_apex: bool [B], true where those are a neutral face and the apex of its
-            expression, false for a pair of frames in between.
+            expression, false for a pair of frames in between. It stays on the host: a step that
+            branched on values of the device would wait for it.
         registered_flow: float32 [B, 2, H, W] in pixels, the flow after a classical registration
             of the posed frames; in test batches only.
         posed_apex: float32 [B, 3, H, W], the frame of the moving head at which `posed_flow` ends;

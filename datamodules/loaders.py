@@ -13,17 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from datamodules.batch import send
+from datamodules.errors import UserError
 from datamodules.inputs import InputBatch
 from datamodules.store.cache import Cache
 
 Batch = dict[str, Any]
+
+_CHUNK = 2**26  # bytes of a memory map that are copied to a device at a time
 
 
 class CacheDataset(Dataset[Batch]):
     """Samples as a cache holds them.
 
     A batch is one indexed read of each array: no loop over samples, nothing decoded, and no more
-    memory than the batch, however large the data set.
+    memory than the batch, however large the data set. Of a part that lies on a device, see `place`,
+    it is one indexed read there.
 
     Args:
         cache: Cache with a row for each sample.
@@ -48,21 +53,61 @@ class CacheDataset(Dataset[Batch]):
             rows = rows[registered.valid]
         self.rows = rows
         self._columns = {name: values[rows] for name, values in columns.items()}
+        self._placed: dict[str, Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Read a batch of positions in this part: arrays of the caches, columns and `sample_id`."""
-        rows = self.rows[indices]
-        batch = {name: _read(array, rows) for name, array in self._cache.arrays.items()}
+        batch = {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
+        batch["sample_id"] = torch.from_numpy(self.rows[indices])
+        if self._placed is None:
+            return {name: _read(array, rows[indices]) for name, array, rows in self._maps()} | batch
+        device = next(iter(self._placed.values())).device
+        wanted = send(torch.tensor(indices), device)
+        if device.type == "cuda":
+            batch = {name: value.pin_memory() for name, value in batch.items()}
+        gathered = {name: whole.index_select(0, wanted) for name, whole in self._placed.items()}
+        return gathered | batch
+
+    def place(self, device: torch.device) -> None:
+        """Copy the arrays of this part to a device, where batches are gathered from then on.
+
+        Columns and `sample_id` stay on the host, where they can be read without waiting for the
+        device.
+
+        Args:
+            device: Device of the trainer.
+
+        Raises:
+            UserError: If the arrays do not fit.
+        """
+        placed = {}
+        size = sum(array[:1].nbytes * len(rows) for _, array, rows in self._maps())
+        try:
+            for name, array, rows in self._maps():
+                shape = (len(rows), *array.shape[1:])
+                placed[name] = _read(array, rows[:0]).new_empty(shape, device=device)
+        except RuntimeError:
+            raise UserError(
+                f"data.on_device needs {size / 1e9:.1f} GB for {len(self)} samples, which the "
+                f"device {device} does not have free: set data.on_device to false."
+            ) from None
+        for name, array, rows in self._maps():
+            step = max(1, _CHUNK // array[:1].nbytes)
+            for start in range(0, len(rows), step):
+                chunk = slice(start, start + step)
+                placed[name][chunk] = _read(array, rows[chunk]).to(device)
+        self._placed = placed
+
+    def _maps(self) -> Iterator[tuple[str, NDArray[Any], NDArray[np.int64]]]:
+        """Yield the arrays of a batch by name, each with its rows at the positions of this part."""
+        for name, array in self._cache.arrays.items():
+            yield name, array, self.rows
         if self._registered is not None:
-            chosen = self._registered_rows[indices]
             for name in ("registered_flow", "posed_apex"):
-                batch[name] = _read(self._registered.arrays[name], chosen)
-        batch |= {name: torch.from_numpy(v[indices]) for name, v in self._columns.items()}
-        batch["sample_id"] = torch.from_numpy(rows)
-        return batch
+                yield name, self._registered.arrays[name], self._registered_rows
 
 
 class TensorStream(IterableDataset[Batch]):

@@ -21,8 +21,6 @@ from datamodules.labels import class_names
 from datamodules.loaders import CacheDataset
 from datamodules.store.cache import Cache
 
-_LISTED = 5  # problems written out; the error that they are by default names all
-_NAMED = 20  # people of a part named one by one
 _NEEDED = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 
@@ -173,6 +171,20 @@ class Parts:
         label = {"label": self.classes[self.sample_of]}
         return CacheDataset(self.cache, self.rows[part], {**label, **columns}, registered)
 
+    def summarize(self, title: str) -> str:
+        """Say in a line how large the data set is, and in one more of each part.
+
+        Args:
+            title: Name of the data set and its source.
+        """
+        lines = [self._describe_all(title)]
+        for part in self.rows:
+            counts = [count for count in self.class_counts(part) if count]
+            range_ = "-".join(map(str, sorted({min(counts), max(counts)}))) if counts else ""
+            classes = f"; {len(counts)} classes, {range_} each" if counts else ""
+            lines.append(f"{part}: {self._count_part(part)}{classes}")
+        return "\n".join(lines)
+
     def describe(self, title: str, remarks: Sequence[str] = ()) -> str:
         """Describe the data set, and write its folds beside the cache where it has some.
 
@@ -180,18 +192,21 @@ class Parts:
             title: Name of the data set and its source.
             remarks: Further lines.
         """
-        index, valid = self.index, self.cache.valid
-        people = f" of {len(index.people)} people" if index.people else ""
-        pairs = f", {len(valid)} pairs of frames" if len(valid) > len(index) else ""
+        index = self.index
         outside = int((self.assignment.fold_of < 0).sum())
         lines = [
-            f"{title}: {len(index)} {index.kind}s{people}{pairs}; {len(index.problems)} problems "
-            f"in files and lists and {int((~valid).sum())} unusable rows skipped; {outside} "
-            f"{index.kind}s in no part: not of {self.expressions}, or not in the protocol",
-            *(f"skipped {path}: {reason}" for path, reason in index.problems[:_LISTED]),
+            self._describe_all(title),
+            f"{outside} {index.kind}s in no part: "
+            f"not of {self.expressions}, or not in the protocol",
+            *(f"skipped {path}: {reason}" for path, reason in index.problems),
             *index.notes,
             *self.assignment.notes,
-            *(self._describe_part(part) for part in self.rows),
+            *map(self._describe_part, self.rows),
+            *(
+                f"people of {part}: {', '.join(names)}"
+                for part, names in self.subjects.items()
+                if names
+            ),
             *remarks,
         ]
         if self.assignment.num_folds > 1:
@@ -200,17 +215,29 @@ class Parts:
             lines.append(f"{self.assignment.num_folds} folds, written to {file}")
         return "\n".join(lines)
 
-    def _describe_part(self, part: str) -> str:
+    def _describe_all(self, title: str) -> str:
+        index, unusable = self.index, int((~self.cache.valid).sum())
+        people = f" of {len(index.people)} people" if index.people else ""
+        pairs = len(self.cache.valid)
+        of_pairs = f", {pairs} pairs of frames" if pairs > len(index) else ""
+        return (
+            f"{title}: {len(index)} {index.kind}s{people}{of_pairs}; "
+            f"{len(index.problems)} problems, {unusable} unusable"
+        )
+
+    def _count_part(self, part: str) -> str:
         rows, people = self.rows[part], self.subjects[part]
         samples = np.unique(self.sample_of[rows])
         pairs = f"{len(rows)} pairs, " if len(rows) > len(samples) else ""
-        named = f" ({', '.join(people)})" if len(people) <= _NAMED else ""
-        of_whom = f" of {len(people)} people{named}" if people else ""
+        of_whom = f" of {len(people)} people" if people else ""
+        return f"{pairs}{len(samples)} {self.index.kind}s{of_whom}"
+
+    def _describe_part(self, part: str) -> str:
         counts = zip(self.class_names, self.class_counts(part), strict=True)
         classes = ", ".join(f"{class_name} {count}" for class_name, count in counts)
-        other = int((self.classes[samples] < 0).sum())
+        other = int((self.classes[np.unique(self.sample_of[self.rows[part]])] < 0).sum())
         without = f", {other} without a label" if other else ""
-        return f"{part}: {pairs}{len(samples)} {self.index.kind}s{of_whom}: {classes}{without}"
+        return f"{part}: {self._count_part(part)}: {classes}{without}"
 
     def _limited(self, rows: NDArray[np.int64], limit: int | None, seed: int) -> NDArray[np.int64]:
         if limit is None or limit >= len(rows):

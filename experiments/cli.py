@@ -36,6 +36,8 @@ def main(args: Sequence[str] | None = None) -> None:
             code = _summarize(args)
         else:
             # Only now: torch and Lightning take seconds to import.
+            if sys.stderr.isatty():
+                print("Loading PyTorch ...", file=sys.stderr, flush=True)
             from experiments.command.execute import execute
 
             code = execute(args)
@@ -61,7 +63,9 @@ def _only_reads_results(args: Sequence[str]) -> bool:
         return False
     names = {argument.partition("=")[0] for argument in args}
     everything = "--summarize" in names and names.isdisjoint({"-c", "--config"})
-    return args[:1] == ["compare"] or (args[:1] == ["crossval"] and everything)
+    return args[:1] in (["compare"], ["study"], ["report"]) or (
+        args[:1] == ["crossval"] and everything
+    )
 
 
 def _summarize(args: Sequence[str]) -> int:

@@ -167,7 +167,7 @@ def choose_measures(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[s
 def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
     """Write the table, with what it stands on below; the first run is the reference."""
     first = runs[0].summary
-    names = _names(runs)
+    names = names_of(runs)
     dataset = papers_dataset(first)
     columns = ["measure", "method", "mean ± std", "pooled", "difference", "p (t)", "p (McNemar)"]
     columns += [] if dataset is None else [f"published ({dataset})"]
@@ -304,7 +304,7 @@ def _mcnemar(
     return p_value(mcnemar([right[key] for key in others], list(others.values())))
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
+def names_of(runs: Sequence[Run]) -> list[str]:
     """Name runs by their experiments, and by the arguments in which they differ."""
     arguments = [run.description.model_arguments for run in runs]
     keys = dict.fromkeys(key for given in arguments for key in given)

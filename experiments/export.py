@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from callbacks.records.run_record import git_state
+from callbacks.records.source import source_state
 from datamodules.base import FERDataModule
 from datamodules.detectors import HaarCascade
 from datamodules.input_report import InputReport
@@ -26,10 +26,10 @@ from datamodules.recordings import FrameArrays
 from datamodules.store.replacing import replacing
 from datamodules.synthetic import Frame, HeadPose
 from datamodules.synthetic.people import cast as cast_person
-from experiments.command.arguments import CommandParser
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
-from experiments.command.usage import COMMANDS, no_export
+from experiments.command.usage import no_export
+from experiments.export_arguments import parse
 from experiments.recognition.checkpoint import load_data, load_model
 from experiments.recognition.onnx_file import inputs_of, saved_reading
 from lightning_modules.networks.weights import read_checkpoint
@@ -49,17 +49,7 @@ def export(args: Sequence[str]) -> None:
     Raises:
         CommandError: If the method cannot be exported, or the file would answer otherwise.
     """
-    parser = CommandParser(
-        prog="lightning export", allow_abbrev=False, description=COMMANDS["export"]
-    )
-    parser.add_argument("--ckpt_path", type=Path, required=True, help="Path of a checkpoint.")
-    parser.add_argument(
-        "--output", type=Path, help="File to write; default: beside the checkpoint, as .onnx."
-    )
-    parser.add_argument(
-        "--check_on", type=Path, help="Pictures or recordings to check it on; default: drawn ones."
-    )
-    options = parser.parse_args(list(args))
+    options = parse(args)
     checkpoint_path: Path = options.ckpt_path
     output: Path = options.output or checkpoint_path.with_suffix(".onnx")
     _check_paths(checkpoint_path, output)
@@ -156,7 +146,7 @@ def describe(
         preprocessing |= {} if clip is None else {"clip_px": clip}  # of a 128x128 grid, in the file
     colour = preprocessing.get("colour", "RGB")
     source = getattr(data, "trained_on", "") or getattr(data, "source", "unknown")
-    git = git_state(Path(__file__).resolve().parents[1]) or {}
+    git = source_state() or {}
     return {
         "method": type(model).__name__,
         "class_names": json.dumps(

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn import functional
 
-from datamodules.batch import REFERENCE_SIDE
+from datamodules.batch import REFERENCE_SIDE, send
 from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule, compute_once
 from lightning_modules.metrics.classification import ClassifierQuality
@@ -419,13 +419,17 @@ class EMotionGAN(ExpressionModule):
 
     def _image_generator_losses(self, batch: PosedFlowBatch, flow: Tensor) -> dict[str, Tensor]:
         """Equation (2), on the neutral-apex pairs of a batch: ``g_w`` and its terms."""
-        pairs = batch["is_neutral_apex"]
-        weight = pairs.any().float()
-        if not weight:
-            # Under DDP all processes make the same backward passes: one pair stands in, weighed 0.
-            pairs = torch.arange(len(pairs), device=pairs.device) == 0
-        apex, label = batch["apex"][pairs], batch["label"][pairs]
-        face = self.g_w(batch["neutral"][pairs], flow[pairs])
+        pairs = batch["is_neutral_apex"].cpu().nonzero().flatten()
+        weight = float(len(pairs) > 0)
+        shown = batch["neutral"], batch["apex"], batch["label"], flow
+        if len(pairs) < len(flow):
+            # Under DDP all processes make the same backward passes: where there is no pair, one
+            # sample stands in, weighed 0.
+            chosen = send(pairs if weight else torch.zeros(1, dtype=torch.int64), flow.device)
+            neutral, apex, label, flow = (part.index_select(0, chosen) for part in shown)
+        else:
+            neutral, apex, label, flow = shown
+        face = self.g_w(neutral, flow)
         losses = {"g_w_l1": weight * functional.l1_loss(face.float(), apex)}
         total = self.alpha_l1 * losses["g_w_l1"]
         with evaluating(self.e_fer):

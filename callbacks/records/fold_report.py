@@ -19,11 +19,10 @@ from callbacks.records.fold_record import (
     trained_with,
 )
 from callbacks.records.predictions import Predictions
-from callbacks.records.run_record import git_state
+from callbacks.records.source import source_state
 from datamodules.errors import UserError
 from datamodules.store.replacing import write_json
 
-_SOURCE = Path(__file__).resolve().parents[2]
 _LIMITS = {
     "limit_train_batches": 1.0,
     "limit_val_batches": 1.0,
@@ -91,7 +90,7 @@ class FoldReport(TestSamples):
             seen.append("not all test samples were tested")
         record = {
             **self._decided,
-            "code": {"trained": trained_with(folder), "tested": git_state(_SOURCE)},
+            "code": {"trained": trained_with(folder), "tested": source_state()},
             **split,
             "n_test": len(self._labels),
             "checkpoint": Path(trainer.ckpt_path).name if trainer.ckpt_path else None,

@@ -1,10 +1,9 @@
-"""What a result can be traced back to: config.yaml and environment.json in the run folder."""
+"""What a result can be traced back to: its config, environment and data, in the run folder."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import yaml
+from lightning.pytorch.utilities import rank_zero_info
 
+from callbacks.records.source import source_state
 from datamodules.store.replacing import replacing, write_json
 
-_SOURCE = Path(__file__).resolve().parents[2]
 _PACKAGES = (
     "fer-lightning",
     "torch",
@@ -33,10 +33,10 @@ _PACKAGES = (
 
 
 class RunRecord(pl.Callback):
-    """Writes the resolved config and the environment of a command, and sends both to the loggers.
+    """Writes the config, the environment and the data of a command, and sends the first two on.
 
-    A training writes `config.yaml` and `environment.json`; what is done later in the same folder
-    (`test`, ...) leaves them alone and writes `config.<command>.yaml`.
+    A training writes `config.yaml`, `environment.json` and `data.txt`; what is done later in the
+    same folder (`test`, ...) leaves them alone and writes `config.<command>.yaml`, and so on.
 
     Args:
         config: The resolved config, plain values.
@@ -58,7 +58,7 @@ class RunRecord(pl.Callback):
         self.hide = hide
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write both files, once the data is known."""
+        """Write the files, once the data is known."""
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
@@ -67,6 +67,11 @@ class RunRecord(pl.Callback):
         name = "config.yaml" if whole else f"config.{self.subcommand}.yaml"
         with replacing(folder / name) as aside:
             aside.write_text(yaml.safe_dump(self.config, sort_keys=False), "utf-8")
+        if description := getattr(trainer.datamodule, "description", ""):  # type: ignore[attr-defined]
+            about_data = folder / ("data.txt" if whole else f"data.{self.subcommand}.txt")
+            with replacing(about_data) as aside:
+                aside.write_text(f"{description}\n", "utf-8")
+            rank_zero_info(f"All about the data: {about_data}")
         if whole:
             environment = describe_environment(trainer, self.hide(self.command))
             write_json(folder / "environment.json", environment)
@@ -96,7 +101,7 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
             "source": getattr(data, "source", None),
             "manifest_hash": getattr(data, "manifest_hash", None),
         },
-        "git": git_state(_SOURCE),
+        "git": source_state(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -108,32 +113,6 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
             "torch": str(torch.__version__),
         },
     }
-
-
-def git_state(source: Path) -> dict[str, Any] | None:
-    """Ask git for the `commit` of a source folder and whether tracked files differ (`dirty`).
-
-    None outside a repository.
-    """
-    if not (source / ".git").exists():
-        return None
-    commit = _git(source, "rev-parse", "HEAD")
-    changes = _git(source, "status", "--porcelain", "--untracked-files=no")
-    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
-
-
-def _git(source: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(source), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _version(name: str) -> str | None:

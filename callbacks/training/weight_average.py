@@ -7,7 +7,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
 
 from datamodules.errors import UserError
 
@@ -34,7 +33,7 @@ class WeightAverage(WeightAveraging):
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 < decay < 1:
             raise UserError(f"A decay is between 0 and 1, got {decay:g}.")
-        super().__init__(multi_avg_fn=self._average)
+        super().__init__()
         self._decay = decay
         self._steps = 0
 
@@ -53,9 +52,9 @@ class WeightAverage(WeightAveraging):
         batch_idx: int,
     ) -> None:
         """Average after a step of the optimizer."""
-        before = self._latest_update_step
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        self._steps += self._latest_update_step != before
+        if trainer.global_step > self._latest_update_step:
+            self._latest_update_step = trainer.global_step
+            self._update(pl_module)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -64,14 +63,28 @@ class WeightAverage(WeightAveraging):
         if self._average_model is not None:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
-    def _average(self, averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
-        """Move averages of one device and type towards the current weights, in place."""
-        # The steps are counted here: to ask the device for them would wait for it.
-        step = 1 - min(self._decay, (1 + self._steps) / (10 + self._steps))
-        if averaged[0].is_floating_point():
-            difference = torch._foreach_sub(current, averaged)
+    @torch.no_grad()
+    def _update(self, pl_module: pl.LightningModule) -> None:
+        """Move the average towards the current weights, in place.
+
+        Torch's ``update_parameters`` reads from the device how often it was called, which waits for
+        it; here the steps are counted on the host.
+        """
+        assert self._average_model is not None
+        averaged = [*self._average_model.module.parameters(), *self._average_model.module.buffers()]
+        current = [*pl_module.parameters(), *pl_module.buffers()]
+        if self._steps:
+            step = 1 - min(self._decay, (1 + self._steps) / (10 + self._steps))
+            pairs = list(zip(averaged, current, strict=True))
+            floats = [pair for pair in pairs if pair[0].is_floating_point()]
+            averages, now = map(list, zip(*floats, strict=True))
+            difference = torch._foreach_sub(now, averages)
             torch._foreach_mul_(difference, step)
-            torch._foreach_add_(averaged, difference)
+            torch._foreach_add_(averages, difference)
+            for average, value in pairs:
+                if not average.is_floating_point():
+                    average.copy_(average + step * (value - average))
         else:
-            for average, now in zip(averaged, current, strict=True):
-                average.copy_(average + step * (now - average))
+            torch._foreach_copy_(averaged, current)
+        self._average_model.n_averaged += 1
+        self._steps += 1

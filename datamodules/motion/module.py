@@ -17,7 +17,7 @@ from datamodules.errors import UserError
 from datamodules.faces import LOOSE_MARGIN
 from datamodules.index import Index
 from datamodules.inputs import given_neutral
-from datamodules.loaders import CacheDataset, to_float
+from datamodules.loaders import Batch, CacheDataset, to_float
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
@@ -166,6 +166,13 @@ class FlowDataModule(FERDataModule):
             lambda row: self.compute_registered(self._caches.reader, row),
             self.posing_parameters(),
         )
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Copy a batch to the device, except what steps branch on."""
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved | {name: batch[name] for name in ("is_neutral_apex",) if name in batch}
 
     def preprocessing(self) -> dict[str, Any]:
         """Return how the faces of a recording are cut out, and the flow between them."""

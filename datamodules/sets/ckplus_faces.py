@@ -50,7 +50,9 @@ class CKPlusFacesDataModule(FaceDataModule):
 
     Args:
         last_k: How many of the last frames of a sequence show its expression.
-        first_as_neutral: Whether the first frame of a labelled sequence is a neutral face.
+        first_as_neutral: Whether the first frame of a labelled sequence is a neutral face. Where
+            it is not, and `last_k` is 1, the only face of a sequence has the sequence's name: flows
+            and stills are the same samples in the same folds then.
         labels_csv: List `subject;file;emotion` that replaces the Emotion folder, in the codes of
             the Lille group.
         synthetic_subjects: Number of embedded people, where there is no root.
@@ -191,8 +193,10 @@ def _add_sequence(
     name = f"{subject}/{recording.path.name}"
     if first_as_neutral:
         rows.add(f"{name}:1", files[0], Expression.NEUTRAL, subject)
+    alone = last_k == 1 and not first_as_neutral  # then it stands for the sequence
     for number in range(max(len(files) - last_k, 1), len(files)):  # the first is never the peak
-        rows.add(f"{name}:{number + 1}", files[number], expression, subject, units)
+        label = name if alone else f"{name}:{number + 1}"
+        rows.add(label, files[number], expression, subject, units)
 
 
 def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:

@@ -181,16 +181,24 @@ class FaceDataModule(FERDataModule):
         """Return what reads the faces of an input as those of the data set were read."""
         return FaceReading(self.size, self._colour, self.input_crop)
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """In training, add the seed of the augmentation; on the device to read would be to wait."""
+        if self.augmentation is not None and self.trainer is not None and self.trainer.training:
+            # The draws are a function of the batch, so that a resumed run changes its images as an
+            # uninterrupted one does.
+            key = zlib.crc32(batch["sample_id"].numpy().tobytes())
+            words = np.random.SeedSequence((self.seed, self.trainer.current_epoch, key))
+            batch["augmentation_seed"] = int(words.generate_state(1)[0])
+        return batch
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn bytes into float32 and, in training, augment the images; on the device."""
-        if self.augmentation is None or self.trainer is None or not self.trainer.training:
+        seed = batch.pop("augmentation_seed", None)
+        if seed is None:
             return to_float(batch)
-        # A step is seeded after this. The draws are a function of the batch, so that a resumed run
-        # changes its images as an uninterrupted one does; kornia draws on the CPU.
-        ids = batch["sample_id"].cpu().numpy()
-        key = (self.seed, self.trainer.current_epoch, zlib.crc32(ids.tobytes()))
+        # A step is seeded after this; kornia draws on the CPU.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+            torch.manual_seed(seed)
             return to_float(batch, self.augmentation)
 
     def preprocessing(self) -> dict[str, Any]:

@@ -1,18 +1,12 @@
-"""What the console shows: sentences, progress in lines, and no message about nothing."""
+"""What the console shows: sentences, and no message about nothing."""
 
 from __future__ import annotations
 
 import logging
-import math
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ProgressBar
 
 from experiments.command.errors import printable
 from experiments.run.processes import is_first_process
@@ -67,109 +61,3 @@ def quiet() -> Iterator[None]:
 
 def _no_advertisement(record: logging.LogRecord) -> bool:
     return "litlogger" not in record.getMessage() and "litmodels" not in record.getMessage()
-
-
-class ProgressLines(ProgressBar):
-    """Prints a line every few seconds and at the end of every epoch.
-
-    It is for a log file or a pipe, where a bar that redraws itself is unreadable.
-
-    Args:
-        every_seconds: Time between two lines within an epoch.
-    """
-
-    def __init__(self, every_seconds: float = 15.0) -> None:
-        super().__init__()
-        self.every_seconds = every_seconds
-        self._enabled = True
-        self._printed_at = 0.0
-        self._began_at = 0.0
-        self._began_with = 0
-
-    def disable(self) -> None:
-        """Print nothing, as Lightning asks of all but the first process."""
-        self._enabled = False
-
-    def enable(self) -> None:
-        """Print again."""
-        self._enabled = True
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock of an epoch."""
-        self._began_at = self._printed_at = time.monotonic()
-        self._began_with = 0
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Print a line when it is time."""
-        now = time.monotonic()
-        if self._began_at == 0.0:  # an epoch that goes on after a resume does not start
-            self._began_at, self._began_with, self._printed_at = now, batch_idx, now
-        if now - self._printed_at < self.every_seconds:
-            return
-        done, whole = batch_idx + 1, int(trainer.num_training_batches)
-        seconds = (now - self._began_at) / max(1, done - self._began_with) * (whole - done)
-        self._say(
-            f"{_place(trainer)}, batch {done}/{whole}, {_duration(seconds)} left of the epoch"
-        )
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print how an epoch went: the value by which the best checkpoint is chosen."""
-        monitor = getattr(trainer.checkpoint_callback, "monitor", None)
-        value = trainer.callback_metrics.get(monitor or "")
-        shown = "" if value is None else f", {monitor} {float(value):.4g}"
-        took = _duration(time.monotonic() - self._began_at)
-        self._say(f"{_place(trainer)} in {took}{shown}")
-
-    def on_test_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Print a line when it is time."""
-        self._evaluated("test", trainer.num_test_batches, *args, **kwargs)
-
-    def on_predict_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Print a line when it is time."""
-        report = getattr(trainer.datamodule, "report", None)  # type: ignore[attr-defined]
-        if report is not None:
-            if time.monotonic() - self._printed_at >= self.every_seconds:
-                self._say(f"predict: {report.progress()}")
-            return
-        self._evaluated("predict", trainer.num_predict_batches, *args, **kwargs)
-
-    def _evaluated(
-        self,
-        command: str,
-        lengths: list[int | float],
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        done, whole = batch_idx + 1, lengths[dataloader_idx]
-        if done == whole or time.monotonic() - self._printed_at >= self.every_seconds:
-            # A stream of clips does not know its length.
-            total = f"/{whole:.0f}" if math.isfinite(whole) else ""
-            self._say(f"{command}: batch {done}{total}")
-
-    def _say(self, line: str) -> None:
-        if self._enabled:
-            print(line, file=sys.stderr, flush=True)
-        self._printed_at = time.monotonic()
-
-
-def _place(trainer: pl.Trainer) -> str:
-    """Say how far a training has come, by steps where nothing limits the epochs."""
-    epoch = trainer.current_epoch + 1
-    if trainer.max_epochs not in (None, -1):
-        return f"epoch {epoch}/{trainer.max_epochs}"
-    return f"epoch {epoch}, step {trainer.global_step}/{trainer.max_steps}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

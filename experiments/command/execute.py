@@ -35,6 +35,8 @@ def execute(args: Sequence[str]) -> int:
     if session.fold is not None:
         # The processes that a fold starts for further devices die with that one.
         die_with_parent(session.fold.parent if is_first_process() else None)
+        # SLURM's warning is for the parent, which ends its steps in order.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     with quiet():
         try:
             if args[:1] and args[0] in OWN_COMMANDS:
@@ -70,7 +72,8 @@ def explain(error: BaseException) -> CommandError | None:
     if isinstance(error, torch.OutOfMemoryError):
         return CommandError(
             "The accelerator's memory is full: lower --data.batch_size or the model's width, "
-            "or train in bf16 with --config experiments/presets/gpu.yaml."
+            "set --data.on_device to false, or train in bf16 with "
+            "--config experiments/presets/gpu.yaml."
         )
     if isinstance(error, RuntimeError) and "Error(s) in loading state_dict" in str(error):
         return CommandError(_state_dict_sentence(str(error)))

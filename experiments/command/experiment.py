@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -28,11 +27,18 @@ from callbacks.training.step_seed import StepSeed
 from callbacks.training.zero_rate import ZeroRate
 from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
-from experiments.command.console import ProgressLines, say
+from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.parsing import AddingConfigFile, explain_usage
 from experiments.command.privacy import environment_hider
-from experiments.command.usage import DEFAULTS, config_files, given_by_hand, translate
+from experiments.command.progress import RunProgress
+from experiments.command.usage import (
+    DEFAULTS,
+    arguments_of_test,
+    config_files,
+    given_by_hand,
+    translate,
+)
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from experiments.run.folder import shared_config_hash
 from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
@@ -171,7 +177,7 @@ class ExperimentCLI(LightningCLI):
             RunRecord(config, self.arguments, self.verb, hide=self.hide),
             *adopted,
             *self._fold_report(config),
-            *self._progress(),
+            *([RunProgress()] if settings.trainer.enable_progress_bar is not False else []),
         ]
         settings.trainer.default_root_dir = str(self.session.run.path)
         settings.ckpt_path = self.session.checkpoint and str(self.session.checkpoint)
@@ -242,11 +248,7 @@ class ExperimentCLI(LightningCLI):
             )
             return
         self.session.finish(epoch=self.trainer.current_epoch, step=self.trainer.global_step)
-        if self.session.run.last.exists():
-            say(f"Trained in {self.session.run.path}.")
-        if (self.session.run.checkpoints / "best.ckpt").exists() and self.session.fold is None:
-            given = [arg for arg in self.given if arg not in ("fit", "--fresh")]
-            say(f"Test it with: lightning test {shlex.join(given)} --ckpt_path best")
+        self._tell_end()
 
     @property
     def _settings(self) -> Namespace:
@@ -312,14 +314,24 @@ class ExperimentCLI(LightningCLI):
             model = {"class_path": config["model"]["class_path"], "init_args": found.model}
             self.config = self.parser.parse_object({self.subcommand: {"model": model}}, self.config)
 
+    def _tell_end(self) -> None:
+        """Say how good the best checkpoint is, where everything is, and what to type next."""
+        run, kept = self.session.run, self.trainer.checkpoint_callback
+        if isinstance(kept, RunCheckpoints) and kept.best_score is not None:
+            epoch, step = kept.best_epoch, kept.best_step
+            place = "" if epoch is None else f" in epoch {epoch + 1}, step {step}"
+            say(f"Best: {kept.monitor} {kept.best_score:.4g}{place}")
+        if run.last.exists():
+            say(f"Everything is in {run.path}")
+        if (run.checkpoints / "best.ckpt").exists() and self.session.fold is None:
+            given = shlex.join(arguments_of_test(self.given))
+            say(f"Test it with: lightning test {given}")
+            say(f"Use it with: lightning predict {given} --data.input PICTURE_VIDEO_OR_FOLDER")
+
     def _fold_report(self, config: dict[str, Any]) -> list[pl.Callback]:
         if self.session.fold is None:
             return []
         return [FoldReport(self.session.fold.digest, config)]
-
-    def _progress(self) -> list[pl.Callback]:
-        wanted = self._settings.trainer.enable_progress_bar is not False
-        return [ProgressLines()] if wanted and not sys.stdout.isatty() else []
 
     def _loggers(self) -> list[Any]:
         settings, run = self._settings, self.session.run

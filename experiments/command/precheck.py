@@ -9,19 +9,26 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
+import experiments
+from callbacks.records.source import source_state
 from datamodules.errors import missing_root
 from experiments.command.config_file import check_section, read_config
 from experiments.command.errors import CommandError, usage_error
+from experiments.command.help import command_help, help_text
 from experiments.command.signatures import argument_names, calls, find_class, strings
 from experiments.command.usage import (
     COMMANDS,
+    EXPERIMENT_CLI,
+    OWN_COMMANDS,
     TRACEBACK,
-    help_text,
+    TRAINER,
+    config_files,
     no_checkpoint,
     no_export,
     no_weights,
@@ -31,15 +38,17 @@ from experiments.command.usage import (
     unknown_key,
     unknown_option,
 )
+from experiments.jobs.slurm import refuse_missing_tasks
 
-_TRAINER = "lightning.pytorch.Trainer"
 _CLI = "lightning.pytorch.cli.LightningCLI"
-_EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
 # Keys of jsonargparse's own, and of LightningCLI.
 _ALWAYS = (
     *("help", "config", "print_config", "seed_everything", "trainer"),
     *("model", "model.help", "data", "data.help"),
 )
+
+
+_OF_TRAININGS = ("crossval", "study", "transfer")
 
 
 class _UndecidedError(Exception):
@@ -62,20 +71,35 @@ def check(args: Sequence[str]) -> None:
         raise usage_error(f"give a command.\n\n{help_text()}")
     command = args[0]
     if command in ("-h", "--help"):
-        print(help_text())
-        raise SystemExit(0)
+        _answer(help_text())
+    if command == "--version":
+        commit = (source_state() or {}).get("commit", "unknown")
+        _answer(f"fer-lightning {experiments.__version__}, commit {commit}")
     if command.startswith("-"):
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
+    if command not in OWN_COMMANDS:
+        if {"-h", "--help"} & {*args}:
+            _answer(command_help(command, config_files(translate(args[1:]))))
+        refuse_missing_tasks(command)
     if command == "export":
-        with contextlib.suppress(_UndecidedError):
-            checkpoint = dict(_flags(args[1:])).get("ckpt_path")
-            if checkpoint is not None and not Path(checkpoint).is_file():
-                raise CommandError(no_export(checkpoint))
+        from experiments.export_arguments import parse
+
+        if not (checkpoint := parse(args[1:]).ckpt_path).is_file():
+            raise CommandError(no_export(checkpoint))
     for line in _trainings(command, args[1:]):
         with contextlib.suppress(_UndecidedError):
-            CommandLine("fit" if command in ("crossval", "transfer") else command, line).check()
+            CommandLine("fit" if command in _OF_TRAININGS else command, line).check()
+
+
+def _answer(text: str) -> NoReturn:
+    """Print what was asked for, and end."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
 
 
 def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
@@ -86,12 +110,19 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
         options = parse(args)
         if not options.summarize:
             yield list(options.fit)
+    elif command == "study":
+        from experiments.study.arguments import parse as parse_study
+
+        table = parse_study(args)
+        if not table.summarize:
+            seed = table.study.seeds[0]
+            yield from (list(cell.fit) for cell in table.cells() if cell.seed == seed)
     elif command == "transfer":
         from experiments.transfer.arguments import parse as parse_transfer
 
         matrix = parse_transfer(args)
         yield from map(matrix.fit_on, matrix.data)
-    elif command not in ("compare", "export"):
+    elif command not in ("compare", "report", "export"):
         yield list(args)
 
 
@@ -226,7 +257,7 @@ def _known_keys(command: str) -> tuple[dict[str, set[str] | None], set[str]]:
     Returns:
         The keys below each group, such as `trainer`, None where they are not known; and all keys.
     """
-    trainer, cli, ours = find_class(_TRAINER), find_class(_CLI), find_class(_EXPERIMENT_CLI)
+    trainer, cli, ours = find_class(TRAINER), find_class(_CLI), find_class(EXPERIMENT_CLI)
     if trainer is None or cli is None or ours is None:
         raise _UndecidedError
     method, subcommands = trainer.method(command), cli.method("subcommands")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -53,6 +55,22 @@ class ClassSource(NamedTuple):
         if None in inherited:
             return None
         return own.union(*(names for names in inherited if names is not None))
+
+    def documentation(self) -> dict[str, str]:
+        """Return the first sentence on each parameter, in the order of the docstrings.
+
+        Returns:
+            Those that the class hands on to its bases come after its own.
+        """
+        init = self.method("__init__")
+        found = _documented_arguments(ast.get_docstring(self.node) or "")
+        if init is not None:
+            found |= _documented_arguments(ast.get_docstring(init) or "")
+        if init is None or init.args.kwarg is not None:
+            for base in self.bases():
+                inherited = {} if base is None else base.documentation()
+                found |= {name: inherited[name] for name in inherited if name not in found}
+        return found
 
     def constant(self, name: str) -> Any:
         """Return a literal attribute of the class or of its bases; None where there is none."""
@@ -109,6 +127,20 @@ def calls(node: ast.AST, *methods: str) -> Iterator[ast.Call]:
 def strings(nodes: Iterable[ast.AST]) -> list[str]:
     """Keep the literal strings among expressions."""
     return [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+
+
+def _documented_arguments(docstring: str) -> dict[str, str]:
+    """Read the section `Args:` of a docstring: the first sentence on each argument."""
+    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)+)", docstring, re.M)
+    lines = textwrap.dedent(section.group(1)) if section else ""
+    found = re.findall(r"^(\w+): *\n?((?:.*\n?)(?:[ ]+.*\n?|\n)*)", lines, re.M)
+    return {name: _first_sentence(text) for name, text in found}
+
+
+def _first_sentence(text: str) -> str:
+    """Cut a text after its first sentence, without the marks of the documentation."""
+    plain = re.sub(r"(?::\w+:)?`+~?([^`]*)`+", r"\1", " ".join(text.split()))
+    return re.split(r"(?<=\.)(?<!e\.g\.)\s", plain)[0]
 
 
 def _only_handed_on(init: ast.FunctionDef, kwargs: str) -> bool:

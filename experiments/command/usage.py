@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from experiments.command.errors import close_match
@@ -19,47 +17,25 @@ COMMANDS = {
     "test": "Score a trained experiment on its test part.",
     "predict": "Predict the expressions of pictures, videos or folders.",
     "crossval": "Cross-validate an experiment, every fold as processes of its own.",
+    "study": "Fill a table of methods and data sets over folds and seeds.",
     "compare": "Compare cross-validations on the same folds.",
+    "report": "Write one page of studies and cross-validations.",
     "transfer": "Pretrain, train and test on every combination of some data sets.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
 }
 OWN_COMMANDS = {
     "crossval": "experiments.crossval.command",
+    "study": "experiments.study.command",
     "compare": "experiments.compare",
+    "report": "experiments.page.command",
     "transfer": "experiments.transfer.command",
     "export": "experiments.export",
 }
 """Modules of the commands that are not Lightning's own."""
 _SHORT = {"--every": "--data.every"}
-
-
-def help_text() -> str:
-    """List the commands and the experiments."""
-    experiments = {path.stem: _summary(path) for path in sorted(PACKAGE.glob("[!_]*.yaml"))}
-    return "\n".join(
-        [
-            "usage: lightning COMMAND [--config FILE ...] [--KEY VALUE ...]\n",
-            *_table("commands (lightning COMMAND --help lists the keys):", COMMANDS),
-            *_table("experiments (--config experiments/NAME.yaml):", experiments),
-            "Files in experiments/data and experiments/presets change its data and its size.",
-        ]
-    )
-
-
-def _table(title: str, rows: dict[str, str]) -> Iterator[str]:
-    yield title
-    indent = max(map(len, rows)) + 4
-    for name, text in rows.items():
-        first = f"  {name}".ljust(indent)
-        yield textwrap.fill(text, 79, initial_indent=first, subsequent_indent=" " * indent)
-    yield ""
-
-
-def _summary(path: Path) -> str:
-    """Return the first sentence of the comment at the top of a config file."""
-    comment = re.match(r"(?:#.*\n)*", path.read_text("utf-8"))
-    text = " ".join(comment.group().replace("#", "").split()) if comment else ""
-    return re.split(r"[.:] ", text)[0]
+TRAINER = "lightning.pytorch.Trainer"
+EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
+"""Classes whose arguments are the keys of Lightning's commands."""
 
 
 def config_files(args: Sequence[str]) -> list[str]:
@@ -117,6 +93,17 @@ def given_by_hand(args: Sequence[str], group: str) -> set[str]:
             rest = parts[2:] if parts[1] == "init_args" else parts[1:]
             names.update(rest[:1])
     return {name.rstrip("+") for name in names}
+
+
+def arguments_of_test(args: Sequence[str]) -> list[str]:
+    """Turn the command line of a training into the arguments that test its best checkpoint."""
+    kept: list[str] = []
+    for i, arg in enumerate(args):
+        value_of = args[i - 1] if i and not arg.startswith("-") else ""
+        name = (value_of or arg).partition("=")[0]
+        if arg != "fit" and name not in ("--ckpt_path", "--fresh"):
+            kept.append(arg)
+    return [*kept, "--ckpt_path", "best"]
 
 
 def unknown_command(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbacks.records.fold_record import FoldRecord, is_tested, trained_with
+from callbacks.records.source import source_state
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.privacy import without_home
 from experiments.crossval.arguments import Options, parse
@@ -24,13 +25,12 @@ from experiments.crossval.summary import check_together, collect, commit_of, sum
 from experiments.jobs.local import LocalLauncher, make_slots
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
+from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import LOG_FILE
 
 if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment
     from experiments.crossval.tracking import ParentRun
-
-_SOURCE = Path(__file__).resolve().parent.parent.parent
 
 
 def crossval(args: Sequence[str]) -> None:
@@ -42,6 +42,7 @@ def crossval(args: Sequence[str]) -> None:
     Raises:
         CommandError: If the command line is wrong, or not every fold is done in the end.
     """
+    refuse_several_tasks("crossval")
     options = parse(args)
     names = {argument.partition("=")[0] for argument in options.fit}
     if options.summarize and names.isdisjoint({"-c", "--config"}):
@@ -51,7 +52,7 @@ def crossval(args: Sequence[str]) -> None:
     from experiments.command.resolve import ResolvedExperiment
 
     experiment = ResolvedExperiment(options.fit)
-    description = _describe(experiment, options)
+    description = describe(experiment, options.fit)
     if options.summarize:
         folder = find_folder(experiment.runs_dir, description.experiment, description.config_hash)
         _sum_up(folder, _parent_run(folder, experiment))
@@ -76,7 +77,7 @@ def _run(
     launcher: LocalLauncher,
 ) -> None:
     """Run all folds and sum them up, or run one."""
-    records, missing = _check_before(folder)
+    records, missing = check_before(folder)
     if options.fold is not None:
         queue = FoldQueue(folder, options.fit, launcher)
         queue.run([options.fold])
@@ -107,10 +108,15 @@ def _run(
     _refuse_failures(folder, queue.failures)
 
 
-def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
-    """See that new folds will fit those that are done or begun, before hours go into them."""
-    from callbacks.records.run_record import git_state
+def check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
+    """See that new folds will fit those that are done or begun, before hours go into them.
 
+    Returns:
+        Records of the finished folds, and why each other fold has none.
+
+    Raises:
+        CommandError: If they would not, such as folds of another commit.
+    """
     records, missing = collect(folder)
     if records:
         check_together(records)
@@ -119,7 +125,7 @@ def _check_before(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, s
     for fold in missing:
         if folder.fold(fold).last.exists():
             commits[fold] = (trained_with(folder.fold(fold).path) or {}).get("commit")
-    now = (git_state(_SOURCE) or {}).get("commit")
+    now = (source_state() or {}).get("commit")
     others = sorted(fold for fold, commit in commits.items() if commit != now)
     if missing and others:
         raise CommandError(
@@ -192,7 +198,13 @@ def _summarize_all(args: Sequence[str]) -> None:
         _sum_up(CrossvalFolder(folder), None)
 
 
-def _describe(experiment: ResolvedExperiment, options: Options) -> Description:
+def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
+    """Say what is cross-validated.
+
+    Args:
+        experiment: The experiment.
+        fit: Command line of `fit` that all folds share.
+    """
     config = experiment.hide(experiment.resolved)
     home = str(Path.home())
     return Description(
@@ -203,7 +215,7 @@ def _describe(experiment: ResolvedExperiment, options: Options) -> Description:
         seed=config["seed_everything"],
         model_arguments=config["model"].get("init_args", {}),
         headline=None if config["headline"] is None else tuple(config["headline"]),
-        arguments=tuple(a.replace(home, "~") for a in _deciding(options.fit)),
+        arguments=tuple(a.replace(home, "~") for a in _deciding(fit)),
     )
 
 

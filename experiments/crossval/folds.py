@@ -55,8 +55,8 @@ def fold_steps(folder: CrossvalFolder, fold: int, fit: Sequence[str]) -> list[St
     def test_arguments() -> list[str]:
         return [*arguments, f"--ckpt_path={trained_weights(run)}"]
 
-    train = lightning_step(f"{name} fit", "fit", run, lambda: arguments, context)
-    test = lightning_step(f"{name} test", "test", run, test_arguments, context, (train.name,))
+    train = lightning_step(f"{run.path} fit", "fit", run, lambda: arguments, context)
+    test = lightning_step(f"{run.path} test", "test", run, test_arguments, context, (train.name,))
     return [train, test]
 
 

@@ -21,6 +21,8 @@ from experiments.command.errors import close_match
 from experiments.run.requeue import Requeue
 from lightning_modules.networks.weights import read_checkpoint
 
+_BEST = ("best_score", "best_epoch", "best_step")
+
 
 class AtomicCheckpointIO(CheckpointIO):
     """Writes a checkpoint aside, forces it to the disk and puts it in place at once.
@@ -85,6 +87,11 @@ class RunCheckpoints(Checkpoint):
         monitor: Logged value that selects the best checkpoint, e.g. `val/epe_px`.
         mode: Whether a lower (min) or a higher (max) value is better.
         every_minutes: Time between two checkpoints within an epoch; 0 is after every batch.
+
+    Attributes:
+        best_score: Value of the best validation so far; None before the first.
+        best_epoch: The epoch it was in, from 0.
+        best_step: `trainer.global_step` then.
     """
 
     def __init__(
@@ -100,6 +107,8 @@ class RunCheckpoints(Checkpoint):
         self.mode = mode
         self.every_minutes = every_minutes
         self.best_score: float | None = None
+        self.best_epoch: int | None = None
+        self.best_step: int | None = None
         self._folder = Path()
         self._saved_at = 0.0
         self._requeue = Requeue()
@@ -160,6 +169,7 @@ class RunCheckpoints(Checkpoint):
         # Rank zero decides: a process that saves alone would wait for the others for ever.
         if trainer.strategy.broadcast(better and math.isfinite(score)):
             self.best_score = score
+            self.best_epoch, self.best_step = trainer.current_epoch, trainer.global_step
             trainer.save_checkpoint(self._folder / "best.ckpt", weights_only=False)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -174,14 +184,16 @@ class RunCheckpoints(Checkpoint):
         checkpoint["callbacks"].pop("Timer", None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best score."""
-        return {"best_score": self.best_score}
+        """Return the best score and when it was reached."""
+        return {name: getattr(self, name) for name in _BEST}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best score."""
         # A run that starts from another run's checkpoint has no best of its own yet.
         if (self._folder / "best.ckpt").exists():
-            self.best_score = state_dict["best_score"]
+            for name in _BEST:
+                # Older checkpoints hold the score alone.
+                setattr(self, name, state_dict.get(name))
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._folder / "last.ckpt", weights_only=False)

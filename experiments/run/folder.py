@@ -16,7 +16,7 @@ from datamodules.store.replacing import read_json, write_json
 # What says how a command runs, and not what comes out.
 _COMMAND = ("ckpt_path", "config", "fresh", "runs_dir", "verbose", "wandb", "weights_only")
 # What differs from fold to fold or from machine to machine, with the same results.
-_DATA = ("cache_dir", "fold", "num_workers")
+_DATA = ("cache_dir", "fold", "num_workers", "on_device")
 
 State = Literal["running", "finished", "stopped", "failed"]
 

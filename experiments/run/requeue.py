@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 from typing import Any
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from experiments.command.console import say
+from experiments.jobs.slurm import can_requeue, requeue, slurm_job
 from experiments.run.processes import is_first_process
 
 
@@ -29,9 +28,16 @@ class Requeue:
         self.asked = False
 
     def listen(self) -> None:
-        """Wait for the warning, where SLURM runs this process."""
-        if SLURMEnvironment.detect():
+        """Wait for the warning, where SLURM runs this process and can take it back."""
+        if slurm_job() is None or not SLURMEnvironment.detect():
+            return
+        if can_requeue():
             signal.signal(signal.SIGUSR1, self._note)
+        else:
+            say(
+                "There is no scontrol here to send this job back to the queue: when its time is "
+                "over, submit the same command again, which goes on."
+            )
 
     def leave(self) -> None:
         """Go back to the queue; the job that comes after goes on from the last checkpoint.
@@ -40,11 +46,9 @@ class Requeue:
             SIGTERMException: Always, since the job is over.
         """
         if is_first_process():
-            job = os.environ["SLURM_JOB_ID"]
-            if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
-                job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+            job = slurm_job() or ""
             say(f"SLURM ends job {job}: it goes back to the queue.")
-            subprocess.run(["scontrol", "requeue", job], check=True)
+            requeue(job)
         raise SIGTERMException
 
     def _note(self, *signal_and_frame: Any) -> None:

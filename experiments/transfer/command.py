@@ -10,6 +10,7 @@ from experiments.jobs.local import LocalLauncher, make_slots
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.signals import ends_in_order
+from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import Step
 from experiments.run.folder import RunFolder
 from experiments.transfer.arguments import parse
@@ -40,6 +41,7 @@ def transfer(args: Sequence[str]) -> None:
     Raises:
         CommandError: If the command line is wrong, or not every cell has a result in the end.
     """
+    refuse_several_tasks("transfer")
     options = parse(args)
     plan = Plan(options)
     if not any(data.labelled for data in plan.sets.values()):

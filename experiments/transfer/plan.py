@@ -24,7 +24,7 @@ Sets = tuple[str, ...]
 _KINDS = ("pretrain", "train", "test")
 _CREATED_FILE = "created.json"
 # What differs from machine to machine, with the same results.
-_MACHINE = ("cache_dir", "num_workers")
+_MACHINE = ("cache_dir", "num_workers", "on_device")
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,8 @@ class FlowCodec:
         if self.representation == "cartesian":
             return flow.div(magnitude.clamp(min=self.clip))
         # atan2 has no gradient at (0, 0): a still pixel is given the direction "right" instead.
-        right = torch.tensor([1.0, 0.0], device=flow.device).view(1, 2, 1, 1)
-        x, y = torch.where(magnitude > 0, flow, right).chunk(2, dim=1)
+        x, y = flow.chunk(2, dim=1)
+        x, y = torch.where(magnitude > 0, x, 1.0), torch.where(magnitude > 0, y, 0.0)
         return torch.cat(
             (magnitude.clamp(max=self.clip) / self.clip, torch.atan2(y, x) / math.pi), 1
         )

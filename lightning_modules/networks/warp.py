@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import torch
-from kornia.geometry.transform import remap
 from torch import Tensor
+from torch.nn import functional
 
 from datamodules.errors import UserError
-
-
-def _sample(image: Tensor, positions: Tensor) -> Tensor:
-    sampled: Tensor = remap(
-        image, positions[:, 0], positions[:, 1], padding_mode="border", align_corners=True
-    )
-    return sampled
 
 
 def warp(image: Tensor, flow: Tensor, *, iterations: int = 5) -> Tensor:
@@ -52,3 +45,13 @@ def warp(image: Tensor, flow: Tensor, *, iterations: int = 5) -> Tensor:
     for _ in range(iterations):
         motion = _sample(flow, grid - motion)
     return _sample(image, grid - motion)
+
+
+def _sample(image: Tensor, positions: Tensor) -> Tensor:
+    """Read images [B, C, H, W] at positions [B, 2, H, W] in pixels, x first."""
+    height, width = image.shape[-2:]
+    x, y = positions.unbind(1)
+    # kornia's remap copies such factors to the device in every call, which waits for it.
+    grid = torch.stack((2 / (width - 1) * x - 1, 2 / (height - 1) * y - 1), dim=-1)
+    sampled = functional.grid_sample(image.float(), grid, padding_mode="border", align_corners=True)
+    return sampled.to(image.dtype)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from datamodules.errors import UserError
 from datamodules.sets.ckplus import CKPlusDataModule
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from tests.datamodules.runs import Recorder, Saver, make, trainer
@@ -63,6 +65,68 @@ def test_workers_that_fetch_ahead_resume_alike(tmp_path: Path, snap: Path) -> No
         resumed = trainer(tmp_path, max_epochs=2)
         resumed.fit(rest, datamodule=data, ckpt_path=tmp_path / checkpoint)
         assert rest.seen == whole.seen[step:]
+
+
+def test_batches_from_the_device_are_those_of_the_ordinary_loader(
+    tmp_path: Path, snap: Path
+) -> None:
+    """In training, in the middle of a resumed epoch, and in tests, with all that they compare."""
+
+    def data(on_device: bool) -> SNaP2DFeDataModule:
+        return make(snap, tmp_path / "cache", batch_size=8, mirror=0.5, on_device=on_device)
+
+    ordinary, gathered, rest = Recorder(), Recorder(), Recorder()
+    trainer(tmp_path, max_epochs=2).fit(ordinary, datamodule=data(False))
+    placing = trainer(tmp_path, max_epochs=2, callbacks=[Saver(tmp_path)])
+    placing.fit(gathered, datamodule=data(True))
+    assert (gathered.seen, gathered.sums) == (ordinary.seen, ordinary.sums)
+    assert len(gathered.seen) == 6
+    resumed = trainer(tmp_path, max_epochs=2)
+    resumed.fit(rest, datamodule=data(True), ckpt_path=tmp_path / "step=2.ckpt")
+    assert (rest.seen, rest.sums) == (ordinary.seen[2:], ordinary.sums[2:])
+
+    loaders = []
+    for on_device in (False, True):
+        tested = data(on_device)
+        tested.prepare_data()
+        tested.setup()
+        loaders.append([*tested.train_dataloader(), *tested.test_dataloader()])
+    for one, other in zip(*loaders, strict=True):
+        assert one.keys() == other.keys()
+        torch.testing.assert_close(other, one, rtol=0, atol=0)
+
+
+def test_processes_share_what_lies_on_their_devices(tmp_path: Path, snap: Path) -> None:
+    def seen(rank: int, on_device: bool) -> list[list[int]]:
+        data = make(snap, tmp_path / "cache", on_device=on_device)
+        data._rank = lambda: (rank, 2)  # type: ignore[method-assign]
+        data.prepare_data()
+        data.setup("fit")
+        return [batch["sample_id"].tolist() for batch in data.train_dataloader()]
+
+    assert seen(0, True) == seen(0, False)
+    assert seen(1, True) == seen(1, False)
+    first, second = ({i for batch in seen(rank, True) for i in batch} for rank in (0, 1))
+    assert len(first) == len(second) == 9
+    assert not first & second
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False)])
+def test_batches_for_a_gpu_are_pinned(
+    tmp_path: Path, snap: Path, device: str, pinned: bool
+) -> None:
+    data = make(snap, tmp_path / "cache", num_workers=1)
+    data.prepare_data()
+    data.setup("fit")
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)  # type: ignore[assignment]
+    loader = data.train_dataloader()
+    assert (loader.pin_memory, loader.persistent_workers) == (pinned, True)
+
+
+def test_what_lies_on_the_device_needs_no_process_to_read_it() -> None:
+    with pytest.raises(UserError, match=r"data\.num_workers must be 0, but is 2"):
+        CKPlusDataModule(on_device=True, num_workers=2)
 
 
 def test_checkpoint_at_the_end_of_an_epoch_resumes_in_the_next(tmp_path: Path, snap: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, SequentialSampler
 
-from datamodules.errors import BadSample
+from datamodules.errors import BadSample, UserError
 from datamodules.loaders import CacheDataset, batch_loader, next_batch, to_float
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec
@@ -61,6 +61,37 @@ def test_registered_flows_follow_their_pairs_and_bad_ones_leave(tmp_path: Path) 
     for name in ("registered_flow", "posed_apex"):
         assert batch[name][:, 0, 0, 0].tolist() == [2, 0]
     assert "converged" not in batch
+
+
+def test_a_placed_part_is_read_from_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered = stored(tmp_path, "registered_flow", "posed_apex", bad=1, rows=3)
+    columns = {"label": np.arange(8) * 10}
+    data = CacheDataset(stored(tmp_path), np.array([7, 3, 5]), columns, registered)
+    before = data.__getitems__([1, 0, 1])
+    monkeypatch.setattr("datamodules.loaders._CHUNK", 1)  # row by row
+    data.place(torch.device("cpu"))
+    monkeypatch.setattr("datamodules.loaders._read", None)  # nothing is read any more
+    after = data.__getitems__([1, 0, 1])
+    assert after.keys() == before.keys()
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    after["flow"].zero_()  # a copy: what lies there stays
+    assert data.__getitems__([1])["flow"].unique().tolist() == [5]
+
+
+def test_the_device_holds_arrays_and_the_host_what_decisions_are_made_of(tmp_path: Path) -> None:
+    data = CacheDataset(stored(tmp_path), np.arange(8), {"label": np.arange(8)})
+    data.place(torch.device("meta"))
+    devices = {name: value.device.type for name, value in data.__getitems__([4, 2]).items()}
+    assert devices == {"flow": "meta", "label": "cpu", "sample_id": "cpu"}
+
+
+def test_a_part_that_does_not_fit_its_device_is_one_sentence(tmp_path: Path) -> None:
+    data = CacheDataset(stored(tmp_path), np.arange(8), {})
+    data.rows = np.broadcast_to(0, 2**55)
+    with pytest.raises(UserError, match=r"needs 1297036692.7 GB for .* data.on_device to false"):
+        data.place(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -102,10 +102,14 @@ def test_the_report_says_who_is_where_and_writes_the_folds(tmp_path: Path) -> No
     found = parts(cache(tmp_path, 6, bad=(5,)))
     text = found.describe("Some, source here", ["one remark"])
     lines = text.splitlines()
-    assert lines[0].startswith("Some, source here: 6 images of 3 people; 0 problems in files")
-    assert "and 1 unusable rows skipped; 0 images in no part" in lines[0]
-    assert lines[1] == "a note"
-    assert lines[2].startswith("train: 1 images of 1 people (S3): neutral 1, happiness 0")
+    assert lines[0] == "Some, source here: 6 images of 3 people; 0 problems, 1 unusable"
+    assert lines[1].startswith("0 images in no part")
+    assert lines[2] == "a note"
+    assert lines[3].startswith("train: 1 images of 1 people: neutral 1, happiness 0")
+    assert "people of train: S3" in lines
+    short = found.summarize("Some, source here").splitlines()
+    assert short[:2] == [lines[0], "train: 1 images of 1 people; 1 classes, 1 each"]
+    assert len(short) == 4
     assert lines[-2] == "one remark"
     file = found.cache.beside(f"protocol_{found.folds_hash[:12]}.csv")
     assert lines[-1] == f"3 folds, written to {file}"

@@ -148,6 +148,7 @@ def test_two_processes_train_in_one_folder(folder: Path) -> None:
         "--config=tiny.yaml",
         "--trainer.devices=2",
         "--trainer.strategy=ddp_find_unused_parameters_true",
+        "--trainer.enable_progress_bar=true",
     ]
     done = spawn(folder, "fit", *ddp, "--trainer.max_epochs=1")
     assert done.returncode == 0, done.stderr
@@ -155,4 +156,5 @@ def test_two_processes_train_in_one_folder(folder: Path) -> None:
     assert run.status["state"] == "finished"
     assert run.status["step"] == 5
     assert done.stderr.count("Run folder:") == 1
+    assert done.stderr.count(" *, epoch 1/1, ") == 1
     assert run.last.exists()

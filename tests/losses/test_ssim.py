@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from losses.ssim import SSIMLoss, ssim_loss
+from losses.ssim import SSIMLoss, _similarity, ssim_loss
 
 
 @pytest.fixture
@@ -36,6 +36,13 @@ def test_agrees_with_scikit_image(images):
             expected = 1 - wang(*(image[sample, channel] for image in images))
             actual = loss[sample, channel, 5:-5, 5:-5].numpy()
             np.testing.assert_allclose(actual, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("data_range", [0.2, 1.0])
+def test_what_runs_on_accelerators_agrees_with_what_runs_on_processors(images, data_range):
+    on_processor = ssim_loss(*images, data_range=data_range, window_size=7, reduction="none")
+    on_accelerator = 1 - _similarity(*images, 7, data_range)
+    torch.testing.assert_close(on_accelerator, on_processor, atol=2e-5, rtol=1e-5)
 
 
 def test_small_motion_around_one_half_agrees_with_scikit_image():

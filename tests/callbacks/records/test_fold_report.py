@@ -54,7 +54,7 @@ def test_the_record_says_what_was_tested_and_with_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = {"commit": "beef", "dirty": False}
-    monkeypatch.setattr(fold_report, "git_state", lambda source: code)
+    monkeypatch.setattr(fold_report, "source_state", lambda: code)
     (tmp_path / "environment.json").write_text('{"git": {"commit": "c0ffee", "dirty": true}}')
     record = record_of(tmp_path, None, Predictions())
     assert record.pop("checksum")

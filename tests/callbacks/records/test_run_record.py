@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from callbacks.records.run_record import RunRecord, git_state
+from callbacks.records.run_record import RunRecord
 
 CONFIG = {"seed_everything": 0, "model": {"init_args": {"width": 4, "betas": [0.9, 0.999]}}}
 MODULE: Any = None
@@ -78,17 +77,3 @@ def test_a_checkpoint_carries_the_config_as_plain_values(tmp_path: Path) -> None
     RunRecord(CONFIG, ["fit"], "fit").on_save_checkpoint(trainer(tmp_path), MODULE, checkpoint)
     torch.save(checkpoint, tmp_path / "a.ckpt")
     assert torch.load(tmp_path / "a.ckpt", weights_only=True) == {"config": CONFIG}
-
-
-def test_git_state_knows_commit_and_changes(tmp_path: Path) -> None:
-    assert git_state(tmp_path) is None
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    assert git_state(tmp_path) is None  # no commit yet
-    (tmp_path / "a.py").write_text("1")
-    subprocess.run([*git, "add", "a.py"], check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "a"], check=True)
-    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-    assert git_state(tmp_path) == {"commit": head.stdout.strip(), "dirty": False}
-    (tmp_path / "a.py").write_text("2")
-    assert git_state(tmp_path) == {"commit": head.stdout.strip(), "dirty": True}

@@ -113,8 +113,11 @@ def test_no_tensor_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_counters_are_averaged_as_whole_numbers() -> None:
-    average, now = torch.tensor([10]), torch.tensor([20])
-    callback = WeightAverage(0.5)
+    module, callback = Falling(), WeightAverage(0.5)
+    module.register_buffer("counter", torch.tensor([10]))
+    callback.setup(trainer(1, None), module, "fit")
+    module.counter.fill_(20)
     callback._steps = 100
-    callback._average([average], [now], torch.tensor(0))
-    assert average.tolist() == [15]
+    callback._update(module)
+    average: Any = callback._average_model
+    assert average.module.counter.tolist() == [15]

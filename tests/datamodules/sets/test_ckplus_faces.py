@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from datamodules.errors import BadSample, DatasetError
+from datamodules.folds import assign
 from datamodules.labels import ACTION_UNITS, Expression
+from datamodules.sets.ckplus import CKPlusDataModule
 from datamodules.sets.ckplus_faces import CKPlusFacesDataModule, read_facs
 from tests.datamodules.trees import ckplus_tree
 
@@ -61,6 +63,21 @@ def test_last_frames_first_frames_and_units(tmp_path: Path) -> None:
     assert index.action_units[8].tolist() == vector(9)
     assert index.problems == []
     assert "3 have action units but no expression" in index.notes[-1]
+
+
+def test_the_apex_alone_is_the_sample_that_the_flow_is(tmp_path: Path) -> None:
+    root = coded_tree(tmp_path, subjects=6)
+    indices = [
+        CKPlusFacesDataModule(last_k=1, first_as_neutral=False).read_index(root),
+        CKPlusDataModule().read_index(root),
+    ]
+    samples = []
+    for index in indices:
+        classes = index.classes("ck7")
+        split = assign(index, classes, fold=1, folds=None, fold_mode="stratified", seed=0)
+        samples.append([[index.names[row] for row in part] for part in split.parts])
+    assert samples[0] == samples[1]
+    assert [path.name for path in (indices[0].files or [])[:1]] == ["S001_001_00000005.png"]
 
 
 def test_which_frames_are_taken(tmp_path: Path) -> None:

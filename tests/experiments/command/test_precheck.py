@@ -210,7 +210,7 @@ def test_paths_that_are_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch)
     said = refusal(["export", "--ckpt_path", "no.ckpt"])
     assert said is not None
     assert said[0].startswith("The checkpoint no.ckpt does not exist: give the path of a file")
-    for fine in (["export", "--ckpt_path=tiny.yaml"], ["export", "--help"], ["compare", "a"]):
+    for fine in (["export", "--ckpt_path=tiny.yaml"], ["compare", "a"]):
         assert refusal(fine) is None
 
 
@@ -247,18 +247,48 @@ def test_help_lists_commands_and_experiments(capsys: pytest.CaptureFixture[str])
         main(["--help"])
     assert exit_.value.code == 0
     said = capsys.readouterr().out
+    lines = said.splitlines()
     for name in (*COMMANDS, *(path.stem for path in EXPERIMENTS)):
-        assert f"\n  {name} " in said
+        (line,) = (line for line in lines if line.startswith(f"  {name} "))
+        assert len(line) < 80
+        assert not lines[lines.index(line) + 1].startswith("   ")  # one line each
     with pytest.raises(SystemExit) as exit_:
         main([])
     assert exit_.value.code == 2
     assert said.strip() in capsys.readouterr().err
 
 
+def test_help_of_a_command_describes_what_its_config_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def help_of(*args: str) -> str:
+        with pytest.raises(SystemExit) as exit_:
+            main([*args, "--help"])
+        assert exit_.value.code == 0
+        return capsys.readouterr().out
+
+    plain, given = help_of("fit"), help_of("fit", PCNN)
+    order = ("usage: ", "examples:", "what is mostly changed:", "data, FERDataModule:", "trainer (")
+    assert [plain.index(part) for part in order] == sorted(plain.index(part) for part in order)
+    # All that the class takes, its bases' too, each with a sentence.
+    for part, class_path in (("model", "lightning_modules.PCNN"), ("data", "datamodules.RAFDB")):
+        found = find_class(class_path + ("DataModule" if part == "data" else ""))
+        assert found is not None
+        for name in found.parameters() or ():
+            assert f"\n  --{part}.{name} " in given, name
+    assert "--model.alpha" not in plain
+    assert "--fresh" in plain
+    assert "--fresh" not in help_of("test")
+    assert max(map(len, given.splitlines())) < 80
+
+
 @pytest.mark.parametrize(
     "args",
     [
         ["--help"],
+        ["fit", "--help"],
+        ["predict", PCNN, "--help"],
+        ["export", "--help"],
         [],
         ["fitt"],
         ["fit", "--config=nowhere.yaml"],

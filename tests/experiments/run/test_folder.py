@@ -129,7 +129,8 @@ def config(**data: Any) -> dict[str, Any]:
 
 def test_folds_and_commands_share_a_hash() -> None:
     shared = shared_config_hash(config())
-    assert shared_config_hash(config(fold=7, cache_dir="/scratch", num_workers=3)) == shared
+    machine = {"cache_dir": "/scratch", "num_workers": 3, "on_device": True}
+    assert shared_config_hash(config(fold=7, **machine)) == shared
     test = {**config(fold=3), "ckpt_path": "best.ckpt", "verbose": False, "weights_only": None}
     assert shared_config_hash(test) == shared
 

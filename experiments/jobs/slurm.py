@@ -1,0 +1,80 @@
+"""The SLURM job that this process belongs to: its name, and how it goes back to the queue."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from experiments.command.errors import CommandError, usage_error
+
+
+def slurm_job() -> str | None:
+    """Name the batch job of this process as scontrol does; None outside of one."""
+    # A person's own shell within an allocation is not a job that anybody could start again.
+    if "SLURM_JOB_ID" not in os.environ or os.environ.get("SLURM_JOB_NAME") in (
+        "bash",
+        "interactive",
+    ):
+        return None
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ["SLURM_JOB_ID"]
+
+
+def can_requeue() -> bool:
+    """Tell whether there is the program that sends a job back to the queue."""
+    return shutil.which("scontrol") is not None
+
+
+def requeue(job: str) -> None:
+    """Send a job back to the queue.
+
+    Args:
+        job: Its name.
+
+    Raises:
+        CommandError: If SLURM refuses.
+    """
+    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+    if done.returncode:
+        raise CommandError(
+            f"SLURM did not take job {job} back ({done.stderr.strip()}): submit the same command "
+            "again, which goes on."
+        )
+
+
+def refuse_several_tasks(command: str) -> None:
+    """Refuse a command that starts its own processes where srun starts it several times.
+
+    Args:
+        command: Its name.
+
+    Raises:
+        CommandError: If SLURM's step has several tasks.
+    """
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    if slurm_job() is not None and tasks != "1":
+        raise usage_error(
+            f"srun starts {tasks} tasks of lightning {command}, which starts processes of its own: "
+            "give srun -n1, and for several GPUs --devices."
+        )
+
+
+def refuse_missing_tasks(command: str) -> None:
+    """Refuse a command of Lightning in a job of several tasks that srun did not start.
+
+    It would wait for the others until the job's time is over.
+
+    Args:
+        command: Its name.
+
+    Raises:
+        CommandError: If it is one.
+    """
+    tasks = os.environ.get("SLURM_NTASKS", "1")
+    if slurm_job() is not None and tasks != "1" and "SLURM_STEP_ID" not in os.environ:
+        raise usage_error(
+            f"This job has {tasks} tasks, but lightning {command} was started once, without srun: "
+            "start it with srun, or submit the job with --ntasks=1."
+        )

@@ -1,0 +1,171 @@
+"""Charts as SVG text that follows the colours of the page, in light and in dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+
+from experiments.page.evidence import Curve
+
+_Range = tuple[float, float]
+_Scale = Callable[[float], float]
+
+_WIDTH, _LEFT, _ROW = 720, 230, 30
+_FRAME = (46, 12, 300, 220)  # left, top, width and height of a square chart's inside
+
+
+def leaderboard(
+    rows: Sequence[tuple[str, Mapping[str, float] | None, Sequence[float]]], *, percent: bool
+) -> str:
+    """Draw a line a method: mean, 95 % interval, and a dot for each fold.
+
+    Args:
+        rows: Name, an `Estimate` as plain values, and the folds.
+        percent: Whether the values are shares.
+    """
+    values = [v for _, found, folds in rows if found for v in (*folds, *_ends(found))]
+    if not values:
+        return ""
+    low, high = _nice(min(values), max(values))
+    height = _ROW * len(rows) + 28
+
+    def x(value: float) -> float:
+        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - 20)
+
+    body = []
+    for tick in _ticks(low, high):
+        shown = f"{100 * tick:.0f}" if percent else f"{tick:g}"
+        body.append(_line("grid", (x(tick), 4), (x(tick), height - 24)))
+        body.append(_text(x(tick), height - 8, shown, "middle"))
+    for number, (name, found, folds) in enumerate(rows):
+        y = _ROW * number + 18
+        body.append(_text(_LEFT - 12, y + 4, name, "end"))
+        if not found:
+            continue
+        start, end = _ends(found)
+        body.append(_line("bar", (x(start), y), (x(end), y)))
+        body += [f'<circle class="dot" cx="{x(v):.1f}" cy="{y}" r="3.5"/>' for v in folds]
+        mean = x(found["mean"])
+        body.append(_line("mean", (mean, y - 9), (mean, y + 9)))
+    return _svg(_WIDTH, height, body, "Mean, 95 % interval and folds of every method")
+
+
+def curves(named: Mapping[str, Curve]) -> str:
+    """Draw a line a method with a band of one standard deviation over folds."""
+    points = [
+        v
+        for c in named.values()
+        for m, s in zip(c.mean, c.std, strict=True)
+        for v in (m - s, m + s)
+    ]
+    if not points:
+        return ""
+    steps = [step for curve in named.values() for step in curve.steps]
+    to_x, to_y, body = _axes((0.0, max(steps) or 1.0), _nice(min(points), max(points)), "step")
+    for number, (name, curve) in enumerate(named.items()):
+        xs = [to_x(step) for step in curve.steps]
+        upper = [to_y(m + s) for m, s in zip(curve.mean, curve.std, strict=True)]
+        lower = [to_y(m - s) for m, s in zip(curve.mean, curve.std, strict=True)]
+        band = [*zip(xs, upper, strict=True), *reversed(list(zip(xs, lower, strict=True)))]
+        line = zip(xs, map(to_y, curve.mean), strict=True)
+        body.append(f'<polygon class="band c{number % 8}" points="{_points(band)}"/>')
+        body.append(f'<polyline class="line c{number % 8}" points="{_points(line)}"/>')
+        body += _legend(number, name)
+    return _square(body, len(named), "Learning curves")
+
+
+def reliability(named: Mapping[str, Sequence[tuple[float, float, int]]]) -> str:
+    """Draw the share of right answers over confidence, a line a method."""
+    to_x, to_y, body = _axes((0.0, 1.0), (0.0, 1.0), "confidence")
+    body.append(
+        f'<polyline class="grid" points="{_points([(to_x(0), to_y(0)), (to_x(1), to_y(1))])}"/>'
+    )
+    for number, (name, bins) in enumerate(named.items()):
+        places = [(to_x(confidence), to_y(right)) for confidence, right, _ in bins]
+        body.append(f'<polyline class="line c{number % 8}" points="{_points(places)}"/>')
+        body += [
+            f'<circle class="point c{number % 8}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+            for x, y in places
+        ]
+        body += _legend(number, name)
+    return _square(body, len(named), "Share of right answers over confidence")
+
+
+def _axes(x: _Range, y: _Range, name: str) -> tuple[_Scale, _Scale, list[str]]:
+    """Return where values lie along both axes, and the axes drawn."""
+    left, top, width, height = _FRAME
+
+    def to_x(value: float) -> float:
+        return left + (value - x[0]) / (x[1] - x[0]) * width
+
+    def to_y(value: float) -> float:
+        return top + height - (value - y[0]) / (y[1] - y[0]) * height
+
+    body = []
+    for tick in _ticks(*y):
+        body.append(_line("grid", (left, to_y(tick)), (left + width, to_y(tick))))
+        body.append(_text(left - 6, to_y(tick) + 4, f"{tick:g}", "end"))
+    for tick in _ticks(*x):
+        body.append(_text(to_x(tick), top + height + 16, f"{tick:g}", "middle"))
+    body.append(_text(left + width / 2, top + height + 32, name, "middle"))
+    return to_x, to_y, body
+
+
+def _legend(number: int, name: str) -> list[str]:
+    y = _FRAME[1] + 12 + 20 * number
+    x = _FRAME[0] + _FRAME[2] + 20
+    return [
+        _line(f"line c{number % 8}", (x, y - 4), (x + 18, y - 4)),
+        _text(x + 26, y, name, "start"),
+    ]
+
+
+def _square(body: Sequence[str], names: int, title: str) -> str:
+    top, height = _FRAME[1], _FRAME[3]
+    return _svg(_WIDTH, max(top + height + 40, top + 20 * names + 12), body, title)
+
+
+def _svg(width: int, height: int, body: Sequence[str], title: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(body)}</svg>"
+    )
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _line(kind: str, start: _Range, end: _Range) -> str:
+    (x, y), (u, v) = start, end
+    return f'<line class="{kind}" x1="{x:.1f}" y1="{y:.1f}" x2="{u:.1f}" y2="{v:.1f}"/>'
+
+
+def _points(places: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+
+
+def _ends(found: Mapping[str, float]) -> tuple[float, float]:
+    low, high = found["low"], found["high"]
+    return (found["mean"],) * 2 if low is None else (low, high)
+
+
+def _step(low: float, high: float) -> float:
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+
+
+def _nice(low: float, high: float) -> tuple[float, float]:
+    """Widen a range to whole ticks."""
+    if high - low < 1e-9:
+        low, high = low - 0.05 * (abs(low) or 1.0), high + 0.05 * (abs(high) or 1.0)
+    step = _step(low, high)
+    return math.floor(low / step) * step, math.ceil(high / step) * step
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    step = _step(low, high)
+    first = math.ceil(low / step - 1e-9)
+    return [round(n * step, 10) for n in range(first, math.floor(high / step + 1e-9) + 1)]

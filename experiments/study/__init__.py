@@ -1,0 +1,1 @@
+"""Studies: tables of methods x data sets x measures, over folds and seeds, by one command."""

@@ -1,0 +1,82 @@
+"""The cells of a study: cross-validations, found by what their command lines come to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from callbacks.records.fold_record import is_tested
+from datamodules.store.replacing import read_json, write_json
+from experiments.crossval.folder import CrossvalFolder
+from experiments.study.arguments import CellPlan
+
+_SOURCE = Path(__file__).resolve().parents[2]
+_FILE = "cells.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row on a data set with a seed: a cross-validation that other studies may share.
+
+    Args:
+        plan: What is run.
+        folder: Its folder.
+        fold: Numbers of the folds that are wanted; None wants all.
+    """
+
+    plan: CellPlan
+    folder: CrossvalFolder
+    fold: tuple[int, ...] | None
+
+    @property
+    def wanted(self) -> Sequence[int] | None:
+        """Numbers of the wanted folds, None before the data tell how many there are."""
+        if self.fold is not None:
+            return self.fold
+        count = self.folder.num_folds()
+        return None if count is None else range(count)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every wanted fold is tested."""
+        wanted = self.wanted
+        return wanted is not None and all(is_tested(self.folder.fold(n).path) for n in wanted)
+
+
+class CellFolders:
+    """Remembers which folder a command line comes to, which takes seconds to find out.
+
+    Args:
+        folder: Folder of the study; it need not exist yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / _FILE
+        self._known: dict[str, str] = (read_json(self._file, folders=dict) or {}).get("folders", {})
+        self._source = _state(_SOURCE.glob("*/**/*.py"), _SOURCE.glob("experiments/**/*.yaml"))
+
+    def find(self, plan: CellPlan) -> CrossvalFolder | None:
+        """Return the folder of a cell, None where its command line was never resolved."""
+        path = self._known.get(self._key(plan))
+        return None if path is None else CrossvalFolder(Path(path))
+
+    def remember(self, plan: CellPlan, folder: CrossvalFolder) -> None:
+        """Write down the folder of a cell."""
+        self._known[self._key(plan)] = str(folder.path)
+        write_json(self._file, {"folders": self._known})
+
+    def _key(self, plan: CellPlan) -> str:
+        # Whatever a command line comes to changes only with it, its files, and the source.
+        files = (Path(word.removeprefix("--config=")) for word in plan.fit)
+        own = _state(file for file in files if file.suffix in (".yaml", ".yml"))
+        text = json.dumps([plan.fit, own, self._source])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _state(*files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Return path, size and time of files, in order."""
+    found = sorted(path for several in files for path in several if path.is_file())
+    return [(str(path), (s := path.stat()).st_size, s.st_mtime_ns) for path in found]

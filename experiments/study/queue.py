@@ -1,0 +1,72 @@
+"""Runs the folds of all cells of a study, the first fold of each row before the second of any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from callbacks.records.fold_record import read_record
+from experiments.crossval.folds import fold_steps
+from experiments.crossval.summary import headline_accuracy
+from experiments.jobs.local import LocalJob, LocalLauncher
+from experiments.jobs.runner import Runner, Watcher
+from experiments.jobs.step import Step
+from experiments.study.cells import Cell
+
+
+class StudyQueue(Watcher):
+    """Has the folds of cells run, and prints a line for each that ends.
+
+    Args:
+        cells: What is to be filled.
+        launcher: Where folds run.
+    """
+
+    def __init__(self, cells: Sequence[Cell], launcher: LocalLauncher) -> None:
+        self._cells: dict[Path, Cell] = {}
+        for cell in cells:  # rows may share one, which then goes by the name of the first
+            self._cells.setdefault(cell.folder.path, cell)
+        self._growing = [cell for cell in self._cells.values() if cell.wanted is None]
+        self._runner = Runner(launcher, self)
+
+    def run(self) -> None:
+        """Run all folds that are not done; one that fails does not stop the others."""
+        wanted = {cell: cell.wanted or (0,) for cell in self._cells.values()}
+        for place in range(max(map(len, wanted.values()), default=0)):
+            for cell, folds in wanted.items():
+                if place < len(folds):
+                    self._add(cell, folds[place])
+        print(f"{len(self._runner.waiting)} steps to do", flush=True)
+        self._runner.run()
+
+    def look(self, jobs: Sequence[LocalJob]) -> None:
+        """Add the folds of cells whose data now tell how many there are."""
+        for cell in [cell for cell in self._growing if cell.wanted is not None]:
+            self._growing.remove(cell)
+            for fold in cell.wanted or ():
+                self._add(cell, fold)
+
+    def starting(self, step: Step) -> None:
+        """Say that a training starts."""
+        if step.verb == "fit":
+            print(f"{self._name(step)}: training", flush=True)
+
+    def done(self, step: Step) -> None:
+        """Say how a fold went."""
+        record = read_record(step.folder) if step.verb == "test" else None
+        if record is not None:
+            about = self._cells[step.folder.parent].folder.description()
+            accuracy = headline_accuracy(record, about.headline)
+            shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
+            print(f"{self._name(step)}: done{shown}", flush=True)
+
+    def failed(self, step: Step, why: str, exit_code: int) -> None:
+        """Name the fold and its log."""
+        print(f"{self._name(step)}: failed: {why}\n  its log: {step.log}", flush=True)
+
+    def _add(self, cell: Cell, fold: int) -> None:
+        self._runner.add(fold_steps(cell.folder, fold, cell.plan.fit))
+
+    def _name(self, step: Step) -> str:
+        plan = self._cells[step.folder.parent].plan
+        return f"{plan.row}, {plan.data}, seed {plan.seed}, {step.folder.name.replace('_', ' ')}"

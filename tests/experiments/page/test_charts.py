@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from experiments.page.charts import curves, leaderboard, reliability
+from experiments.page.evidence import Curve
+
+
+def numbers(svg: str, tag: str, attribute: str) -> list[float]:
+    return [float(node.get(attribute, "nan")) for node in ElementTree.fromstring(svg).iter(tag)]
+
+
+def test_the_leaderboard_places_folds_by_their_values() -> None:
+    estimate = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    svg = leaderboard([("a & b", estimate, [0.4, 0.5, 0.6]), ("c", None, [])], percent=True)
+    dots = numbers(svg, "circle", "cx")
+    assert dots[1] - dots[0] == pytest.approx(dots[2] - dots[1], abs=0.11)
+    assert dots == sorted(dots)
+    assert "a & b" in [node.text for node in ElementTree.fromstring(svg).iter("text")]
+
+
+def test_equal_values_and_none_at_all() -> None:
+    assert leaderboard([("a", None, [])], percent=False) == ""
+    flat = {"mean": 1.0, "low": None, "high": None}
+    assert all(
+        0 < x < 720
+        for x in numbers(leaderboard([("a", flat, [1.0])], percent=True), "circle", "cx")
+    )
+
+
+def test_a_curve_rises_as_its_values_do() -> None:
+    svg = curves({"a": Curve("val/x", (0.0, 10.0), (0.2, 0.8), (0.1, 0.0))})
+    line = re.search(r'polyline class="line c0" points="([^"]+)"', svg)
+    assert line is not None
+    (x0, y0), (x1, y1) = (map(float, pair.split(",")) for pair in line.group(1).split())
+    assert x1 > x0
+    assert y1 < y0  # upwards on a screen
+
+
+def test_perfect_confidence_lies_on_the_diagonal() -> None:
+    svg = reliability({"a": [(0.25, 0.25, 5), (0.75, 0.75, 5)]})
+    xs, ys = numbers(svg, "circle", "cx"), numbers(svg, "circle", "cy")
+    width, height = 300, 220  # of the chart's inside
+    assert (xs[1] - xs[0]) / width == pytest.approx((ys[0] - ys[1]) / height, abs=1e-3)
