@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.measuring import Result
-from datamodules.motion.pairs import Extraction
+from datamodules.motion.extraction import Extraction
 from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
 from lightning_modules.ssim_vae import SSIMVAE
 

@@ -66,7 +66,7 @@ class TestSamples(pl.Callback, ABC):
         if not keys:
             return
         found = require(self, pl_module, outputs, (*keys, "sample_id"))
-        self._parts.append({key: _array(value) for key, value in found.items()})
+        self._parts.append({key: array(value) for key, value in found.items()})
         if len(self._parts) >= _PARTS:
             self._parts = [self._joined()]
 
@@ -153,7 +153,8 @@ def join_samples(columns: Samples) -> Samples:
     return {name: values[first] for name, values in whole.items()}
 
 
-def _array(value: Tensor) -> NDArray[Any]:
+def array(value: Tensor) -> NDArray[Any]:
+    """Turn a tensor of any type and device into an array."""
     # NumPy knows no bfloat16.
     whole = value.detach().cpu()
     return np.asarray(whole.float() if value.dtype in (torch.bfloat16, torch.float16) else whole)

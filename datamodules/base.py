@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,30 @@ import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset
 
+from datamodules.detectors import open_detector
 from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError, expected
 from datamodules.files import given_path
 from datamodules.folds import FoldMode, assign, check_folds
 from datamodules.index import Index
 from datamodules.input_report import InputReport
+from datamodules.inputs import InputOptions, InputSource, Reading, given_input
 from datamodules.labels import class_names
 from datamodules.leak_guard import LeakGuard
-from datamodules.loaders import Batch, BatchLoader, CacheDataset, batch_loader, next_batch, to_float
+from datamodules.live import LiveStream
+from datamodules.loaders import (
+    Batch,
+    BatchLoader,
+    CacheDataset,
+    TensorStream,
+    batch_loader,
+    next_batch,
+    to_float,
+)
 from datamodules.parts import Parts
+from datamodules.recordings import FrameFolder, Video
 from datamodules.samplers import ShardSampler, TrainSampler
+from datamodules.smoothing import DEFAULT_SECONDS
 from datamodules.store.cache import Cache
 from datamodules.unread import name_unread
 
@@ -55,7 +68,14 @@ class FERDataModule(LightningDataModule):
             that no batch is copied to it: what suits a GPU and a set that fits it. The batches are
             the same.
         on_bad_sample: raise one error that names all unusable samples, or skip and count them.
-        input: What to predict on: a video, or a folder of pictures or videos.
+        input: What to predict on: a video, or a folder of pictures or videos; or the number of a
+            camera or the address of a stream (rtsp://, http://), which is read until Ctrl-C.
+        every: Of films and streams to predict on, every n-th frame is looked at.
+        detector: What finds faces in the input: haar (the cascade by which training faces are cut
+            out), or the path of YuNet's ONNX file; null takes the file that the environment
+            variable FER_LIGHTNING_YUNET names, else haar.
+        smoothing: Time in seconds over which the probabilities about a person in a film are
+            averaged, beside those of each frame; 0 for none.
 
     Attributes:
         class_names: Names of the classes, in the order of their indices.
@@ -96,6 +116,9 @@ class FERDataModule(LightningDataModule):
         on_device: bool = False,
         on_bad_sample: OnBadSample = "raise",
         input: str | None = None,
+        every: int = 1,
+        detector: str | None = None,
+        smoothing: float = DEFAULT_SECONDS,
     ) -> None:
         super().__init__()
         counts = {"size": (size, 1), "batch_size": (batch_size, 1), "seed": (seed, 0)}
@@ -120,7 +143,12 @@ class FERDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.on_device = on_device
         self.on_bad_sample: OnBadSample = on_bad_sample
-        self.input = given_path("input", input)
+        if smoothing < 0:
+            raise UserError(f"data.smoothing must be at least 0, but is {smoothing:g}.")
+        self.input = given_input(input)
+        self.every = every
+        self.detector = detector
+        self.smoothing = smoothing
 
         self.class_names = class_names(expressions)
         self.source = "synthetic" if self.root is None else self.root.resolve().name
@@ -134,6 +162,7 @@ class FERDataModule(LightningDataModule):
         self.report = InputReport()
         self.trained_on = ""
         self._colour = True
+        self._sources: Sequence[InputSource] = ()
         self._parts: Parts | None = None
         self._guard: LeakGuard | None = None
         self._position = (0, 0)
@@ -191,17 +220,13 @@ class FERDataModule(LightningDataModule):
         """Return what is done to a picture or film before a model predicts on it, of JSON types."""
         raise NotImplementedError
 
-    def open_input(self, path: Path) -> list[str]:
-        """Find what to predict on, and name its files or recordings."""
+    def reading(self) -> Reading:
+        """Return what reads an input as the data set was read."""
         raise NotImplementedError
 
-    def input_name(self, sample_id: int) -> str:
-        """Name a sample of the input."""
-        raise NotImplementedError
-
-    def input_stream(self, rank: int, world: int) -> IterableDataset[Batch]:
-        """Make the stream of the batches of the input, of those that this process takes."""
-        raise NotImplementedError
+    def neutral_face(self) -> int | Path | None:
+        """Return where the neutral face of an input is; None where motion is not looked at."""
+        return None
 
     # ---- from files to batches
 
@@ -252,7 +277,32 @@ class FERDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> BatchLoader:
         """Batches of the input, streamed."""
-        return BatchLoader(self.input_stream(*self._rank()), batch_size=None)
+        rank, world = self._rank()
+        stream = partial(
+            self.reading().stream,
+            self._sources,
+            self.input_options,
+            self.report,
+            rank=rank,
+            world=world,
+        )
+        return BatchLoader(TensorStream(stream), batch_size=None)
+
+    @cached_property
+    def input_options(self) -> InputOptions:
+        """How the input is gone through."""
+        detector = open_detector(self.detector)
+        return InputOptions(detector, self.every, self.batch_size, self.neutral_face())
+
+    def film(self, name: str) -> FrameFolder | Video | None:
+        """Open the film of a name in the input's rows once more; None for what is no film."""
+        found = next((source for source in self._sources if source.name == name), None)
+        return None if found is None else found.film()
+
+    @property
+    def finds_faces_by(self) -> str:
+        """What finds the faces of the input, for its rows."""
+        return self.input_options.detector.name if self.reading().finds_faces else "none"
 
     def teardown(self, stage: str) -> None:
         """After all that can be answered is written, name what could not be.
@@ -278,7 +328,7 @@ class FERDataModule(LightningDataModule):
     def sample_name(self, sample_id: int) -> str:
         """Name a sample, of the data set or of the input."""
         if self._predicts:
-            return self.input_name(sample_id)
+            return self.reading().sample_name(self._sources, sample_id)
         return self.row_name(sample_id)
 
     # ---- the state of a run
@@ -390,8 +440,11 @@ class FERDataModule(LightningDataModule):
         """Find what to predict on."""
         if self.input is None:
             raise UserError(f"Prediction needs data.input: {self.takes}.")
-        names = self.open_input(self.input)
-        self.source = self.input.resolve().name
+        self._sources = self.reading().find(self.input, self.input_options, self.report)
+        names = [source.name for source in self._sources]
+        self.source = (
+            self.input.name if isinstance(self.input, LiveStream) else self.input.resolve().name
+        )
         self.manifest_hash = hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
         rank_zero_info(f"{self.source}: {len(names)} recordings or pictures to predict on")
 

@@ -90,9 +90,12 @@ class SequenceBatch(TypedDict):
     """Pairs of frames of recordings that have neither label nor frontal camera.
 
     Attributes:
-        posed_flow: float32 [B, 2, H, W] in pixels, from the first frame of the recording.
-        neutral: float32 [B, 3, H, W], the first frame.
+        posed_flow: float32 [B, 2, H, W] in pixels, from the neutral frame of the recording.
+        neutral: float32 [B, 3, H, W], the neutral frame.
         frame: int64 [B], index from 0 of the frame at which the flow ends.
+        seconds: B times of these frames; NaN where the recording does not say.
+        track: B numbers of the person in the recording.
+        box: int64 [B, 4], what was cut out of the frames: x, y, width, height in their pixels.
         sequence: B names of recordings.
         sample_id: int64 [B], running number of the pair.
     """
@@ -100,6 +103,9 @@ class SequenceBatch(TypedDict):
     posed_flow: Tensor
     neutral: Tensor
     frame: Tensor
+    seconds: list[float]
+    track: list[int]
+    box: Tensor
     sequence: list[str]
     sample_id: Tensor
 
@@ -137,6 +143,8 @@ class FaceInputBatch(TypedDict):
         sample_id: int64 [B], running number of the face.
         source: B names of image or video files, below the input.
         frame: int64 [B], index from 0 of the frame; 0 for a still image.
+        seconds: B times of the frames; NaN where nobody knows.
+        track: B numbers of the people of the source, from 1; one person, one number while in sight.
         box: int64 [B, 4], what was cut out of the picture: x, y, width, height in its pixels; it
             may stick out of it.
     """
@@ -145,4 +153,6 @@ class FaceInputBatch(TypedDict):
     sample_id: Tensor
     source: list[str]
     frame: Tensor
+    seconds: list[float]
+    track: list[int]
     box: Tensor

@@ -85,7 +85,7 @@ def detect_faces(image: NDArray[np.uint8]) -> list[Box]:
     found = [_enlarged(box, scale) for box in search_faces(picture, smallest, _NEIGHBOURS_OF_ALL)]
     largest = detect_face(image)
     if largest is not None:
-        found = [box for box in found if _overlap(box, largest) < _SAME_FACE] + [largest]
+        found = [box for box in found if overlap(box, largest) < _SAME_FACE] + [largest]
     return sorted(found)
 
 
@@ -118,8 +118,8 @@ def _enlarged(box: Box, scale: float) -> Box:
     return Box(*(round(float(value) / scale) for value in box))
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
+def overlap(one: Box, other: Box) -> float:
+    """Return the intersection over union of two boxes."""
     lefts, tops = (one.left, other.left), (one.top, other.top)
     width = min(box.left + box.width for box in (one, other)) - max(lefts)
     height = min(box.top + box.height for box in (one, other)) - max(tops)

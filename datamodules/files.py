@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import stat
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import islice
@@ -270,3 +271,12 @@ def _in_order(names: Iterable[str]) -> list[str]:
 def is_visible(name: str) -> bool:
     """Tell files and folders from hidden ones and the leavings of archives."""
     return not name.startswith(".") and name != "__MACOSX"
+
+
+def file_name(source: str) -> str:
+    """Turn any text into a file name: harmless text as it is, else with a checksum.
+
+    Two texts never share a file.
+    """
+    plain = re.sub(r"[^\w.-]+", "_", source).lstrip(".")[:100]
+    return plain if plain == source else f"{plain}-{zlib.crc32(os.fsencode(source)):08x}"

@@ -126,6 +126,11 @@ def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
+def rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn grey [H, W] into three equal channels [H, W, 3]; RGB stays as it is."""
+    return np.dstack([image] * 3) if image.ndim == 2 else image
+
+
 def any_coloured(read: Callable[[int], NDArray[np.uint8]], rows: Iterable[int]) -> bool:
     """Tell whether any of some images, read in RGB, has a colour; bad samples have none."""
     for row in rows:
@@ -140,6 +145,11 @@ def any_coloured(read: Callable[[int], NDArray[np.uint8]], rows: Iterable[int]) 
 
 def resize(image: NDArray[Any], size: int) -> NDArray[Any]:
     """Resize an image [H, W] or [H, W, C] of any type to a square, whatever its proportions."""
-    shrinks = size <= min(image.shape[:2])
+    return resize_to(image, size, size)
+
+
+def resize_to(image: NDArray[Any], width: int, height: int) -> NDArray[Any]:
+    """Resize an image [H, W] or [H, W, C] of any type, whatever its proportions."""
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), image.dtype)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), image.dtype)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.errors import DatasetError, OnBadSample, name_bad
 from datamodules.files import Problems
-from datamodules.unread import name_some
+from datamodules.unread import MOST_NAMED, name_some
 
 _log = logging.getLogger(__name__)
 
@@ -19,19 +20,41 @@ class InputReport:
 
     Args:
         problems: (path, reason) of files and frames that cannot be used.
-        without_face: Names of pictures and frames in which no face was found.
+        without_face: Pictures and frames in which no face was found; the first are named.
+        named: Names of the first of these.
         pictures: Pictures and frames that were looked at.
         answers: Faces or pairs of frames that were given to the model.
+        share: Part of the input that was gone through, in [0, 1]; None where it has no end.
     """
 
     problems: Problems = field(default_factory=list)
-    without_face: list[str] = field(default_factory=list)
+    without_face: int = 0
+    named: list[str] = field(default_factory=list)
     pictures: int = 0
     answers: int = 0
+    share: float | None = None
+    _began: float = field(default_factory=time.monotonic)
 
     def add(self, path: str | Path, reason: str) -> None:
         """Add what cannot be used."""
         self.problems.append((path, reason))
+
+    def count(self, name: str, faces: int) -> None:
+        """Count a picture or frame, and how many faces were found in it."""
+        self.pictures += 1
+        if not faces:
+            self.without_face += 1
+            if len(self.named) < MOST_NAMED:  # a film may have hundred thousands
+                self.named.append(name)
+
+    def progress(self) -> str:
+        """Say how far the input was gone through, and how long the rest will take."""
+        done = f"{self.pictures} pictures, {self.answers} answers"
+        if not self.share:
+            return done
+        left = (time.monotonic() - self._began) * (1 / self.share - 1)
+        minutes, seconds = divmod(round(left), 60)
+        return f"{self.share:.0%}, {done}, {minutes} min {seconds} s left"
 
     def close(self, on_bad_sample: OnBadSample, *, alone: bool = True) -> None:
         """Name what is missing.
@@ -47,9 +70,9 @@ class InputReport:
         problems = list(dict.fromkeys((str(path), reason) for path, reason in self.problems))
         named = f"{len(problems)} files or frames cannot be used:\n{name_bad(problems)}"
         faceless = (
-            f"No face was found in {len(self.without_face)} of {self.pictures} pictures and frames "
-            f"({name_some(self.without_face)}); where they are faces already, set data.input_crop "
-            "to none."
+            f"No face was found in {self.without_face} of {self.pictures} pictures and frames "
+            f"({name_some(self.named, self.without_face)}); where they are faces already, set "
+            "data.input_crop to none."
         )
         if alone and not self.answers and self.without_face and not problems:
             raise DatasetError(f"Nothing is answered. {faceless}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,14 +15,25 @@ from numpy.typing import NDArray
 
 from datamodules.errors import BadSample
 from datamodules.files import Problems, is_image, open_file, visible
-from datamodules.images import read_image
+from datamodules.images import grey, read_image, rgb
 
 ReadFrame = Callable[[int], NDArray[np.uint8]]
 """Returns the frame at an index from 0: [H, W] grey, or [H, W, 3] RGB."""
 
 
-Frame = tuple[int, NDArray[np.uint8] | BadSample]
-"""Index of a frame from 0, and the frame or what is wrong with it."""
+class Frame(NamedTuple):
+    """A frame of a recording.
+
+    Attributes:
+        number: From 0.
+        picture: uint8 [H, W] grey or [H, W, 3] RGB, or what is wrong with it.
+        seconds: Time since the beginning; NaN where the recording does not say.
+    """
+
+    number: int
+    picture: NDArray[np.uint8] | BadSample
+    seconds: float = math.nan
+
 
 _GAP = 300  # frames in a row that cannot be decoded: what then comes is no longer looked for
 
@@ -38,6 +50,9 @@ class FrameFolder:
     path: Path
     names: tuple[str, ...]
 
+    rate = 25.0
+    """Frames a second, where one has to be assumed."""
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -53,14 +68,14 @@ class FrameFolder:
         """Open the recording, in RGB or grey."""
         return lambda index: read_image(self.path / self.names[index], colour=colour)
 
-    def frames(self, *, colour: bool) -> Iterator[Frame]:
-        """Yield each frame, in RGB or grey, with its index; a bad one with its reason."""
+    def frames(self, *, colour: bool, every: int = 1) -> Iterator[Frame]:
+        """Yield every n-th frame, in RGB or grey; a bad one with its reason."""
         reader = self.reader(colour=colour)
-        for index in range(len(self)):
+        for index in range(0, len(self), every):
             try:
-                yield index, reader(index)
+                yield Frame(index, reader(index))
             except BadSample as bad:
-                yield index, bad
+                yield Frame(index, bad)
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,14 @@ class Video:
 
     path: Path
     length: int
+
+    @property
+    def rate(self) -> float:
+        """Frames a second on average, as its header says."""
+        capture = _capture(self.path)
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        capture.release()
+        return rate if rate > 0 else FrameFolder.rate
 
     def __len__(self) -> int:
         return self.length
@@ -90,8 +113,8 @@ class Video:
         """Open the recording, in RGB or grey."""
         return _VideoReader(self, colour).read
 
-    def frames(self, *, colour: bool) -> Iterator[Frame]:
-        """Yield each frame, in RGB or grey, with its index; the last may be what is wrong.
+    def frames(self, *, colour: bool, every: int = 1) -> Iterator[Frame]:
+        """Yield every n-th frame, in RGB or grey; the last may be what is wrong.
 
         A frame that cannot be decoded is left out and decoding goes on behind it. In the end, a
         video of which fewer frames were read than its header announces is a bad sample.
@@ -99,19 +122,52 @@ class Video:
         capture = _capture(self.path)
         tries = read = failed = 0
         while True:
-            frame = capture.read()[1]
-            if frame is None:
+            # Time is the file's own: a phone's frames are not evenly spaced.
+            decoded = capture.grab()
+            frame = capture.retrieve()[1] if decoded and tries % every == 0 else None
+            if not decoded:
                 failed += 1
                 if tries >= self.length or failed > _GAP:
                     break
             else:
                 failed = 0
                 read += 1
-                yield tries, _convert(frame, colour)
+                if frame is not None:
+                    seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    yield Frame(tries, from_bgr(frame, colour), seconds)
             tries += 1
         if read < self.length or not read:
             reason = f"{read} frames were read, though its header announces {self.length}"
-            yield tries, BadSample(self.path, reason)
+            yield Frame(tries, BadSample(self.path, reason))
+
+
+@dataclass(frozen=True)
+class FrameArrays:
+    """A recording, or pictures, that lie in memory.
+
+    Args:
+        name: What they are called.
+        arrays: uint8 [H, W, 3] RGB or [H, W] grey, each.
+        seconds: Time of each frame since the beginning; empty where nobody knows.
+    """
+
+    name: str
+    arrays: Sequence[NDArray[np.uint8]]
+    seconds: Sequence[float] = ()
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def frame_name(self, index: int) -> str:
+        """Name a frame for a message."""
+        return f"{self.name} (frame {index + 1})"
+
+    def frames(self, *, colour: bool, every: int = 1) -> Iterator[Frame]:
+        """Yield every n-th frame, in RGB or grey."""
+        for index in range(0, len(self), every):
+            array = self.arrays[index]
+            seconds = self.seconds[index] if len(self.seconds) else math.nan
+            yield Frame(index, rgb(array) if colour else grey(array), seconds)
 
 
 Recording = FrameFolder | Video
@@ -188,7 +244,7 @@ class _VideoReader:
                 f"frame {index + 1} of the {len(self._recording)} that its header announces "
                 "cannot be read",
             )
-        return _convert(frame, self._colour)
+        return from_bgr(frame, self._colour)
 
 
 def _capture(path: Path) -> cv2.VideoCapture:
@@ -197,7 +253,7 @@ def _capture(path: Path) -> cv2.VideoCapture:
     return cv2.VideoCapture(str(path))
 
 
-def _convert(frame: NDArray[Any], colour: bool) -> NDArray[np.uint8]:
+def from_bgr(frame: NDArray[Any], colour: bool) -> NDArray[np.uint8]:
     """Turn OpenCV's BGR into RGB or grey."""
     code = cv2.COLOR_BGR2RGB if colour else cv2.COLOR_BGR2GRAY
     return np.asarray(cv2.cvtColor(frame, code), np.uint8)

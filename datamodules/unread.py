@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.errors import printable
@@ -14,6 +14,8 @@ from datamodules.index import Index
 _OTHERS = "avif gif heic heif jp2 jxl pgm ppm psd m4v mpeg mpg webm wmv 3gp"
 _SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES | {f".{suffix}" for suffix in _OTHERS.split()}
 _LISTED = 8
+MOST_NAMED = 20
+"""Names that `name_some` gives."""
 _SPARE = 20_000  # files looked at beside those read: a root may lie above other data sets
 
 
@@ -71,8 +73,7 @@ def _sentence(root: Path, counts: Counter[tuple[str, str]]) -> str | None:
     )
 
 
-def name_some(names: Iterable[str], most: int = 20) -> str:
-    """Join names by commas, as many as a line takes, and count the rest."""
-    every = list(names)
-    shown = printable(", ".join(every[:most]), 1_000)
-    return f"{shown} and {len(every) - most} more" if len(every) > most else shown
+def name_some(names: Sequence[str], count: int) -> str:
+    """Join the first of so many names by commas, as many as a line takes, and count the rest."""
+    shown = printable(", ".join(names[:MOST_NAMED]), 1_000)
+    return f"{shown} and {count - MOST_NAMED} more" if count > MOST_NAMED else shown

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from datamodules.errors import UserError
 from experiments.command.errors import CommandError, complain, missing_library
 from experiments.command.precheck import check
 from experiments.command.usage import OWN_COMMANDS, TRACEBACK
@@ -25,6 +26,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     args = list(sys.argv[1:] if args is None else args)
     try:
+        if args[:1] == ["predict"] and any(arg.split("=")[0] == "--onnx" for arg in args):
+            from experiments.recognition.command import predict
+
+            predict(args[1:])
+            return
         check(args)
         if _only_reads_results(args):
             code = _summarize(args)
@@ -35,9 +41,9 @@ def main(args: Sequence[str] | None = None) -> None:
             from experiments.command.execute import execute
 
             code = execute(args)
-    except CommandError as error:
+    except UserError as error:
         complain(error)
-        code = error.exit_code
+        code = getattr(error, "exit_code", 1)
     except ImportError as error:
         if (told := missing_library(error)) is None:
             raise

@@ -10,28 +10,35 @@ import logging
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
-from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.nn import functional
 
+from callbacks.records.source import source_state
 from datamodules.base import FERDataModule
-from datamodules.errors import DatasetError
+from datamodules.detectors import HaarCascade
+from datamodules.input_report import InputReport
+from datamodules.inputs import InputOptions, given_frames
+from datamodules.recordings import FrameArrays
 from datamodules.store.replacing import replacing
+from datamodules.synthetic import Frame, HeadPose
+from datamodules.synthetic.people import cast as cast_person
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
-from experiments.command.privacy import is_path
 from experiments.command.usage import no_export
 from experiments.export_arguments import parse
+from experiments.recognition.checkpoint import load_data, load_model
+from experiments.recognition.onnx_file import inputs_of, saved_reading
 from lightning_modules.networks.weights import read_checkpoint
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 _INSTALL = "Export needs onnx, onnxscript and onnxruntime: pip install 'fer-lightning[export]'."
 # Of the largest value of an output, and of 1 where that is less: sums in another order differ.
 _TOLERANCE = 1e-3
+_LICENSE = "Apache-2.0 (the code; weights are under the terms of the training data too)"
 _FLOW = "float32 [batch, 2, H, W] in pixels of this grid; channel 0 points right and 1 down"
 _IMAGE = "float32 [batch, 3, H, W] {} in [0, 1]; further normalisation is inside the model"
 
@@ -54,30 +61,25 @@ def export(args: Sequence[str]) -> None:
             f"The checkpoint {checkpoint_path} says nothing of its config, so its method is not "
             "known: export one that lightning fit wrote."
         )
-    model = _load_model(checkpoint)
-    spec = checkpoint["config"]["data"]
-    given = {"root": options.root, "cache_dir": options.cache_dir}
-    data = _build(pl.LightningDataModule, _without_paths(spec, **given))
+    method, data = load_model(checkpoint), load_data(checkpoint)
+    model = exportable(method)
     names = input_names(model)
     random = random_inputs(model, names, batch=3)
-    outputs = getattr(model, "output_names", ("logits",))
-    if options.root is None and (root := spec.get("init_args", {}).get("root")) is not None:
-        real, why = None, f"its data were at {root}; give --data.root to read them."
-    else:
-        real, why = _real_inputs(data, names)
+    samples = {"random inputs": [random, {name: value[:1] for name, value in random.items()}]}
+    if isinstance(data, FERDataModule):
+        what = "drawn faces" if options.check_on is None else str(options.check_on)
+        samples[what] = [read_inputs(data, names, options.check_on)]
     with replacing(output) as aside:
         save_onnx(
             model,
             random,
             aside,
-            outputs=outputs,
-            metadata=describe(checkpoint, data, model, names, random),
+            outputs=getattr(model, "output_names", ("logits",)),
+            metadata=describe(checkpoint, data, method, names, random),
         )
-        # Another number of samples than it was traced with.
-        single = {name: value[:1] for name, value in random.items()}
-        checked = {"random inputs": largest_difference(model, [random, single], aside)}
-        if real is not None:
-            checked["real inputs"] = largest_difference(model, [real], aside)
+        checked = {
+            what: largest_difference(model, batches, aside) for what, batches in samples.items()
+        }
         for what, difference in checked.items():
             if not difference <= _TOLERANCE:  # not a number is no agreement either
                 raise CommandError(
@@ -86,12 +88,16 @@ def export(args: Sequence[str]) -> None:
                 )
     for what, difference in checked.items():
         say(f"Largest difference to PyTorch on {what}: {difference:.1e} of the largest value.")
-    if real is None:
-        say(f"It was not checked on real inputs: {why}")
     print(output, flush=True)
 
 
-def input_names(model: pl.LightningModule) -> list[str]:
+def exportable(method: pl.LightningModule) -> nn.Module:
+    """Return what of a method is exported: itself, unless it says otherwise."""
+    made = getattr(method, "exportable", None)
+    return method if made is None else cast(nn.Module, made())
+
+
+def input_names(model: nn.Module) -> list[str]:
     """Name the inputs of a method: the arguments of its forward, which are keys of its batches.
 
     Raises:
@@ -101,7 +107,7 @@ def input_names(model: pl.LightningModule) -> list[str]:
     return names[: len(_example(model))]
 
 
-def random_inputs(model: pl.LightningModule, names: Sequence[str], batch: int) -> dict[str, Tensor]:
+def random_inputs(model: nn.Module, names: Sequence[str], batch: int) -> dict[str, Tensor]:
     """Draw flows of some pixels and images in [0, 1], by name, the same at every call."""
     generator = torch.Generator().manual_seed(0)
     drawn = {}
@@ -125,27 +131,40 @@ def describe(
 
     Returns:
         Metadata: ``method``, ``class_names`` (JSON, in the order of the logits), ``input_size``
-        (JSON, [H, W]), ``inputs`` (JSON, what each is), ``preprocessing`` (JSON, what predict does
-        to a picture before it is an input) and ``source`` of the training data.
+        (JSON, [H, W]), ``inputs`` (JSON, what each is), ``preprocessing`` (JSON, in words what
+        predict does to a picture before it is an input), ``reading`` (JSON, the same for
+        `onnx_file.reading_of`), ``detector``, ``margin`` and ``flow`` of it, ``trained_on``, the
+        source of the training data, ``synthetic``, whether these were drawn faces, ``commit`` of
+        the code that exported it, and ``license`` of the code.
     """
-    saved: dict[str, Any] = checkpoint.get(type(data).__qualname__, {})
-    preprocessing = {}
+    preprocessing: dict[str, Any] = {}
+    reading: dict[str, Any] = {}
     if isinstance(data, FERDataModule):
-        if saved:
-            data.show_as_trained(saved)
         preprocessing = data.preprocessing()
+        reading = saved_reading(data.reading())
         clip = checkpoint["config"]["model"].get("init_args", {}).get("clip")
         preprocessing |= {} if clip is None else {"clip_px": clip}  # of a 128x128 grid, in the file
     colour = preprocessing.get("colour", "RGB")
+    source = getattr(data, "trained_on", "") or getattr(data, "source", "unknown")
+    git = source_state() or {}
     return {
         "method": type(model).__name__,
-        "class_names": json.dumps(list(getattr(data, "class_names", ()))),
+        "class_names": json.dumps(
+            list(checkpoint.get("class_names", getattr(data, "class_names", ())))
+        ),
         "input_size": json.dumps(list(inputs[names[0]].shape[-2:])),
         "inputs": json.dumps(
             {name: _FLOW if name.endswith("flow") else _IMAGE.format(colour) for name in names}
         ),
         "preprocessing": json.dumps(preprocessing),
-        "source": str(saved.get("source", getattr(data, "source", "unknown"))),
+        "reading": json.dumps(reading),
+        "detector": HaarCascade.name if preprocessing.get("margin") else "none",
+        "margin": json.dumps(preprocessing.get("margin")),
+        "flow": str(preprocessing.get("flow", "none")),
+        "trained_on": source,
+        "synthetic": json.dumps(source == "synthetic"),
+        "commit": f"{git.get('commit', 'unknown')}{' (changed)' if git.get('dirty') else ''}",
+        "license": _LICENSE,
     }
 
 
@@ -158,8 +177,8 @@ def _check_paths(checkpoint: Path, output: Path) -> None:
         raise CommandError(f"The folder {output.parent} does not exist: make it first.")
 
 
-def _example(model: pl.LightningModule) -> tuple[Tensor, ...]:
-    example = model.example_input_array
+def _example(model: nn.Module) -> tuple[Tensor, ...]:
+    example = getattr(model, "example_input_array", None)
     if isinstance(example, Tensor):
         return (example,)
     if not isinstance(example, tuple):
@@ -170,56 +189,38 @@ def _example(model: pl.LightningModule) -> tuple[Tensor, ...]:
     return example
 
 
-def _load_model(checkpoint: dict[str, Any]) -> pl.LightningModule:
-    spec = checkpoint["config"]["model"]
-    # Optimizers and schedulers train; they are left at their defaults.
-    arguments = {
-        name: value
-        for name, value in spec.get("init_args", {}).items()
-        if not (isinstance(value, Mapping) and "class_path" in value)
-    }
-    built = _without_paths({"class_path": spec["class_path"], "init_args": arguments})
-    model: pl.LightningModule = _build(pl.LightningModule, built)
-    model.on_load_checkpoint(checkpoint)
-    model.load_state_dict(checkpoint["state_dict"])
-    return model.eval()
-
-
-def _without_paths(spec: Mapping[str, Any], **given: str | None) -> dict[str, Any]:
-    """Leave out of a class and its arguments what names something on this machine.
+def read_inputs(
+    data: FERDataModule, names: Sequence[str], folder: Path | None
+) -> dict[str, Tensor]:
+    """Read inputs as a prediction does, a batch of them.
 
     Args:
-        spec: The class and its arguments.
-        **given: What a person gives in place of it; None for nothing.
+        data: The data module of the checkpoint.
+        names: Of the inputs.
+        folder: Pictures or recordings; None for a drawn recording.
+
+    Raises:
+        CommandError: If no face or motion is found in it.
     """
-    kept = {
-        k: v for k, v in spec.get("init_args", {}).items() if not is_path(k, v) and k not in given
-    }
-    told = {name: value for name, value in given.items() if value is not None}
-    return {"class_path": spec["class_path"], "init_args": {**kept, **told}}
-
-
-def _build(base: type, spec: Mapping[str, Any]) -> Any:
-    """Make an object of the class and arguments that a config names."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(base, "made")
-    return parser.instantiate_classes(parser.parse_object({"made": dict(spec)})).made
-
-
-def _real_inputs(
-    data: pl.LightningDataModule, names: Sequence[str]
-) -> tuple[dict[str, Tensor] | None, str]:
-    """Take a validation batch of the cache, or say why there is none."""
-    try:
-        data.prepare_data()
-        data.setup("validate")
-        batch: Any = next(iter(data.val_dataloader()), None)
-    except (DatasetError, OSError) as error:
-        return None, " ".join(str(error).split())
+    options, report = InputOptions(batch_size=8), InputReport()
+    reading = data.reading()
+    sources = reading.find(folder or draw_film(), options, report)
+    batch = next(reading.stream(sources, options, report), None)
     if batch is None:
-        return None, "its data have no validation part."
-    batch = data.on_after_batch_transfer(batch, 0)
-    return {name: batch[name][:8] for name in names}, ""
+        raise CommandError(f"No face was found in {folder}, so the file cannot be checked on it.")
+    return {name: torch.from_numpy(value) for name, value in inputs_of(batch, names).items()}
+
+
+def draw_film(frames: int = 3) -> FrameArrays:
+    """Draw a person who becomes happy, the same at every call."""
+    model, light = cast_person(0, 0, 0, Frame.square(320))
+    happy: dict[int | str, float] = {6: 1.0, 12: 1.0}  # by action units
+    pictures = []
+    for index in range(frames):
+        units = {unit: strength * index / (frames - 1) for unit, strength in happy.items()}
+        drawn = model.picture(model.express(units), HeadPose(), light)
+        pictures.append(drawn.image)
+    return given_frames(pictures)
 
 
 def eliminate(matrix: Tensor, right: Tensor) -> Tensor:
@@ -287,8 +288,19 @@ def save_onnx(
         exporter.setLevel(level)
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing.")
+    _name_batch(program.model.graph)
     program.model.metadata_props.update(metadata)
     program.save(path, external_data=False)
+
+
+def _name_batch(graph: Any) -> None:
+    """Call the axis of the samples ``batch``, which the exporter calls by a number of its own."""
+    for node in graph:
+        for value in node.outputs:
+            if value not in graph.outputs:
+                value.shape = None  # a runtime infers these; some of the exporter's are wrong
+    for value in (*graph.inputs, *graph.outputs):
+        value.shape[0] = "batch"
 
 
 def largest_difference(
@@ -298,7 +310,8 @@ def largest_difference(
 
     Returns:
         The largest difference of any output, relative to the largest magnitude of that output, or
-        to 1 where that is less; infinite where one answers with a number and the other does not.
+        to 1 where that is less; infinite where one answers with a number and the other does not,
+        or none does.
     """
     runtime: Any = importlib.import_module("onnxruntime")  # an extra, so perhaps not there
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -309,8 +322,12 @@ def largest_difference(
         expected = (answer,) if isinstance(answer, Tensor) else tuple(answer)
         given = session.run(None, {name: value.numpy() for name, value in batch.items()})
         for ours, theirs in zip(expected, map(torch.from_numpy, given), strict=True):
-            if ours.shape != theirs.shape or not (ours.isfinite() & theirs.isfinite()).all():
+            if ours.shape != theirs.shape:
                 return float("inf")
+            known = ours.isfinite()  # an action unit without a machine has NaN
+            if not known.any() or not torch.equal(known, theirs.isfinite()):
+                return float("inf")
+            ours, theirs = ours[known], theirs[known]
             scale = max(1.0, float(ours.abs().max()))
             largest = max(largest, float((ours - theirs).abs().max()) / scale)
     return largest

@@ -17,7 +17,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
         args: What follows `lightning export`.
 
     Returns:
-        `ckpt_path` and `output`, paths; `root` and `cache_dir`, texts; None where not given.
+        `ckpt_path`, `output` and `check_on`, paths; None where not given.
 
     Raises:
         CommandError: If it cannot be read.
@@ -29,9 +29,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, help="File to write; default: beside the checkpoint, as .onnx."
     )
-    # What a checkpoint says of this machine's folders may be anybody's: it is shown and not used.
     parser.add_argument(
-        "--data.root", dest="root", help="Data to check the file on; default: random inputs."
+        "--check_on", type=Path, help="Pictures or recordings to check it on; default: drawn ones."
     )
-    parser.add_argument("--data.cache_dir", dest="cache_dir", help="Their cache; default: .cache.")
     return parser.parse_args(list(args))

@@ -27,6 +27,7 @@ from lightning_modules.networks.dcgan import (
 from lightning_modules.networks.weights import load_trained, read_checkpoint
 from lightning_modules.optim import DCGANAdam, descend, evaluating, uncount
 from lightning_modules.svm.data import LabelledPart, labelled_part
+from lightning_modules.svm.exported import ExportedSVM
 from lightning_modules.svm.hog import oriented_gradients
 from lightning_modules.svm.recognisers import (
     ExpressionRecogniser,
@@ -179,6 +180,19 @@ class DCGANSVM(ExpressionModule):
         if self.mirrored:
             features = (features + self._describe(image.flip(-1), source)) / 2
         return features
+
+    def exportable(self) -> ExportedSVM:
+        """Return what answers alone, in operations that ONNX has.
+
+        Raises:
+            UserError: If there are no machines, or their features are computed outside of PyTorch.
+        """
+        if self.feature_source == "hog":
+            raise UserError(
+                "This DCGANSVM reads histograms of oriented gradients, which OpenCV computes: only "
+                "the features discriminator, untrained and pixels can be exported."
+            )
+        return ExportedSVM(self.recogniser, self.discriminator, self.extract, self.size)
 
     @torch.no_grad()
     def generate(self, noise: Tensor) -> Tensor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +20,8 @@ from torch import Tensor
 
 from callbacks.figures.style import Picture, drawable, wrap
 from datamodules.errors import printable
+from datamodules.inputs import folder_name
+from datamodules.live import LiveStream
 from datamodules.store.replacing import replacing
 
 LINE_HEIGHT = 20
@@ -88,13 +88,13 @@ def titled(trainer: pl.Trainer, what: str) -> str:
 
 
 def input_folder(trainer: pl.Trainer) -> Path:
-    """Return where in a run's folders the answers on an input go: two inputs never share it.
+    """Return where in a run's folders the answers on an input go: two inputs never share it."""
+    return Path("predict", folder_name(trainer.datamodule.input))  # type: ignore[attr-defined]
 
-    It is called after the input and, since many are called alike, a checksum of its whole path.
-    """
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    path = os.fsencode(data.input.resolve())
-    return Path("predict", f"{file_name(data.source)}-{zlib.crc32(path):08x}")
+
+def is_live(trainer: pl.Trainer) -> bool:
+    """Tell whether a prediction is on a camera or stream, of which no picture can be read again."""
+    return isinstance(trainer.datamodule.input, LiveStream)  # type: ignore[attr-defined]
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
@@ -181,12 +181,3 @@ def face_to_rgb(image: Tensor) -> Picture:
     grey_levels = image.detach().float().clamp(0, 1).mul(255).round()
     rgb: Picture = grey_levels.byte().permute(1, 2, 0).cpu().numpy()
     return rgb
-
-
-def file_name(source: str) -> str:
-    """Turn any text into a file name: harmless text as it is, else with a checksum.
-
-    Two texts never share a file.
-    """
-    plain = re.sub(r"[^\w.-]+", "_", source).lstrip(".")[:100]
-    return plain if plain == source else f"{plain}-{zlib.crc32(os.fsencode(source)):08x}"

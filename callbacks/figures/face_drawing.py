@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from PIL import ImageColor
 
-from callbacks.figures.base import captioned, file_name, write_picture
+from callbacks.figures.base import captioned, write_picture
 from callbacks.figures.heat import blend_heat, heat_bar
 from callbacks.figures.style import PALETTE, Picture, put_label
 from datamodules.errors import BadSample
-from datamodules.files import is_video
+from datamodules.files import file_name, is_video
 from datamodules.images import read_image
 from datamodules.recordings import open_video
 
@@ -99,7 +99,7 @@ class InputPictures:
     def _draw_film(self, source: str, frames: dict[int, list[tuple[str, ReadFace]]]) -> None:
         last = max(frames)
         # Read from its beginning: films have no exact way to jump to a frame.
-        for index, picture in open_video(self._root / source).frames(colour=True):
+        for index, picture, _ in open_video(self._root / source).frames(colour=True):
             if isinstance(picture, BadSample):
                 return
             for name, face in frames.get(index, []):

@@ -17,6 +17,7 @@ from callbacks.figures.base import (
     face_to_rgb,
     figures_folder,
     input_folder,
+    is_live,
     send_picture,
     titled,
 )
@@ -110,6 +111,8 @@ class FacePictures(pl.Callback):
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the pictures of the input."""
+        if is_live(trainer):
+            return
         data = trainer.datamodule  # type: ignore[attr-defined]
         root: Path = data.input if data.input.is_dir() else data.input.parent
         folder = figures_folder(trainer) / input_folder(trainer)

@@ -17,7 +17,6 @@ from callbacks.figures.base import (
     captioned,
     face_to_rgb,
     figures_folder,
-    file_name,
     input_folder,
     titled,
     write_picture,
@@ -26,6 +25,7 @@ from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid
 from callbacks.figures.style import Picture, marked
 from callbacks.outputs import gather, require
+from datamodules.files import file_name
 from losses.flow import endpoint_error
 
 _COLUMNS = (

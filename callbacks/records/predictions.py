@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
 
-from callbacks.figures.base import input_folder
-from callbacks.outputs import gather, read, require
+from callbacks.figures.base import input_folder, is_live
+from callbacks.outputs import array, gather, read, require
+from callbacks.records.rows import Columns, InputRows, append_rows, class_columns, unit_columns
 from datamodules.errors import UserError
-from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import own_path, remove_leftovers, replacing
 
 _ID = "sample_id"
@@ -27,29 +25,28 @@ class Predictions(pl.Callback):
 
     The file of a test lies in the run folder; that of a prediction in ``predict/<input>/`` below
     it, which no other input shares; see `input_folder`. Test: ``source, sample_id, sample, label,
-    predicted`` and one column of probabilities for each class, named after it; prediction:
-    ``source, sample_id, sequence, frame, predicted`` and the same; prediction on faces in pictures
-    and films:
-    ``source`` (the picture or film), ``frame, x, y, width, height`` (the box in its pixels),
-    ``predicted`` and the same; each prediction says in ``trained_on`` which data the model has
-    seen. Labels are names, because the order of
+    predicted`` and one column of probabilities for each class, named after it; prediction: see
+    `rows.InputRows`. Labels are names, because the order of
     classes differs from set to set. ``source`` says which data the samples are from
-    (``synthetic`` for the embedded faces). A method that answers under further conditions, as
-    ``logits_<condition>`` or ``scores_<condition>``, has a column ``predicted_<condition>`` for
+    (``synthetic`` for the embedded faces). A method that answers a test under further conditions,
+    as ``logits_<condition>`` or ``scores_<condition>``, has a column ``predicted_<condition>`` for
     each; one that gives scores without probabilities has no columns of probabilities.
 
     Of a method that returns ``unit_margins`` [B, A], ``predicted`` holds the numbers of the action
     units with a margin above 0, such as ``6+12``, followed in a test by ``shown``, those of the
     annotation, and by the margin of each unit, empty where it has no machine.
 
-    Every process writes its samples beside the file as they come; in the end rank zero takes them
-    in turn, each ``sample_id`` once (a distributed sampler may repeat some), and puts the file in
-    place when the count is that of the data set. Nothing but the ids is held in memory.
+    Every process writes its samples beside the file as they come; in the end rank zero puts the
+    file in place: of a test it takes them in turn, each ``sample_id`` once (a distributed sampler
+    may repeat some), when the count is that of the data set; nothing but the ids is held in memory.
+    The rows of a live stream are in the file itself as they come.
 
     It needs of a module only ``scores`` [B, K] or ``unit_margins`` and ``sample_id`` [B], in test
-    ``label`` [B], in prediction ``sequence`` and ``frame``, or ``source``, ``frame`` and ``box``
-    [B, 4]; so it serves any classifier.
+    ``label`` [B]; in prediction it reads the batch. So it serves any classifier.
     """
+
+    _rows: InputRows
+    _count = 0
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin an empty file."""
@@ -70,10 +67,10 @@ class Predictions(pl.Callback):
         """Write the samples of a batch."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         ids = outputs[_ID].tolist()
-        columns = {
+        columns: Columns = {
             "source": [data.source] * len(ids),
             _ID: ids,
-            "sample": map(data.sample_name, ids),
+            "sample": [data.sample_name(number) for number in ids],
             # -1, no label, picks the last.
             "label": [(*data.class_names, "")[label] for label in outputs["label"].tolist()],
         }
@@ -86,7 +83,21 @@ class Predictions(pl.Callback):
         loader: Any = trainer.test_dataloaders
         self._finish(trainer, expected=len(loader.dataset) if whole else None)
 
-    on_predict_start = on_test_start
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin rows with the first that comes."""
+        part = _part(trainer)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(part.parent)
+        part.unlink(missing_ok=True)  # a live stream's own file, of an earlier time
+        self._count = 0
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self._rows = InputRows(
+            data.class_names,
+            source=data.source,
+            detector=data.finds_faces_by,
+            trained_on=data.trained_on,
+            smoothing=data.smoothing,
+        )
 
     def on_predict_batch_end(
         self,
@@ -98,60 +109,56 @@ class Predictions(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the frames or faces of a batch."""
-        columns: dict[str, Iterable[Any]]
-        if "box" in outputs:
-            sides = zip(("x", "y", "width", "height"), outputs["box"].T.tolist(), strict=True)
-            columns = {
-                "source": outputs["source"],
-                "frame": outputs["frame"].tolist(),
-                **dict(sides),
-            }
+        if "unit_margins" in outputs:
+            answers = {"unit_margins": array(outputs["unit_margins"])}
         else:
-            data = trainer.datamodule  # type: ignore[attr-defined]
-            columns = {
-                "source": [data.source] * len(outputs["frame"]),
-                _ID: outputs[_ID].tolist(),
-                "sequence": outputs["sequence"],
-                "frame": outputs["frame"].tolist(),
-            }
-        trained_on = trainer.datamodule.trained_on  # type: ignore[attr-defined]
-        columns["trained_on"] = [trained_on] * len(outputs["frame"])
-        self._add(trainer, pl_module, outputs, columns)
+            require(self, pl_module, outputs, ("scores",))
+            answers = _answers(outputs)
+        columns = self._rows.columns(batch, **answers)
+        self._count += len(columns["frame"])
+        append_rows(_part(trainer), columns)
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the file in place."""
-        self._finish(trainer, expected=None)
+        parts, counts = gather(_part(trainer)), gather(self._count)
+        if not trainer.is_global_zero:
+            return
+        path = _folder(trainer) / "predictions.csv"
+        replaced = " (replaced an earlier file)" if path.exists() and path not in parts else ""
+        written = [part for part in parts if part.exists()]
+        # Each film was read by one process, so that its rows stay together.
+        if written and path not in parts:
+            with replacing(path) as aside:
+                _join(written, aside)
+            for part in written:
+                part.unlink()
+        if written:  # else the data module says why nothing was answered
+            rank_zero_info(f"Predictions of {sum(counts)} samples: {path}{replaced}")
 
     def _add(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Mapping[str, Any],
-        columns: Mapping[str, Iterable[Any]],
+        columns: Columns,
     ) -> None:
+        answers: Columns
         if "unit_margins" in outputs:
-            answers = _units(outputs)
+            shown = outputs.get("action_units")
+            shown = None if shown is None else array(shown)
+            answers = unit_columns(array(outputs["unit_margins"]).astype(float), shown)
         else:
             require(self, pl_module, outputs, ("scores",))
-            answers = _classes(outputs, trainer.datamodule.class_names)  # type: ignore[attr-defined]
-        # Opened for each batch: no handle to lose when the run is stopped.
-        with _part(trainer).open(
-            "a", newline="", encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            writer = csv.writer(file)
-            if file.tell() == 0:
-                writer.writerow([*columns, *answers])
-            writer.writerows(zip(*columns.values(), *answers.values(), strict=True))
+            classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
+            answers = class_columns(**_answers(outputs), classes=classes)
+            answers |= _of_conditions(outputs, classes)
+        append_rows(_part(trainer), {**columns, **answers})
 
     def _finish(self, trainer: pl.Trainer, *, expected: int | None) -> None:
         parts = gather(_part(trainer))  # all have written when this returns
         if not trainer.is_global_zero:
             return
         path = _folder(trainer) / "predictions.csv"
-        if trainer.predicting and not any(part.stat().st_size for part in parts):
-            for part in parts:
-                part.unlink()
-            return  # the data module says why nothing was answered
         replaced = " (replaced an earlier file)" if path.exists() else ""
         with replacing(path) as aside:
             count = _merge(parts, aside)
@@ -165,44 +172,22 @@ class Predictions(pl.Callback):
         rank_zero_info(f"Predictions of {count} samples: {path}{replaced}")
 
 
-def _classes(outputs: Mapping[str, Any], classes: Sequence[str]) -> dict[str, list[str]]:
-    """Write answers and probabilities as columns."""
-    scores = read(outputs, "scores")
-    if scores.shape[1] != len(classes):
-        raise UserError(
-            f"The model tells {scores.shape[1]} classes apart and the data has "
-            f"{len(classes)} ({', '.join(classes)}): give both the same set."
-        )
-    columns = {"predicted": _best(scores, classes)}
+def _answers(outputs: Mapping[str, Any]) -> dict[str, Any]:
     probabilities = read(outputs, "probabilities")
-    if probabilities is not None:
-        for name, shares in zip(classes, probabilities.T.tolist(), strict=True):
-            columns[name] = [f"{share:.6f}" for share in shares]
+    return {
+        "scores": array(read(outputs, "scores")),
+        "probabilities": None if probabilities is None else array(probabilities),
+    }
+
+
+def _of_conditions(outputs: Mapping[str, Any], classes: Sequence[str]) -> Columns:
+    columns: Columns = {}
     for key, answers in outputs.items():
         kind, _, condition = key.partition("_")
         if kind in ("logits", "scores") and condition:
-            columns[f"predicted_{condition}"] = _best(answers, classes)
+            answered = class_columns(array(answers), None, classes)
+            columns[f"predicted_{condition}"] = answered["predicted"]
     return columns
-
-
-def _best(scores: Tensor, classes: Sequence[str]) -> list[str]:
-    return [classes[number] for number in scores.argmax(dim=1).tolist()]
-
-
-def _units(outputs: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Write action units and their margins as columns."""
-    margins: Tensor = outputs["unit_margins"].double()
-    columns = {"predicted": [_numbers(row) for row in margins > 0]}
-    if "action_units" in outputs:
-        columns["shown"] = [_numbers(row) for row in outputs["action_units"] > 0]
-    for unit, values in zip(ACTION_UNITS, margins.T.tolist(), strict=True):
-        columns[f"au{unit}"] = ["" if math.isnan(value) else f"{value:.6f}" for value in values]
-    return columns
-
-
-def _numbers(present: Tensor) -> str:
-    units = zip(ACTION_UNITS, present.tolist(), strict=True)
-    return "+".join(str(unit) for unit, there in units if there)
 
 
 def _folder(trainer: pl.Trainer) -> Path:
@@ -213,7 +198,12 @@ def _folder(trainer: pl.Trainer) -> Path:
 
 
 def _part(trainer: pl.Trainer) -> Path:
-    """Where this process writes; another command may predict beside it."""
+    """Where this process writes; another command may predict beside it.
+
+    Of a live stream it is the file itself, for who watches it.
+    """
+    if trainer.predicting and trainer.is_global_zero and is_live(trainer):
+        return _folder(trainer) / "predictions.csv"
     return own_path(_folder(trainer) / f"part{trainer.global_rank}.csv")
 
 
@@ -238,3 +228,13 @@ def _merge(parts: list[Path], into: Path) -> int:
         for file in files:
             file.close()
     return len(seen)
+
+
+def _join(parts: list[Path], into: Path) -> None:
+    """Put files of rows below each other, under one header."""
+    with into.open("w", newline="", encoding="utf-8") as out:
+        for number, part in enumerate(parts):
+            with part.open(newline="", encoding="utf-8") as file:
+                if number:
+                    next(file)
+                out.writelines(file)

@@ -17,7 +17,7 @@ from datamodules import faces, images, recordings
 from datamodules.errors import OnBadSample
 from datamodules.images import any_coloured
 from datamodules.index import Index
-from datamodules.motion import flow, pairs, posing, registration
+from datamodules.motion import extraction, flow, pairs, posing, registration
 from datamodules.motion.flow import magnitude_statistics
 from datamodules.motion.pairs import PairReader
 from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
@@ -50,7 +50,7 @@ class PairCaches:
         Raises:
             BadSamples: All that is wrong with index and images, where it may not be skipped.
         """
-        code = code_digest(faces, flow, images, pairs, recordings, *self.reader.modules)
+        code = code_digest(extraction, faces, flow, images, pairs, recordings, *self.reader.modules)
         return build_cache(
             self.folder,
             {**self._fingerprint, "code": code, **self.reader.parameters()},
@@ -76,7 +76,8 @@ class PairCaches:
         Only test pairs are registered, because it takes longer than all the rest. `parameters` are
         what the flows depend on beside the files and the reader.
         """
-        code = code_digest(faces, flow, images, pairs, posing, registration, recordings)
+        used = (extraction, faces, flow, images, pairs, posing, registration, recordings)
+        code = code_digest(*used)
         return build_cache(
             self.folder,
             {**self._fingerprint, "code": code, "rows": rows.tolist(), **parameters},

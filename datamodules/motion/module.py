@@ -14,13 +14,15 @@ from torch import Tensor
 from datamodules.base import FERDataModule
 from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
-from datamodules.faces import DETECTOR, LOOSE_MARGIN
+from datamodules.faces import LOOSE_MARGIN
 from datamodules.index import Index
+from datamodules.inputs import given_neutral
 from datamodules.loaders import Batch, CacheDataset, to_float
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
-from datamodules.motion.clips import Clip, ClipStream, clip_sample_name, find_clips
+from datamodules.motion.clips import MotionReading
+from datamodules.motion.extraction import Extraction
 from datamodules.motion.flow import ALGORITHMS
-from datamodules.motion.pairs import Extraction, PairReader, Pairs, make_pairs
+from datamodules.motion.pairs import PairReader, Pairs, make_pairs
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
@@ -40,13 +42,16 @@ class FlowDataModule(FERDataModule):
             (the frames are faces already).
         clip: Magnitude at which the method clips, in pixels of a 128x128 grid; for the report of
             magnitudes.
+        neutral: What the flows of recordings to predict on start from: the number of a frame, from
+            0 as in their rows, or a picture of the same person's neutral face; null for the first
+            frame.
         **kwargs: See `FERDataModule`.
 
     Raises:
         UserError: If an argument is out of its range.
     """
 
-    takes = "a video, a folder of frames or a folder of such"
+    takes = "a video, a folder of frames, a folder of such, a camera or a stream"
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class FlowDataModule(FERDataModule):
         steps: tuple[int, ...] = (1,),
         crop: Literal["loose", "none"] = "loose",
         clip: float = 10.0,
+        neutral: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(size=size, batch_size=batch_size, **kwargs)
@@ -72,10 +78,10 @@ class FlowDataModule(FERDataModule):
         self.steps = steps
         self.crop = crop
         self.clip = clip
+        self.neutral = neutral
         self._pairs: Pairs
         self._caches: PairCaches
         self._registered: Cache | None = None
-        self._clips: list[Clip] = []
 
     # ---- what a subclass may change
 
@@ -145,16 +151,13 @@ class FlowDataModule(FERDataModule):
         registered = self._registered if part == "test" else None
         return self._open().dataset(part, self.columns(part), registered)
 
-    def input_stream(self, rank: int, world: int) -> ClipStream:
-        """Make the stream of pairs (first frame, frame t) of the input's recordings."""
-        return ClipStream(
-            self._clips,
-            self._extraction(),
-            self.batch_size,
-            self.report,
-            rank=rank,
-            world=world,
-        )
+    def reading(self) -> MotionReading:
+        """Return what reads the recordings of an input as those of the data set were read."""
+        return MotionReading(self._extraction())
+
+    def neutral_face(self) -> int | Path | None:
+        """Return which frame of each recording, or which picture, flows start from."""
+        return given_neutral(self.neutral)
 
     def open_registered(self) -> Cache | None:
         """Open the cache of registered flows and posed faces of the test pairs; None for none."""
@@ -175,7 +178,8 @@ class FlowDataModule(FERDataModule):
         """Return how the faces of a recording are cut out, and the flow between them."""
         cut = {
             "none": "nothing: the frames are faces",
-            "loose": f"the largest face of the first frame, found by {DETECTOR}, in all frames",
+            "loose": "the largest face of the first frame, found by "
+            f"{self.input_options.detector.name}, in all frames",
         }
         return {
             "cut_out": cut[self.crop],
@@ -185,15 +189,6 @@ class FlowDataModule(FERDataModule):
             "range": "[0, 1]",
             "flow": f"{self.flow}, of grey frames, from the first frame to each later one",
         }
-
-    def open_input(self, path: Path) -> list[str]:
-        """Find the recordings of an input, and the face in the first frame of each."""
-        self._clips = find_clips(path, self._extraction(), self.report)
-        return [clip.name for clip in self._clips]
-
-    def input_name(self, sample_id: int) -> str:
-        """Name a pair of the input: its recording, and its second frame from 1."""
-        return clip_sample_name(self._clips, sample_id)
 
     def row_name(self, row: int) -> str:
         """Name a pair: its sequence, and its frames (from 1) unless they are neutral and apex."""

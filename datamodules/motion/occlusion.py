@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from datamodules.errors import BadSample, UserError
 from datamodules.faces import Box
 from datamodules.index import Index
-from datamodules.motion.pairs import Extraction, Landmarks, PairReader, Pairs
+from datamodules.motion.extraction import Extraction, Landmarks
+from datamodules.motion.pairs import PairReader, Pairs
 from datamodules.store.cache import files_digest
 from datamodules.store.rows import ArraySpec
 

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -15,25 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.errors import BadSample
-from datamodules.faces import (
-    LOOSE_MARGIN,
-    Box,
-    crop,
-    detect_face,
-    face_of_landmarks,
-    loose_box,
-)
-from datamodules.images import grey, resize
+from datamodules.faces import Box, crop
+from datamodules.images import grey
 from datamodules.index import Index
-from datamodules.motion.flow import estimate_flow, resize_flow
+from datamodules.motion.extraction import Extraction, Frame, Landmarks
 from datamodules.motion.posing import PoseRange, draw_poses
 from datamodules.motion.registration import register, register_by_features
 from datamodules.recordings import Recording
 from datamodules.store.rows import ArraySpec
-
-Frame = NDArray[np.uint8]
-Landmarks = NDArray[np.float64]
 
 
 class Pairs(NamedTuple):
@@ -83,75 +71,6 @@ def make_pairs(lengths: Sequence[int], steps: Sequence[int]) -> Pairs:
     table = np.array(apex + between, np.int64).reshape(-1, 3)
     sequence, first, second = table.T
     return Pairs(sequence, first, second, np.arange(len(table)) < len(apex))
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """How a pair becomes arrays.
-
-    Args:
-        size: Side of the grid.
-        flow: Name of the flow algorithm.
-        crop: loose: cut out the face found in the first frame, with room around it, by one box
-            for the whole recording, so that head motion is seen; none: take whole frames, for
-            data that is cropped already.
-        colour: Whether faces are kept in RGB rather than grey.
-    """
-
-    size: int
-    flow: str
-    crop: str
-    colour: bool
-
-    def image(self, face: Frame) -> Frame:
-        """Resize a face to [C, size, size]."""
-        return np.ascontiguousarray(np.atleast_3d(resize(face, self.size)).transpose(2, 0, 1))
-
-    def estimate(self, first: Frame, second: Frame, name: str) -> NDArray[np.float32]:
-        """Estimate the flow at full resolution and resize it: [2, size, size] in grid pixels."""
-        flow = estimate_flow(grey(first), grey(second), self.flow, name=name)
-        return np.ascontiguousarray(resize_flow(flow, self.size).transpose(2, 0, 1))
-
-    def face(self, neutral: Frame, name: str, landmarks: Landmarks | None = None) -> Box:
-        """Find the face in the first frame of a recording; a frame that is not cut is a face.
-
-        Landmarks stand in where no face is detected; not before, so that faces with and without
-        landmarks are cut out alike.
-
-        Raises:
-            BadSample: If no face is found.
-        """
-        if self.crop == "none":
-            return Box(0, 0, neutral.shape[1], neutral.shape[0])
-        face = detect_face(grey(neutral))
-        if face is None and landmarks is not None:
-            return face_of_landmarks(landmarks)
-        if face is None:
-            raise BadSample(name, "no face was found in this first frame")
-        return face
-
-    def box(self, neutral: Frame, name: str, landmarks: Landmarks | None = None) -> Box:
-        """Find what to cut out of each frame of a recording, by its first frame.
-
-        Raises:
-            BadSample: If no face is found.
-        """
-        face = self.face(neutral, name, landmarks)
-        return face if self.crop == "none" else loose_box(face, LOOSE_MARGIN, neutral.shape)
-
-    def cut(self, frame: Frame, neutral: Frame, box: Box, name: str) -> Frame:
-        """Cut the face out of a later frame of a recording.
-
-        Raises:
-            BadSample: If the frame is of another size than the first.
-        """
-        if frame.shape != neutral.shape:
-            raise BadSample(
-                name,
-                f"is {frame.shape[1]}x{frame.shape[0]}, but the first frame of its recording is "
-                f"{neutral.shape[1]}x{neutral.shape[0]}",
-            )
-        return crop(frame, box)
 
 
 class CropReader:

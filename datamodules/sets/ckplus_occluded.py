@@ -13,8 +13,9 @@ from datamodules.errors import UserError
 from datamodules.files import find_folder, nested
 from datamodules.index import Index
 from datamodules.loaders import Batch
+from datamodules.motion.extraction import Extraction
 from datamodules.motion.occlusion import REGIONS, OccludedPairReader
-from datamodules.motion.pairs import Extraction, PairReader, Pairs
+from datamodules.motion.pairs import PairReader, Pairs
 from datamodules.motion.posing import draw_share, mirrored
 from datamodules.sets.ckplus import FrontalCKPlus
 

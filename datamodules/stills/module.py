@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from datamodules.base import FERDataModule
 from datamodules.duplicates import Duplicates, open_duplicates
 from datamodules.errors import DatasetError, UserError
-from datamodules.faces import DETECTOR
 from datamodules.index import Index
 from datamodules.loaders import Batch, BatchLoader, to_float
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.stills.augmentation import Augmentation
-from datamodules.stills.pictures import FaceStream, find_inputs, input_name
+from datamodules.stills.pictures import FaceReading
 from datamodules.stills.reader import FACE_MARGIN, FaceCrop, is_coloured, open_face_cache
 from datamodules.store.cache import Cache
 
@@ -50,8 +49,8 @@ class FaceDataModule(FERDataModule):
         train_limit: Train on so many images, class by class, and at least one of each; null takes
             all.
         unlabelled: Whether to train on images without a label too; their label is -1.
-        input_crop: detect (every face that OpenCV's cascade finds in a picture) or none (each
-            picture of the input is a face already).
+        input_crop: detect (every face that is found in a picture) or none (each picture of the
+            input is a face already).
         **kwargs: See `FERDataModule`.
 
     Attributes:
@@ -63,7 +62,7 @@ class FaceDataModule(FERDataModule):
         UserError: If an argument is out of its range.
     """
 
-    takes = "an image, a video, or a folder of such things"
+    takes = "an image, a video, a folder of such things, a camera or a stream"
 
     def __init__(
         self,
@@ -97,7 +96,6 @@ class FaceDataModule(FERDataModule):
         self.subset_names: tuple[str, ...] = ()
         self._colour = colour
         self._duplicates: Duplicates | None = None
-        self._inputs: list[Path] = []
 
     # ---- from files to batches
 
@@ -179,19 +177,9 @@ class FaceDataModule(FERDataModule):
         warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
         return []
 
-    def input_stream(self, rank: int, world: int) -> FaceStream:
-        """Make the stream of faces of the input's pictures and videos."""
-        return FaceStream(
-            self._inputs,
-            root=self._input_root(),
-            size=self.size,
-            colour=self._colour,
-            crop=self.input_crop,
-            batch_size=self.batch_size,
-            report=self.report,
-            rank=rank,
-            world=world,
-        )
+    def reading(self) -> FaceReading:
+        """Return what reads the faces of an input as those of the data set were read."""
+        return FaceReading(self.size, self._colour, self.input_crop)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """In training, add the seed of the augmentation; on the device to read would be to wait."""
@@ -217,7 +205,7 @@ class FaceDataModule(FERDataModule):
         """Return how a face of the input is cut out, resized and coloured."""
         cut = {
             "none": "nothing: the picture is a face",
-            "detect": f"each face, found by {DETECTOR}; of a grey picture",
+            "detect": f"each face, found by {self.input_options.detector.name}",
         }
         return {
             "cut_out": cut[self.input_crop],
@@ -226,15 +214,6 @@ class FaceDataModule(FERDataModule):
             "colour": "RGB" if self._colour else "grey, in three equal channels",
             "range": "[0, 1]",
         }
-
-    def open_input(self, path: Path) -> list[str]:
-        """Find the pictures and videos of an input."""
-        self._inputs = find_inputs(path, self.report.problems)
-        return [file.relative_to(self._input_root()).as_posix() for file in self._inputs]
-
-    def input_name(self, sample_id: int) -> str:
-        """Name a face of the input by its picture, frame and number in that."""
-        return input_name(self._inputs, self._input_root(), sample_id)
 
     def remarks(self) -> list[str]:
         """Say which limit holds, and how many held-out images have a twin in training."""
@@ -292,7 +271,3 @@ class FaceDataModule(FERDataModule):
         if self._duplicates is None:
             self._duplicates = open_duplicates(self._open().cache)
         return self._duplicates
-
-    def _input_root(self) -> Path:
-        root = self.input or Path()
-        return root if root.is_dir() else root.parent

@@ -1,31 +1,33 @@
-"""Faces to predict on: in an image, a video, or a folder with such things at any depth."""
+"""Faces to predict on: in an image, a video, a stream, or a folder of such things."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset
 
+from datamodules.detectors import FaceDetector
 from datamodules.errors import BadSample, DatasetError
-from datamodules.faces import Box, crop, detect_faces, loose_box
+from datamodules.faces import Box, crop, loose_box
 from datamodules.files import Problems, is_image, is_video, walk
-from datamodules.images import check_shape, grey, read_image, resize
+from datamodules.images import check_shape, read_image, resize
 from datamodules.input_report import InputReport
-from datamodules.recordings import Frame, open_video
+from datamodules.inputs import Input, InputBatch, InputOptions
+from datamodules.live import LiveStream
+from datamodules.recordings import Frame, Video, open_video
 from datamodules.stills.reader import FACE_MARGIN, FaceCrop
+from datamodules.tracks import Tracker, time_of
 from datamodules.unread import name_others
 
 _EXPECTED = (
-    "expected an image (.png, .jpg, .webp, .bmp, .tif), a video (.avi, .mp4, .mov, .mkv), or a "
-    "folder with such files"
+    "expected an image (.png, .jpg, .webp, .bmp, .tif), a video (.avi, .mp4, .mov, .mkv), the "
+    "number of a camera, the address of a stream, or a folder with such files"
 )
 
 FACES_PER_FRAME = 1_000
@@ -35,6 +37,24 @@ FRAMES_PER_FILE = 1_000_000
 _log = logging.getLogger(__name__)
 
 
+class Source(NamedTuple):
+    """A picture, a film, a stream or frames in memory, and its name in the input."""
+
+    name: str
+    content: Input
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a single picture, which has no time."""
+        return isinstance(self.content, Path) and not is_video(self.content)
+
+    def film(self) -> Video | None:
+        """Open it as a film that can be read again; None where it is none."""
+        if self.is_picture or not isinstance(self.content, Path):
+            return None
+        return open_video(self.content)
+
+
 class Face(NamedTuple):
     """A face in a picture: uint8 [size, size] or [size, size, 3], and where it was cut out."""
 
@@ -42,10 +62,12 @@ class Face(NamedTuple):
     sample_id: int
     source: str
     frame: int
+    seconds: float
+    track: int
     box: Box
 
 
-def find_inputs(path: Path, problems: Problems | None = None) -> list[Path]:
+def find_inputs(path: Path, problems: Problems | None = None) -> list[Source]:
     """List all images and videos of an input, in natural order, at any depth of a folder.
 
     Args:
@@ -65,107 +87,141 @@ def find_inputs(path: Path, problems: Problems | None = None) -> list[Path]:
         _log.warning("%s", others)
     if not files:
         raise DatasetError(f"The input {path} has neither images nor videos; {_EXPECTED}.")
-    return files
+    root = path if path.is_dir() else path.parent
+    return [Source(file.relative_to(root).as_posix(), file) for file in files]
 
 
-def input_name(files: list[Path], root: Path, sample_id: int) -> str:
-    """Name a face: its file below the root, the frame of a video from 1, and which face from 1."""
-    frames, face = divmod(sample_id, FACES_PER_FRAME)
-    number, frame = divmod(frames, FRAMES_PER_FILE)
-    file = files[number]
-    moment = f":{frame + 1}" if is_video(file) else ""
-    return f"{file.relative_to(root).as_posix()}{moment}#{face + 1}"
-
-
-class FaceStream(IterableDataset[dict[str, Any]]):
-    """Faces of pictures and videos, a batch at a time; see `batch.FaceInputBatch`.
+@dataclass(frozen=True)
+class FaceReading:
+    """Reads the faces of pictures, films and streams.
 
     Pictures are decoded as they are needed and forgotten with their batch, so an input of any
-    length takes the memory of one batch. A file or frame that cannot be read is left out; the
-    report names it in the end, and those without a face. Of `world` processes each takes every
-    `world`-th file from its `rank` on.
+    length takes the memory of one batch.
 
     Args:
-        files: Images and videos.
-        root: Folder from which they are named.
         size: Side of the faces, in pixels.
         colour: Whether they are RGB rather than grey.
         crop: detect: every face of a picture; none: each picture is a face.
-        batch_size: Faces a batch.
-        report: Where it counts and names what it leaves out.
+        margin: Side of the square that is cut out in sides of the detector's box.
     """
 
-    def __init__(
+    size: int
+    colour: bool
+    crop: FaceCrop
+    margin: float = FACE_MARGIN
+
+    @property
+    def finds_faces(self) -> bool:
+        """Whether a detector looks for them, or each picture is a face."""
+        return self.crop != "none"
+
+    def find(self, given: Input, options: InputOptions, report: InputReport) -> list[Source]:
+        """List the pictures, films and streams of an input; see `find_inputs`."""
+        if isinstance(given, Path):
+            return find_inputs(given, report.problems)
+        return [Source(given.name, given)]
+
+    def sample_name(self, sources: Sequence[Source], sample_id: int) -> str:
+        """Name a face: its file, the frame of a film from 1, and which face from 1."""
+        frames, face = divmod(sample_id, FACES_PER_FRAME)
+        number, frame = divmod(frames, FRAMES_PER_FILE)
+        moment = "" if sources[number].is_picture else f":{frame + 1}"
+        return f"{sources[number].name}{moment}#{face + 1}"
+
+    def stream(
         self,
-        files: list[Path],
-        *,
-        root: Path,
-        size: int,
-        colour: bool,
-        crop: FaceCrop,
-        batch_size: int,
+        sources: Sequence[Source],
+        options: InputOptions,
         report: InputReport,
+        *,
         rank: int = 0,
         world: int = 1,
-    ) -> None:
-        self._files = files
-        self._root = root
-        self._size = size
-        self._colour = colour
-        self._crop = crop
-        self._batch_size = batch_size
-        self._report = report
-        self._numbers = range(rank, len(files), world)
+    ) -> Iterator[InputBatch]:
+        """Yield the faces of sources, a batch at a time; see `batch.FaceInputBatch`.
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        faces = self._faces()
-        while batch := list(islice(faces, self._batch_size)):
-            self._report.answers += len(batch)
-            yield _batch(batch)
+        A file or frame that cannot be read is left out; the report names it in the end, and those
+        without a face. Of `world` processes each takes every `world`-th source from its `rank` on.
+        """
+        waiting: list[Face] = []
+        numbers = range(rank, len(sources), world)
+        for done, number in enumerate(numbers):
+            source = sources[number]
+            tracker = Tracker()
+            first = number * FRAMES_PER_FILE
+            for frame, part in _frames(source, self.colour, options.every):
+                waiting += self._faces(source, frame, first, tracker, options.detector, report)
+                report.share = None if part is None else (done + part) / len(numbers)
+                live = isinstance(source.content, LiveStream)
+                while len(waiting) >= options.batch_size or (live and waiting):
+                    report.answers += len(waiting[: options.batch_size])
+                    yield _batch(waiting[: options.batch_size])
+                    del waiting[: options.batch_size]
+        if waiting:
+            report.answers += len(waiting)
+            yield _batch(waiting)
 
-    def _faces(self) -> Iterator[Face]:
-        report = self._report
-        for number in self._numbers:
-            file = self._files[number]
-            name = file.relative_to(self._root).as_posix()
-            for frame, picture in self._frames(file):
-                try:
-                    if isinstance(picture, BadSample):
-                        raise picture
-                    check_shape(picture, file)
-                    boxes = self._boxes(picture)
-                except BadSample as bad:
-                    report.add(bad.path, bad.reason)
-                    continue
-                first = (number * FRAMES_PER_FILE + frame) * FACES_PER_FRAME
-                report.pictures += 1
-                if not boxes:
-                    report.without_face.append(f"{name}:{frame + 1}" if is_video(file) else name)
-                for i, box in enumerate(boxes):
-                    face = resize(crop(picture, box), self._size)
-                    yield Face(face, first + i, name, frame, box)
-
-    def _frames(self, file: Path) -> Iterator[Frame]:
+    def _faces(
+        self,
+        source: Source,
+        frame: Frame,
+        first: int,
+        tracker: Tracker,
+        detector: FaceDetector,
+        report: InputReport,
+    ) -> list[Face]:
+        name = source.name if source.is_picture else f"{source.name}:{frame.number + 1}"
+        picture = frame.picture
         try:
-            if is_video(file):
-                yield from open_video(file).frames(colour=self._colour)
-            else:
-                yield 0, read_image(file, colour=self._colour)
+            if isinstance(picture, BadSample):
+                raise picture
+            check_shape(picture, name)
         except BadSample as bad:
-            yield 0, bad
+            report.add(bad.path, bad.reason)
+            return []
+        if not self.finds_faces:
+            boxes = [Box(0, 0, picture.shape[1], picture.shape[0])]
+        else:
+            found = detector.faces(picture)[:FACES_PER_FRAME]
+            boxes = [loose_box(face, self.margin, picture.shape) for face in found]
+        report.count(name, len(boxes))
+        tracks = tracker.update(boxes, time_of(frame.number, frame.seconds))
+        return [
+            Face(
+                resize(crop(picture, box), self.size),
+                (first + frame.number) * FACES_PER_FRAME + i,
+                source.name,
+                frame.number,
+                frame.seconds,
+                track,
+                box,
+            )
+            for i, (box, track) in enumerate(zip(boxes, tracks, strict=True))
+        ]
 
-    def _boxes(self, picture: NDArray[np.uint8]) -> list[Box]:
-        if self._crop == "none":
-            return [Box(0, 0, picture.shape[1], picture.shape[0])]
-        faces = detect_faces(grey(picture))[:FACES_PER_FRAME]
-        return [loose_box(face, FACE_MARGIN, picture.shape) for face in faces]
+
+def _frames(source: Source, colour: bool, every: int) -> Iterator[tuple[Frame, float | None]]:
+    """Yield the frames of a source, each with the part of it that is gone through by then."""
+    content = source.content
+    try:
+        if source.is_picture:
+            assert isinstance(content, Path)  # for mypy
+            yield Frame(0, read_image(content, colour=colour)), 1.0
+            return
+        film = open_video(content) if isinstance(content, Path) else content
+        length = 0 if isinstance(film, LiveStream) else len(film)
+        for frame in film.frames(colour=colour, every=every):
+            yield frame, min((frame.number + 1) / length, 1.0) if length else None
+    except BadSample as bad:
+        yield Frame(0, bad), 1.0
 
 
-def _batch(faces: list[Face]) -> dict[str, Any]:
+def _batch(faces: list[Face]) -> InputBatch:
     return {
-        "image": torch.from_numpy(np.stack([face.image for face in faces])),
-        "sample_id": torch.tensor([face.sample_id for face in faces]),
+        "image": np.stack([face.image for face in faces]),
+        "sample_id": np.array([face.sample_id for face in faces]),
         "source": [face.source for face in faces],
-        "frame": torch.tensor([face.frame for face in faces]),
-        "box": torch.tensor([face.box for face in faces]),
+        "frame": np.array([face.frame for face in faces]),
+        "seconds": [face.seconds for face in faces],
+        "track": [face.track for face in faces],
+        "box": np.array([face.box for face in faces]),
     }

@@ -50,7 +50,7 @@ def missing_library(error: ImportError) -> CommandError | None:
     )
 
 
-def complain(error: CommandError) -> None:
+def complain(error: UserError) -> None:
     """Print why a command ended, as one message on the standard error."""
     print(f"lightning: {printable(str(error))}", file=sys.stderr, flush=True)
 

@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy
 import callbacks
 import datamodules
 import lightning_modules
+from callbacks.figures.films import FilmPictures
 from callbacks.records.fold_report import FoldReport
 from callbacks.records.run_record import RunRecord
 from callbacks.training.acceleration import Acceleration
@@ -48,7 +49,7 @@ from experiments.run.session import Session
 from lightning_modules.networks.weights import read_checkpoint
 
 # What changes where a run is kept or shown, and not what it computes.
-_OUTSIDE = ("config", "runs_dir", "wandb", "fresh")
+_OUTSIDE = ("config", "runs_dir", "wandb", "fresh", "films")
 
 
 class ExperimentCLI(LightningCLI):
@@ -113,6 +114,7 @@ class ExperimentCLI(LightningCLI):
         parser.add_lightning_class_args(RunCheckpoints, "checkpoint")
         parser.add_lightning_class_args(NaNGuard, "nan_guard")
         parser.add_lightning_class_args(Acceleration, "acceleration")
+        parser.add_lightning_class_args(FilmPictures, "films")
 
     def _prepare_subcommand_parser(
         self, klass: type, subcommand: str, **kwargs: Any

@@ -12,7 +12,9 @@ from experiments.command.usage import config_files
 
 _REFERENCE = re.compile(r"\$\{oc\.env:(\w+)")
 # Arguments that take a path.
-_PATH = re.compile(r"(^|_)(root|dir|csv|lists|input|weights|pretrained|checkpoint)$")
+_PATH = re.compile(
+    r"(^|_)(root|dir|csv|lists|input|detector|neutral|weights|pretrained|checkpoint)$"
+)
 
 
 def environment_hider(args: Sequence[str]) -> Callable[[Any], Any]:

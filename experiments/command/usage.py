@@ -32,6 +32,7 @@ OWN_COMMANDS = {
     "export": "experiments.export",
 }
 """Modules of the commands that are not Lightning's own."""
+_SHORT = {"--every": "--data.every"}
 TRAINER = "lightning.pytorch.Trainer"
 EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
 """Classes whose arguments are the keys of Lightning's commands."""
@@ -52,12 +53,15 @@ def translate(args: Sequence[str]) -> list[str]:
     """Translate what a person or a sweep writes into what the parser reads.
 
     Returns:
-        The same with `null` for Python's `None`, and with the config files of the installed
-        package where `experiments/...` is not below the working directory.
+        The same with long names for short ones, with `null` for Python's `None`, and with the
+        config files of the installed package where `experiments/...` is not below the working
+        directory.
     """
     translated = []
     for i, arg in enumerate(args):
         key, equals, value = arg.partition("=")
+        if key in _SHORT:
+            key, arg = _SHORT[key], arg.replace(key, _SHORT[key], 1)
         if arg.startswith("--") and equals:
             translated.append(f"{key}={_value(value, is_config=key == '--config')}")
         elif i and args[i - 1].startswith("-") and "=" not in args[i - 1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -100,22 +100,7 @@ class SupportVectorClassifier(FittedArrays):
             They rank samples, as a ROC curve needs; they are no calibrated probabilities.
         """
         margins = self.margins(features)
-        first, second = torch.triu_indices(
-            len(self.classes), len(self.classes), offset=1, device=margins.device
-        )
-        if len(self.classes) == 2:
-            scores = torch.cat((margins, -margins), dim=1)
-        else:
-            shape = (len(margins), len(self.classes))
-            won, sums = margins.new_zeros(shape), margins.new_zeros(shape)
-            ahead = (margins >= 0).to(margins.dtype)
-            won.index_add_(1, first, ahead).index_add_(1, second, 1 - ahead)
-            sums.index_add_(1, first, margins).index_add_(1, second, -margins)
-            scores = won + sums / (3 * (sums.abs() + 1))
-        lowest = min(-1.0, float(scores.min()) - 1.0) if scores.numel() else -1.0
-        every = scores.new_full((len(scores), self.num_classes), lowest)
-        every[:, self.classes] = scores
-        return every.float()
+        return one_vs_rest(margins, self.classes.tolist(), self.num_classes)
 
     def margins(self, features: Tensor) -> Tensor:
         """Return LIBSVM's decision values.
@@ -133,7 +118,7 @@ class SupportVectorClassifier(FittedArrays):
                 f"The support vector machine was fitted on {self.support_vectors.shape[1]} "
                 f"features, but is given {features.shape[1]}."
             )
-        weights = self._pair_weights()  # (S, pairs)
+        weights = self.pair_weights()  # (S, pairs)
         home, gamma = features.device, float(self.gamma)
         work = torch.device("cpu") if home.type == "mps" else home
         total = self.intercepts.to(work).repeat(len(features), 1)
@@ -143,8 +128,8 @@ class SupportVectorClassifier(FittedArrays):
             total.addmm_(kernel, weights[start : start + _BLOCK].to(work))
         return total.to(home)
 
-    def _pair_weights(self) -> Tensor:
-        """Weight of each support vector in each duel [S, pairs]; 0 where it does not take part."""
+    def pair_weights(self) -> Tensor:
+        """Return the weight of each support vector in each duel [S, pairs], 0 where it has none."""
         # Row r of the dual coefficients of a vector of class c is for its duel with class r, but
         # that its own class is left out of the count: LIBSVM's packing.
         bounds = [0, *self.support_counts.cumsum(0).tolist()]
@@ -157,6 +142,39 @@ class SupportVectorClassifier(FittedArrays):
                 column[other] = self.dual_coefficients[i, other]
                 columns.append(column)
         return torch.stack(columns, dim=1)
+
+
+def one_vs_rest(margins: Tensor, classes: Sequence[int], num_classes: int) -> Tensor:
+    """Turn the decisions of pairs of classes into a score of each class against the rest.
+
+    Args:
+        margins: float64 [B, P (P - 1) / 2], for each pair of classes; positive for the first of it.
+        classes: The P classes that occurred in training.
+        num_classes: Number of classes K.
+
+    Returns:
+        float32 [B, K], see :meth:`SupportVectorClassifier.forward`.
+    """
+    present = len(classes)
+    if present == 2:
+        scores = torch.cat((margins, -margins), dim=1)
+    else:
+        first, second = torch.eye(present, dtype=margins.dtype, device=margins.device)[
+            torch.triu_indices(present, present, offset=1, device=margins.device)
+        ]
+        ahead = (margins >= 0).to(margins.dtype)
+        sums = margins @ (first - second)
+        scores = ahead @ first + (1 - ahead) @ second + sums / (3 * (sums.abs() + 1))
+    if present == num_classes:
+        return scores.float()
+    count = scores.shape[0]  # `len` would tie an exported graph to one number of samples
+    lowest = (scores.min() - 1).clamp(max=-1.0) if count else scores.new_tensor(-1.0)
+    missing = lowest.expand(count, 1)
+    columns = [
+        scores[:, classes.index(k)].unsqueeze(1) if k in classes else missing
+        for k in range(num_classes)
+    ]
+    return torch.cat(columns, dim=1).float()
 
 
 def arrays_of(machine: SVC, features: Tensor, gamma: float) -> dict[str, Tensor]:

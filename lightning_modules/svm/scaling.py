@@ -44,9 +44,10 @@ class FeatureScaling(FittedArrays):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the scaled features [B, F] of features [B, F]."""
-        return torch.cat([self._scale(chunk) for chunk in torch.split(features, _CHUNK)])
+        return torch.cat([self.standardise(chunk) for chunk in torch.split(features, _CHUNK)])
 
-    def _scale(self, features: Tensor) -> Tensor:
+    def standardise(self, features: Tensor) -> Tensor:
+        """Scale features [B, F] all at once."""
         mean, deviation = self.mean.to(features.device), self.deviation.to(features.device)
         standard = (features - mean) / deviation
         blocks = torch.split(standard, self._widths or standard.shape[1], dim=1)

@@ -34,7 +34,13 @@ def sample(number: int) -> dict[str, Any]:
 def batch_of(numbers: list[int]) -> dict[str, Any]:
     samples = [sample(number) for number in numbers]
     batch = {key: torch.stack([one[key] for one in samples]) for key in samples[0]}
-    return {**batch, "sequence": [f"clip_{number // 4}" for number in numbers]}
+    return {
+        **batch,
+        "sequence": [f"clip_{number // 4}" for number in numbers],
+        "seconds": [number / 10 for number in numbers],
+        "track": [1] * len(numbers),
+        "box": torch.tensor([[1, 2, 30, 30]] * len(numbers)),
+    }
 
 
 def outputs_of(batch: dict[str, Any]) -> dict[str, Any]:
@@ -48,6 +54,7 @@ class FakeData(pl.LightningDataModule):
     class_names = NAMES
     source, trained_on = "synthetic", "drawn faces"
     seed, fold = 7, 2
+    finds_faces_by, smoothing = "haar", 0.5
     input = Path("in")
 
     def __init__(self, numbers: list[int] | None = None) -> None:
@@ -129,6 +136,7 @@ class FaceData(pl.LightningDataModule):
     class_names = NAMES
     source, trained_on = "synthetic", "drawn faces"
     seed, fold = 7, 0
+    finds_faces_by, smoothing = "haar", 0.5
     test_subjects: tuple[str, ...] = ()
 
     def __init__(

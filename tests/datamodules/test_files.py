@@ -8,6 +8,7 @@ import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.files import (
+    file_name,
     find_file,
     find_folder,
     folders,
@@ -128,3 +129,11 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     for read in (read_lines, lambda path: list(read_table(path))):
         with pytest.raises(DatasetError, match="a pipe or a device"):
             read(tmp_path / "list.txt")
+
+
+def test_file_names_are_harmless_and_never_shared() -> None:
+    assert file_name("clip_01.mp4") == "clip_01.mp4"
+    names = [file_name(name) for name in ("a/b", "a b", "a_b", "../a_b", "x" * 300)]
+    assert len(set(names)) == len(names)
+    assert not any(set("/ ") & set(name) or name.startswith(".") for name in names)
+    assert max(map(len, names)) < 120

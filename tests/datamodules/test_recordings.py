@@ -38,7 +38,8 @@ def test_video_gives_the_frame_asked_for_in_any_order(tmp_path: Path) -> None:
         expected = picture(1, index / 5, 3.0 * index / 5)
         np.testing.assert_allclose(reader(index), expected, atol=2)
     frames = list(video.frames(colour=False))
-    assert [index for index, _ in frames] == list(range(6))
+    assert [frame.number for frame in frames] == list(range(6))
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(6) / 10)
     np.testing.assert_allclose(frames[4][1], picture(1, 0.8, 2.4), atol=2)
 
 
@@ -81,7 +82,7 @@ def test_a_video_is_read_on_over_a_damaged_frame(tmp_path: Path) -> None:
     writer.release()
     damage(tmp_path / "clip.avi", 10)
     video = open_video(tmp_path / "clip.avi")
-    *frames, (_, bad) = video.frames(colour=False)
+    *frames, (_, bad, _) = video.frames(colour=False)
     assert len(video) == 30
     assert isinstance(bad, BadSample)
     assert len(frames) == 29
@@ -93,7 +94,7 @@ def test_a_video_of_which_no_frame_decodes_is_bad(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.avi", person=1, frames=3)
     data = (tmp_path / "clip.avi").read_bytes()
     (tmp_path / "clip.avi").write_bytes(data[: data.index(b"movi") + 4])
-    ((_, bad),) = Video(tmp_path / "clip.avi", 3).frames(colour=False)
+    ((_, bad, _),) = Video(tmp_path / "clip.avi", 3).frames(colour=False)
     assert isinstance(bad, BadSample)
     assert bad.reason == "0 frames were read, though its header announces 3"
 

@@ -14,7 +14,7 @@ from experiments import export as exporting
 from experiments.cli import main
 from experiments.export import eliminate, largest_difference, save_onnx
 from lightning_modules import SSIMVAE, EMotionGAN, FlowCNNClassifier
-from tests.datamodules.trees import ckplus_tree
+from tests.datamodules.trees import write_frames
 from tests.experiments.tiny import TinyGAN
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -44,8 +44,7 @@ def checkpoint(path: Path, model: Any, data: dict[str, Any] | None = None) -> Pa
 
 @pytest.fixture
 def trained(folder: Path) -> Path:
-    """A checkpoint, and the data that it names."""
-    ckplus_tree(folder / "tree")
+    """A checkpoint, whose data are gone."""
     return checkpoint(folder / "best.ckpt", FlowCNNClassifier(7, 32))
 
 
@@ -56,16 +55,18 @@ def test_a_checkpoint_becomes_a_file_that_says_what_it_is(
     said = capfd.readouterr()
     assert said.out.strip().splitlines()[-1] == str(trained.with_suffix(".onnx"))
     assert "on random inputs" in said.err
-    assert "on real inputs" in said.err
+    assert "on drawn faces" in said.err
     session = onnxruntime.InferenceSession(str(trained.with_suffix(".onnx")))
     assert [given.name for given in session.get_inputs()] == ["flow"]
     assert [given.name for given in session.get_outputs()] == ["logits"]
+    assert session.get_inputs()[0].shape == ["batch", 2, 32, 32]
+    assert session.get_outputs()[0].shape == ["batch", 7]
     for batch in (1, 5):
         (logits,) = session.run(None, {"flow": np.zeros((batch, 2, 32, 32), np.float32)})
         assert logits.shape == (batch, 7)
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["method"] == "FlowCNNClassifier"
-    assert metadata["source"] == "tree"
+    assert metadata["trained_on"] == "tree"
     assert json.loads(metadata["input_size"]) == [32, 32]
     assert json.loads(metadata["class_names"])[0] == "happiness"
     assert "pixels" in json.loads(metadata["inputs"])["flow"]
@@ -134,28 +135,24 @@ def test_a_file_that_differs_is_not_left(
     assert not list(trained.parent.glob(".model*"))
 
 
-def test_without_its_data_the_check_says_so(
-    folder: Path, capfd: pytest.CaptureFixture[str]
+def test_it_is_checked_on_what_is_given(
+    trained: Path, refused: Refused, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = checkpoint(folder / "best.ckpt", FlowCNNClassifier(7, 32))
-    main(["export", f"--ckpt_path={path}"])
-    assert "not checked on real inputs: " in capfd.readouterr().err
-    assert path.with_suffix(".onnx").exists()
+    write_frames(Path("clip"), person=1, frames=3)
+    main(["export", f"--ckpt_path={trained}", "--check_on=clip"])
+    assert "PyTorch on clip: " in capfd.readouterr().err
+    Path("empty").mkdir()
+    said = refused("export", f"--ckpt_path={trained}", "--check_on=empty")[1]
+    assert "The input empty has neither frames nor videos" in said
 
 
-def test_folders_that_a_checkpoint_names_are_shown_and_not_used(
-    trained: Path, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_folders_that_a_checkpoint_names_are_not_used(trained: Path, folder: Path) -> None:
     edited = torch.load(trained, weights_only=True)
     edited["config"]["data"]["init_args"]["cache_dir"] = str(folder / "elsewhere")
     torch.save(edited, trained)
     main(["export", f"--ckpt_path={trained}"])
-    assert "its data were at tree; give --data.root to read them." in capfd.readouterr().err
     assert not (folder / "elsewhere").exists()
     assert not (folder / ".cache").exists()
-    main(["export", f"--ckpt_path={trained}", "--data.root=tree"])
-    assert "on real inputs: " in capfd.readouterr().err
-    assert not (folder / "elsewhere").exists()
 
 
 def test_what_cannot_be_exported_is_said_in_a_sentence(trained: Path, refused: Refused) -> None:

@@ -26,6 +26,9 @@ from tests.callbacks.fakes import (
     trainer,
 )
 
+BOX = ("x", "y", "width", "height")
+SAID = ("detector", "trained_on")
+
 
 def read(folder: Path) -> list[dict[str, str]]:
     with (folder / "predictions.csv").open(newline="") as file:
@@ -74,8 +77,13 @@ def test_prediction_names_sequence_and_frame(tmp_path: Path) -> None:
     )
     (folder,) = (tmp_path / "predict").iterdir()
     rows = read(folder)
-    places = ["source", "sample_id", "sequence", "frame", "trained_on"]
-    assert list(rows[0]) == [*places, "predicted", *NAMES]
+    places = ["source", "sample_id", "sequence", "frame", "seconds", "track", *BOX, *SAID]
+    smoothed = ["smoothing_s", "smoothed", *(f"smoothed_{name}" for name in NAMES)]
+    assert list(rows[0]) == [*places, "predicted", *NAMES, *smoothed]
+    assert [rows[0][key] for key in ("seconds", "track", *BOX)] == [
+        *["0.000", "1", "1", "2", "30", "30"]
+    ]
+    assert rows[0]["smoothing_s"] == "0.5"
     assert rows[0]["trained_on"] == "drawn faces"
     assert [(row["sequence"], row["frame"]) for row in rows] == [("clip_0", "1"), ("clip_1", "6")]
     assert (tmp_path / "predictions.csv").read_text() == "of a test"
@@ -86,21 +94,22 @@ def test_faces_are_told_by_picture_frame_and_box(tmp_path: Path) -> None:
         **faces_of([0, 1, 2]),
         "source": ["a.png", "a.png", "film.mp4"],
         "frame": torch.tensor([0, 0, 7]),
+        "seconds": [math.nan, math.nan, 0.28],
+        "track": [1, 2, 1],
         "box": torch.tensor([[1, 2, 30, 40], [50, 2, 30, 40], [1, 2, 30, 40]]),
     }
-    again = {key: value[:1] for key, value in faces.items()}  # to fill up a distributed batch
-    data = FaceData(tmp_path, [faces, again])
+    data = FaceData(tmp_path, [faces])
     trainer(tmp_path, Predictions()).predict(
         FaceModule(), datamodule=data, return_predictions=False
     )
     (folder,) = (tmp_path / "predict").iterdir()
     rows = read(folder)
-    places = ["source", "frame", "x", "y", "width", "height"]
-    assert list(rows[0]) == [*places, "trained_on", "predicted", *NAMES]
+    places = ["source", "frame", "seconds", "track", *BOX]
+    assert list(rows[0])[:14] == [*places, *SAID, "predicted", *NAMES]
     assert [[row[key] for key in places] for row in rows] == [
-        ["a.png", "0", "1", "2", "30", "40"],
-        ["a.png", "0", "50", "2", "30", "40"],
-        ["film.mp4", "7", "1", "2", "30", "40"],
+        ["a.png", "0", "", "1", "1", "2", "30", "40"],
+        ["a.png", "0", "", "2", "50", "2", "30", "40"],
+        ["film.mp4", "7", "0.280", "1", "1", "2", "30", "40"],
     ]
     assert [row["predicted"] for row in rows] == list(NAMES)
     assert sum(float(rows[0][name]) for name in NAMES) == pytest.approx(1, abs=1e-5)
@@ -248,6 +257,7 @@ def test_inputs_of_one_name_are_told_apart_and_a_replaced_file_is_said(
 
 def test_a_name_that_is_no_text_is_written(tmp_path: Path) -> None:
     faces = {**faces_of([0]), "source": ["a\udcff.png"], "frame": torch.tensor([0])}
+    faces |= {"seconds": [math.nan], "track": [1]}
     data = FaceData(tmp_path, [{**faces, "box": torch.tensor([[1, 2, 30, 40]])}])
     trainer(tmp_path, Predictions()).predict(
         FaceModule(), datamodule=data, return_predictions=False

@@ -14,7 +14,8 @@ from datamodules import recordings
 from datamodules.errors import BadSamples, OnBadSample
 from datamodules.images import read_image
 from datamodules.motion.cache import PairCaches, report_magnitudes, some_of
-from datamodules.motion.pairs import Extraction, PairReader, make_pairs
+from datamodules.motion.extraction import Extraction
+from datamodules.motion.pairs import PairReader, make_pairs
 from datamodules.sets.lists.lille import expression_codes
 from datamodules.sets.snap2dfe import read_frame_folders
 from datamodules.store.cache import Cache, build_cache

@@ -11,8 +11,9 @@ from datamodules.errors import BadSample
 from datamodules.faces import LOOSE_MARGIN, crop, detect_face, loose_box
 from datamodules.index import Index
 from datamodules.labels import Expression
+from datamodules.motion.extraction import Extraction
 from datamodules.motion.flow import estimate_flow
-from datamodules.motion.pairs import CropReader, Extraction, PairReader, grey, make_pairs, turn
+from datamodules.motion.pairs import CropReader, PairReader, grey, make_pairs, turn
 from datamodules.motion.posing import PoseRange, draw_poses, pose_flow
 from datamodules.motion.registration import register, register_by_features
 from datamodules.recordings import Recording, frame_folder, open_video

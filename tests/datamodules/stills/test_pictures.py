@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from datamodules.errors import DatasetError
 from datamodules.index import Index
 from datamodules.input_report import InputReport
-from datamodules.stills.pictures import FaceStream, find_inputs, input_name
-from datamodules.stills.reader import open_face_cache
+from datamodules.inputs import Input, InputOptions
+from datamodules.stills.pictures import FaceReading, find_inputs
+from datamodules.stills.reader import FaceCrop, open_face_cache
 from datamodules.synthetic import write_ckplus
 from tests.datamodules.fake_faces import face
 from tests.datamodules.test_faces import scene
@@ -23,15 +25,23 @@ from tests.datamodules.trees import picture, write_video
 TWO = scene((80, 120, 40), (230, 120, 45))
 
 
-def stream_and_report(path: Path, **kwargs: Any) -> tuple[FaceStream, InputReport]:
-    root = path if path.is_dir() else path.parent
-    given = {"root": root, "size": 32, "colour": False, "crop": "detect", "batch_size": 4}
-    report = InputReport()
-    made = FaceStream(find_inputs(path), **{"report": report, **given, **kwargs})
-    return made, report
+def stream_and_report(
+    path: Input,
+    *,
+    size: int = 32,
+    colour: bool = False,
+    crop: FaceCrop = "detect",
+    rank: int = 0,
+    world: int = 1,
+    **options: Any,
+) -> tuple[Iterator[dict[str, Any]], InputReport]:
+    report, reading = InputReport(), FaceReading(size, colour, crop)
+    given = InputOptions(**{"batch_size": 4, **options})
+    sources = reading.find(path, given, report)
+    return reading.stream(sources, given, report, rank=rank, world=world), report
 
 
-def stream(path: Path, **kwargs: Any) -> FaceStream:
+def stream(path: Input, **kwargs: Any) -> Iterator[dict[str, Any]]:
     return stream_and_report(path, **kwargs)[0]
 
 
@@ -76,7 +86,8 @@ def test_a_tree_is_walked_and_frames_without_a_face_are_named(
     assert "in 2 of 7 pictures and frames (a.png, deep/er/film.avi:3)" in caplog.text
     ids = [number for batch in batches for number in batch["sample_id"].tolist()]
     files = find_inputs(tmp_path / "in")
-    names = [input_name(files, tmp_path / "in", number) for number in ids]
+    reading = FaceReading(32, False, "detect")
+    names = [reading.sample_name(files, number) for number in ids]
     assert names == ["b.png#1", "b.png#2", "deep/c.jpg#1", *(f"{film}:{n}#1" for n in (1, 2, 4))]
     assert batches[0]["image"].shape == (4, 32, 32)
 
@@ -100,7 +111,7 @@ def test_pictures_may_be_faces_already(tmp_path: Path) -> None:
     np.testing.assert_array_equal(batch["image"][1], picture(3, 0.0))
     assert batch["frame"].tolist() == [0, 0, 1]
     assert batch["box"].tolist() == [[0, 0, 32, 32]] * 3
-    assert report.without_face == []
+    assert report.without_face == 0
 
 
 def test_files_are_dealt_out_to_processes(tmp_path: Path) -> None:
@@ -162,7 +173,7 @@ def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
         for width in (320, 480, 640, 1000):
             size = (width, round(width * image.shape[0] / image.shape[1]))
             cv2.imwrite(str(tmp_path / "in" / f"{number}_{width}.png"), cv2.resize(image, size))
-    files = find_inputs(tmp_path / "in")
+    files = sorted((tmp_path / "in").glob("*.png"))
     index = Index(
         names=[file.stem for file in files],
         files=files,
@@ -181,7 +192,7 @@ def test_a_face_is_cut_out_as_it_was_in_training(tmp_path: Path) -> None:
     )
     predicted: dict[str, list[NDArray[np.uint8]]] = {file.name: [] for file in files}
     for batch in stream(tmp_path / "in"):
-        for source, image in zip(batch["source"], batch["image"].numpy(), strict=True):
+        for source, image in zip(batch["source"], batch["image"], strict=True):
             predicted[source].append(image)
     for file, trained in zip(files, cache.arrays["image"], strict=True):
         assert any((image == trained).all() for image in predicted[file.name]), file.name
@@ -202,6 +213,31 @@ def test_what_is_no_format_of_ours_is_named_with_its_count(
     for name in ("b.HEIC", "c.heic", "deep/d.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [file.name for file in find_inputs(tmp_path)] == ["a.webp"]
+    assert [source.name for source in find_inputs(tmp_path)] == ["a.webp"]
     assert "3 pictures or films" in caplog.text
     assert "2 .heic, 1 .gif in deep" in caplog.text
+
+
+def test_people_of_a_film_keep_their_numbers_and_frames_their_time(tmp_path: Path) -> None:
+    tree(tmp_path / "in")
+    faces, report = stream_and_report(tmp_path / "in", batch_size=99)
+    (batch,) = faces
+    assert batch["track"] == [1, 2, 1, 1, 1, 1]  # of b.png, c.jpg and the film
+    np.testing.assert_allclose(batch["seconds"], [np.nan, np.nan, np.nan, 0.0, 0.1, 0.3])
+    assert report.share == 1.0
+    assert report.progress().startswith("100%, 7 pictures, 6 answers, 0 min 0 s left")
+
+
+def test_of_a_film_every_second_frame(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", person=3, frames=5)
+    (batch,) = stream(tmp_path / "film.avi", crop="none", every=2)
+    assert batch["frame"].tolist() == [0, 2, 4]
+
+
+def test_the_names_of_a_long_film_without_faces_are_not_all_kept(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.avi", person=3, frames=50)
+    faces, report = stream_and_report(tmp_path / "film.avi")
+    assert list(faces) == []
+    assert (report.without_face, len(report.named)) == (50, 20)
+    with pytest.raises(DatasetError, match=r"in 50 of 50 .*film\.avi:20 and 30 more"):
+        report.close("skip")

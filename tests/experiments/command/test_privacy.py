@@ -65,6 +65,7 @@ def test_home_and_paths() -> None:
     Path("votes").mkdir()
     values = {"a": "a/b", "root": "here", "e_fer_checkpoint": "best.ckpt"}
     assert [is_path(*item) for item in values.items()] == [True, True, True]
+    assert is_path("detector", "yunet.onnx")
     # A choice stays one, whatever lies in the working directory.
     others = {"labels": "votes", "weights_sha256": "0" * 300, "root": None, "fold": 3}
     assert [is_path(*item) for item in others.items()] == [False] * 4
