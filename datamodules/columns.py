@@ -7,6 +7,7 @@ million images before the first is read. Here a value is made when it is asked f
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -51,10 +52,11 @@ class Texts(_Column[str]):
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        encoded = [os.fsencode(text) for text in texts]
-        self._ends = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(text) for text in encoded], out=self._ends[1:])
-        self._bytes = b"".join(encoded)
+        block, ends = bytearray(), array("q", [0])
+        for text in texts:
+            block += os.fsencode(text)
+            ends.append(len(block))
+        self._bytes, self._ends = bytes(block), np.array(ends, np.int64)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -76,12 +78,18 @@ class Paths(_Column[Path]):
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        parts = [os.fspath(path).rpartition("/") for path in paths]
         folders: dict[str, int] = {}
-        numbers = (folders.setdefault(f + slash, len(folders)) for f, slash, _ in parts)
-        self._folder_of = np.fromiter(numbers, np.int32, len(parts))
+        folder_of = array("i")
+
+        def names() -> Iterator[str]:
+            for path in paths:
+                folder, slash, name = os.fspath(path).rpartition("/")
+                folder_of.append(folders.setdefault(folder + slash, len(folders)))
+                yield name
+
+        self._names = Texts(names())
+        self._folder_of = np.array(folder_of, np.int32)
         self._folders = tuple(folders)  # each with its slash; empty for the working directory
-        self._names = Texts(name for _, _, name in parts)
 
     def __len__(self) -> int:
         return len(self._names)
