@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import statistics
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.measuring import Result
+from benchmarks.measuring import Clock, Result, Seconds
 from datamodules.motion.extraction import Extraction
 from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
 from lightning_modules.ssim_vae import SSIMVAE
 
-_MOST_MS = {"farneback": 60, "dis": 25}
+_MOST_MS = {"farneback": 45, "dis": 25}
 
 
 def measure(*, quick: bool = False, model: SSIMVAE | None = None) -> Result:
@@ -35,19 +34,21 @@ def measure(*, quick: bool = False, model: SSIMVAE | None = None) -> Result:
     # The baseline takes no part.
     parameters = [*model.vae.parameters(), *model.flow_cnn.parameters()]
     pairs = _frames(1 if quick else 4)
-    medians = {}
+    medians, spent = {}, {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for flow in _MOST_MS:
         times = [_path(pair, flow, model) for pair in pairs * (1 if quick else 4)]
-        medians[flow] = 1000 * statistics.median(times[1:])
+        medians[flow] = 1000 * statistics.median(one.wall for one in times[1:])
+        spent[flow] = 1000 * statistics.median(one.processor for one in times[1:])
     torch.set_num_threads(threads)
     return {
-        "what": "frames to expression: ms / (60 ms Farneback, 25 ms DIS), the larger",
+        "what": "frames to expression: ms / (45 ms Farneback, 25 ms DIS), the larger",
         "ratio": max(medians[flow] / most for flow, most in _MOST_MS.items()),
         "bound": "at most 1",
         "details": {
             **{f"{flow}_ms": round(value, 2) for flow, value in medians.items()},
+            **{f"{flow}_processor_ms": round(value, 2) for flow, value in spent.items()},
             "samples": len(times) - 1,
             "frame": list(pairs[0][0].shape[::-1]),
             "weights_mb": round(sum(p.numel() for p in parameters) * 4e-6, 2),
@@ -55,9 +56,9 @@ def measure(*, quick: bool = False, model: SSIMVAE | None = None) -> Result:
     }
 
 
-def _path(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], flow: str, model: SSIMVAE) -> float:
-    """Take two frames the whole way; return the seconds."""
-    began = time.perf_counter()
+def _path(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], flow: str, model: SSIMVAE) -> Seconds:
+    """Take two frames the whole way; return how long it took."""
+    clock = Clock()
     extraction = Extraction(model.hparams["size"], flow, "loose", colour=False)
     neutral, _ = pair
     box = extraction.box(neutral, "neutral")
@@ -66,7 +67,7 @@ def _path(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], flow: str, model: S
     with torch.inference_mode():
         _, logits = model(motion.unsqueeze(0))
         logits.argmax().item()
-    return time.perf_counter() - began
+    return clock.read()
 
 
 def _frames(subjects: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:

@@ -14,7 +14,6 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.figures.base import (
-    Picture,
     figures_folder,
     input_folder,
     is_live,
@@ -22,6 +21,7 @@ from callbacks.figures.base import (
     write_picture,
 )
 from callbacks.figures.face_drawing import ReadFace, draw_faces
+from callbacks.figures.style import Picture
 from callbacks.figures.timeline import Timeline, draw_timeline
 from callbacks.records.rows import SMOOTHED
 from datamodules.errors import BadSample

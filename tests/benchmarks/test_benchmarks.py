@@ -139,7 +139,7 @@ def test_latency_takes_frames_the_whole_way(
     assert details["frame"] == [640, 490]
     assert details["farneback_ms"] > 0 < details["dis_ms"]
     assert result["ratio"] == pytest.approx(
-        max(details["farneback_ms"] / 60, details["dis_ms"] / 25), rel=0.01
+        max(details["farneback_ms"] / 45, details["dis_ms"] / 25), rel=0.01
     )
 
 

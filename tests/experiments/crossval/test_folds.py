@@ -104,7 +104,7 @@ def test_the_first_fold_goes_alone_until_its_data_are_set_up(folder: CrossvalFol
             running.append(len(jobs))
 
     run(folder, slots=(None, None), kind=Watched)
-    assert begun[0] == ("fold_00 fit", False)
+    assert begun[0] == (f"{folder.path / 'fold_00'} fit", False)
     assert {*begun[1:]} == {
         (f"fold_{fold:02d} {verb}", True)
         for fold in range(FOLDS)
