@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -128,5 +129,6 @@ def draw_curves(title: str, curves: list[list[float]]) -> Figure:
         marker = "." if len(curves) < 20 else None
         axes.plot(epochs, losses, label=name, color=colour, marker=marker)
     axes.set(xlabel="epoch", ylabel="loss (sigmoid cross-entropy)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure

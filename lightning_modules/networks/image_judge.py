@@ -22,7 +22,7 @@ class ImageJudge(FittedClassifier):
 
     def __init__(self, num_classes: int, *, width: int = 16) -> None:
         super().__init__()
-        self.network = ResNet18(num_classes, width=width)
+        self.network = ResNet18(num_classes, "pooled", width)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits [B, K] of images [B, 3, H, W] in [0, 1]."""
