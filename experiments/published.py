@@ -132,6 +132,8 @@ def _unlike_data(there: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterat
 def _unlike(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str) -> Iterator[str]:
     """Name what a config sets and a run has otherwise."""
     for name, value in there.items():
+        if name == "fused":  # the same step in another order of operations
+            continue
         given = here.get(name)
         if isinstance(value, Mapping) and isinstance(given, Mapping):
             yield from _unlike(value, given, f"{prefix}{name}.")

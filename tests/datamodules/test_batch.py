@@ -33,5 +33,6 @@ def test_faces_have_what_their_data_set_has() -> None:
     assert optional == {"votes", "action_units", "subsets"}
     assert set(faces) - optional == {"image", "label", "sample_id"}
     found = get_type_hints(FaceInputBatch)
-    assert set(found) == {"image", "sample_id", "source", "frame", "box"}
+    answers = {"source", "frame", "seconds", "track", "box"}
+    assert set(found) == {"image", "sample_id", *answers}
     assert found["source"] == list[str]

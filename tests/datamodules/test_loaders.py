@@ -67,7 +67,8 @@ def test_registered_flows_follow_their_pairs_and_bad_ones_leave(tmp_path: Path) 
 def test_a_placed_part_is_read_from_its_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registered = stored(tmp_path, "registered_flow", "posed_apex", bad=1, rows=3)
+    names = ("registered_flow", "feature_registered_flow", "posed_apex")
+    registered = stored(tmp_path, *names, bad=1, rows=3)
     columns = {"label": np.arange(8) * 10}
     data = CacheDataset(stored(tmp_path), np.array([7, 3, 5]), columns, registered)
     before = data.__getitems__([1, 0, 1])

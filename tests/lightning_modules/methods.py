@@ -14,7 +14,7 @@ from datamodules.sets.ckplus import CKPlusDataModule
 from datamodules.sets.ckplus_occluded import OccludedCKPlusDataModule
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from datamodules.stills.augmentation import Augmentation
-from lightning_modules import emotion_gan
+from lightning_modules import judges
 from lightning_modules.dcgan_svm import DCGANSVM
 from lightning_modules.emotion_gan import EMotionGAN
 from lightning_modules.flow_cnn import FlowCNNClassifier
@@ -121,5 +121,5 @@ METHODS: list[Callable[[Path], Pair]] = [
 
 def judge_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the judges of eMotion-GAN, fitted before the first step, all but one step."""
-    for number in ("_JUDGE_EPOCHS", "_JUDGE_STEPS"):
-        monkeypatch.setattr(emotion_gan, number, 1)
+    for number in ("_EPOCHS", "_STEPS"):
+        monkeypatch.setattr(judges, number, 1)

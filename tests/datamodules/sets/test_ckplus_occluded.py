@@ -9,11 +9,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from datamodules import detectors
 from datamodules.batch import OccludedFlowBatch
 from datamodules.errors import BadSamples
 from datamodules.faces import Box, face_of_landmarks
 from datamodules.loaders import Batch
-from datamodules.motion import pairs
 from datamodules.motion.flow import estimate_flow, resize_flow
 from datamodules.motion.occlusion import occlude, occlusion_boxes
 from datamodules.sets.ckplus import CKPlusDataModule
@@ -144,7 +144,7 @@ def test_boxes_follow_the_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     root = tree(tmp_path)
     write_landmarks(root)
     # 1.6 times as wide: a cut of 64 pixels around (60, 60), inside the frame.
-    monkeypatch.setattr(pairs, "detect_face", lambda _: Box(40, 40, 40, 40))
+    monkeypatch.setattr(detectors, "detect_face", lambda _: Box(40, 40, 40, 40))
     data = make(root, crop="loose")
     batch = of_test_fold(data)
     cut = Box(28, 28, 64, 64)
@@ -157,13 +157,13 @@ def test_landmarks_stand_in_for_a_face_that_is_not_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tree(tmp_path)
-    monkeypatch.setattr(pairs, "detect_face", lambda _: None)
+    monkeypatch.setattr(detectors, "detect_face", lambda _: None)
     with pytest.raises(BadSamples, match="no face was found"):
         make(root, crop="loose").setup("fit")
     write_landmarks(root)
     from_landmarks = of_test_fold(make(root, crop="loose"))
     box = face_of_landmarks(landmarks())
-    monkeypatch.setattr(pairs, "detect_face", lambda _: box)
+    monkeypatch.setattr(detectors, "detect_face", lambda _: box)
     detected = of_test_fold(make(root, crop="loose", cache_dir=str(root / "other")))
     for key in ("flow", "occluded_flow"):
         assert torch.equal(from_landmarks[key], detected[key])

@@ -106,7 +106,7 @@ def test_the_first_fold_goes_alone_until_its_data_are_set_up(folder: CrossvalFol
     run(folder, slots=(None, None), kind=Watched)
     assert begun[0] == (f"{folder.path / 'fold_00'} fit", False)
     assert {*begun[1:]} == {
-        (f"fold_{fold:02d} {verb}", True)
+        (f"{folder.path / f'fold_{fold:02d}'} {verb}", True)
         for fold in range(FOLDS)
         for verb in ("fit", "test")
         if (fold, verb) != (0, "fit")
