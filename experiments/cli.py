@@ -74,6 +74,8 @@ def _summarize(args: Sequence[str]) -> int:
         getattr(importlib.import_module(OWN_COMMANDS[args[0]]), args[0])(args[1:])
     except (CommandError, SystemExit):
         raise
+    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:
         from experiments.command.execute import report
         from experiments.run.session import Session

@@ -72,6 +72,22 @@ class ExpressionModule(LightningModule):
         self.num_classes = num_classes
         self.class_names: tuple[str, ...] | None = None
 
+    def refuse_other_size(self, size: int) -> None:
+        """Refuse flows that do not fit the networks.
+
+        Args:
+            size: Side of the flows that they take, in pixels.
+
+        Raises:
+            UserError: If the data module makes others.
+        """
+        given = getattr(self.data, "size", size)
+        if given != size:
+            raise UserError(
+                f"model.size is {size}, but data.size is {given}: give the same, or model.size "
+                "alone."
+            )
+
     def setup(self, stage: str) -> None:
         """Take the classes of the data, or refuse others than those learnt.
 

@@ -54,6 +54,11 @@ class FlowCNNClassifier(Classifier):
         self.codec = FlowCodec(clip * size / REFERENCE_SIDE, "cartesian")
         self.example_input_array = (torch.zeros(1, 2, size, size),)
 
+    def setup(self, stage: str) -> None:
+        """Check classes and size of the data."""
+        super().setup(stage)
+        self.refuse_other_size(self.example_input_array[0].shape[-1])  # type: ignore[index]
+
     def forward(self, flow: Tensor) -> Tensor:
         """Return logits [B, K] of flows [B, 2, H, W] in pixels."""
         return self.network(self.codec.encode(flow)).float()  # type: ignore[no-any-return]

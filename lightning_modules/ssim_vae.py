@@ -136,6 +136,7 @@ class SSIMVAE(ExpressionModule):
     def setup(self, stage: str) -> None:
         """Check the classes; make the metrics of the conditions that the data module has."""
         super().setup(stage)
+        self.refuse_other_size(self.mean_flow.shape[-1])
         regions = getattr(self.data, "regions", None)
         if not regions:
             raise UserError(

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
+from datamodules.errors import UserError
 from lightning_modules.flow_cnn import FlowCNNClassifier
 from tests.lightning_modules.occluded_fakes import (
     CLASS_NAMES,
@@ -101,3 +102,11 @@ def test_the_size_is_one_override(model, size):
     assert module(flow).shape == (2, len(CLASS_NAMES))
     # The same share of the face at every size is the same share of the clip.
     torch.testing.assert_close(module.codec.encode(flow)[0, 1].mean(), torch.tensor(0.8))
+
+
+def test_flows_of_another_size_are_refused(model, trainer) -> None:
+    data = OccludedDataModule(3)
+    data.size = 2 * SIZE
+    said = f"model.size is {SIZE}, but data.size is {2 * SIZE}: give"
+    with pytest.raises(UserError, match=said):
+        trainer().fit(model(), datamodule=data)

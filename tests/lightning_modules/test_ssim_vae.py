@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
 import experiments
+from datamodules.errors import UserError
 from lightning_modules.optim import descend
 from lightning_modules.ssim_vae import SSIMVAE
 from losses.variational import kl_divergence, reconstruction_loss
@@ -440,3 +441,11 @@ def test_flows_within_the_clip_come_back_from_the_unit_range(model):
     torch.testing.assert_close(restored, flow, rtol=0, atol=1e-6)
     module(torch.zeros(1, 2, SIZE, SIZE))
     assert (seen[1] == 0.5).all()
+
+
+def test_flows_of_another_size_are_refused_by_both_sizes(model, trainer) -> None:
+    data = OccludedDataModule(3)
+    data.size = 2 * SIZE
+    said = f"model.size is {SIZE}, but data.size is {2 * SIZE}: give"
+    with pytest.raises(UserError, match=said):
+        trainer().fit(model(), datamodule=data)
