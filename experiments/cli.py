@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datamodules.errors import UserError
 from experiments.command.errors import CommandError, complain, missing_library
 from experiments.command.precheck import check
-from experiments.command.usage import OWN_COMMANDS, TRACEBACK
+from experiments.command.usage import OWN_COMMANDS, TRACEBACK, predicts_by_onnx
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -26,7 +26,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     args = list(sys.argv[1:] if args is None else args)
     try:
-        if args[:1] == ["predict"] and any(arg.split("=")[0] == "--onnx" for arg in args):
+        if predicts_by_onnx(args):
             from experiments.recognition.command import predict
 
             predict(args[1:])

@@ -33,6 +33,7 @@ from experiments.command.usage import (
     no_export,
     no_weights,
     nothing_to_run,
+    predicts_by_onnx,
     translate,
     unknown_command,
     unknown_key,
@@ -79,6 +80,8 @@ def check(args: Sequence[str]) -> None:
         return
     if command not in COMMANDS:
         raise usage_error(unknown_command(command))
+    if predicts_by_onnx(args):
+        return
     if command not in OWN_COMMANDS:
         if {"-h", "--help"} & {*args}:
             _answer(command_help(command, config_files(translate(args[1:]))))

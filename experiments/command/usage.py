@@ -73,10 +73,20 @@ def translate(args: Sequence[str]) -> list[str]:
 
 def _value(value: str, *, is_config: bool) -> str:
     if is_config:
-        packaged = PACKAGE.parent / value
-        below = Path(value).parts[:1] == (PACKAGE.name,)
-        return str(packaged) if below and not Path(value).exists() and packaged.exists() else value
+        return find_packaged(value)
     return "null" if value == "None" else value
+
+
+def predicts_by_onnx(args: Sequence[str]) -> bool:
+    """Tell whether a command line is that of `predict --onnx`, which has options of its own."""
+    return args[:1] == ["predict"] and any(arg.partition("=")[0] == "--onnx" for arg in args)
+
+
+def find_packaged(file: str) -> str:
+    """Return a file of the installed package where `experiments/...` is not below this folder."""
+    packaged = PACKAGE.parent / file
+    below = Path(file).parts[:1] == (PACKAGE.name,)
+    return str(packaged) if below and not Path(file).exists() and packaged.exists() else file
 
 
 def given_by_hand(args: Sequence[str], group: str) -> set[str]:

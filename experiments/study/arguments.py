@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.command.arguments import CommandParser, natural, positive
 from experiments.command.errors import close_match, usage_error
+from experiments.command.usage import find_packaged
 from experiments.study.study_file import Study, read_study
 
 # What a study decides for its rows, and what to say to a person who does.
@@ -100,7 +101,7 @@ def parse(args: Sequence[str]) -> Options:
         "--summarize", action="store_true", help="Run nothing; show the cells that there are."
     )
     own = parser.parse_beside_fit(args, _DECIDED)
-    study = read_study(own.file)
+    study = read_study(Path(find_packaged(str(own.file))))
     if own.seeds is not None:
         study = replace(study, seeds=tuple(range(own.seeds)))
     if own.fold is not None:

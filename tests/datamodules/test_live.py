@@ -74,7 +74,10 @@ def test_ctrl_c_ends_it_orderly_and_another_one_at_once(monkeypatch: pytest.Monk
     def interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.getsignal(signal.SIGINT)
+    ours = signal.getsignal(signal.SIGINT)
+    # It is ignored where the tests run in the background of a shell.
+    before = signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
     monkeypatch.setattr(Camera, "events", {3: interrupt})
     assert [frame.number for frame in LiveStream("0").frames(colour=True)] == [0, 1, 2, 3]
     assert signal.getsignal(signal.SIGINT) is before
@@ -84,6 +87,7 @@ def test_ctrl_c_ends_it_orderly_and_another_one_at_once(monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         interrupt()
     assert list(frames) == []
+    signal.signal(signal.SIGINT, ours)
 
 
 def test_what_does_not_open_is_a_sentence_without_the_password() -> None:
