@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -72,6 +73,24 @@ def die_with_parent(parent: int | None = None) -> None:
     # It may have gone before the kernel was asked.
     if os.getppid() != meant:
         os._exit(128 + signal.SIGKILL)
+
+
+def die_with(process: int) -> None:
+    """Have this process killed as soon as one is gone that is not its parent (Linux).
+
+    Args:
+        process: Process id of that one.
+    """
+    try:
+        handle = os.pidfd_open(process)
+    except ProcessLookupError:
+        os._exit(128 + signal.SIGKILL)
+
+    def wait() -> None:
+        select.select([handle], [], [])  # readable once it has ended
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _watch(parent: int) -> None:

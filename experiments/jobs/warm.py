@@ -1,7 +1,8 @@
 """Steps as forks of one process that has imported PyTorch, Lightning and this project already.
 
 Importing them takes seconds, twice a fold of a cross-validation. It is Python's fork server: it
-computes nothing and so has no threads that a fork would lose, and it ends with this process.
+computes nothing and so has no threads that a fork would lose, and it ends with this process and
+its steps, which are killed where this process is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 
-from experiments.jobs.context import StepContext
+from experiments.jobs.context import StepContext, die_with
 
 FOR_THE_LAUNCHER = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """Signals that may be sent to all processes of a job, and that its server does not hear."""
@@ -87,6 +88,9 @@ def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)
     if (told := StepContext.current()) is not None:
+        # The server lives on while a step does, so that the step has to see for itself that the
+        # launcher was killed.
+        die_with(told.parent)
         os.environ.update(replace(told, parent=os.getppid()).environment())
     multiprocessing.set_start_method(None, force=True)  # for the workers of loaders
     # Lightning starts the processes of further devices by this.

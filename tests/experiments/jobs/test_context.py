@@ -46,6 +46,8 @@ def run(repository: Path) -> Run:
         "context.die_with_parent()",
         # Where the kernel cannot be asked.
         "context._ask_the_kernel = lambda: False; context.die_with_parent()",
+        # As if it were somebody else's process.
+        "import os; context.die_with(os.getppid())",
     ],
 )
 def test_a_child_is_gone_when_its_parent_is_killed(run: Run, prepare: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,9 +19,9 @@ from experiments.jobs.warm import WarmProcess, can_be_warm
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a fork is not safe")
 
 
-def start(folder: Path, *arguments: str) -> LocalJob:
+def start(folder: Path, *arguments: str, digest: str = "digest") -> LocalJob:
     launcher = LocalLauncher([None])
-    context = StepContext(str(folder), "group", "id", "digest")
+    context = StepContext(str(folder), "group", "id", digest)
     command = [*PROGRAM, *arguments]
     launcher.start(
         Step("fold", "fit", folder, lambda: command, lambda: False, environment=context.environment)
@@ -28,6 +29,39 @@ def start(folder: Path, *arguments: str) -> LocalJob:
     (job,) = launcher.running
     assert isinstance(job.process, WarmProcess)
     return job
+
+
+def test_a_fork_is_killed_with_its_launcher(tmp_path: Path) -> None:
+    code = f"""
+import time
+from pathlib import Path
+from experiments.command.console import quiet
+from experiments.command.resolve import ResolvedExperiment
+from tests.experiments.jobs.test_warm import start
+fit = ["--config=experiments/emotion_gan.yaml"]  # draws faces for a minute first
+with quiet():
+    digest = ResolvedExperiment(fit).digest
+job = start(Path({str(tmp_path)!r}), "fit", *fit, digest=digest)
+print(job.process.pid, flush=True)
+time.sleep(60)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path, env=environment
+    )
+    assert launcher.stdout is not None
+    with launcher.stdout:
+        step = int(launcher.stdout.readline())
+    while os.getsid(step) != step:  # until it runs our code
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert Path(f"/proc/{step}").exists()
+    launcher.kill()
+    launcher.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{step}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{step}").exists()
 
 
 def test_only_lightning_is_forked() -> None:
