@@ -11,7 +11,7 @@ EXPERIMENT := --config experiments/emotion_gan.yaml --config experiments/presets
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint typecheck check bench docs clean
+.PHONY: help install demo test test-slow test-slurm lint typecheck check bench docs clean
 
 help:  ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' \
@@ -32,6 +32,9 @@ demo: $(STAMP)  ## Train and test eMotion-GAN on synthetic faces, in minutes (AR
 
 test: $(STAMP)  ## Run all tests but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+test-slurm: $(STAMP)  ## Run jobs on a SLURM of this machine (Debian: slurm-wlm, munge; as root)
+	$(BIN)/python -m pytest -m slurm -rs tests/slurm
 
 test-slow: $(STAMP)  ## Run the slow tests
 	$(BIN)/python -m pytest -m 'slow and not gpu'

@@ -49,6 +49,9 @@ def main(args: Sequence[str] | None = None) -> None:
             raise
         complain(told)
         code = told.exit_code
+    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except KeyboardInterrupt:  # while modules are imported
         print("Stopped. Nothing was begun.", file=sys.stderr, flush=True)
         code = 128 + signal.SIGINT
@@ -72,10 +75,8 @@ def _summarize(args: Sequence[str]) -> int:
     """Run a command without torch, which is imported only to tell of an unexpected error."""
     try:
         getattr(importlib.import_module(OWN_COMMANDS[args[0]]), args[0])(args[1:])
-    except (CommandError, SystemExit):
+    except (CommandError, SystemExit, BrokenPipeError):
         raise
-    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:
         from experiments.command.execute import report
         from experiments.run.session import Session

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from callbacks.figures.base import new_figure
+from callbacks.figures.style import class_colours
 from callbacks.records.rows import SMOOTHED
 from datamodules.tracks import time_of
 
@@ -67,11 +68,12 @@ def draw_timeline(timeline: Timeline, title: str) -> Figure:
     figure = new_figure(9.0, 0.9 + 1.5 * len(people))
     figure.suptitle(title, fontsize=9.5, parse_math=False)
     plots = figure.subplots(len(people), 1, sharex=True, squeeze=False)[:, 0]
+    colours = class_colours(timeline.classes)
     for axes, track in zip(plots, people, strict=True):
         seconds, *shares = zip(*timeline.tracks[track], strict=True)
-        for name, values in zip(timeline.classes, shares, strict=True):
-            # A single frame is no line.
-            axes.plot(seconds, values, label=name, marker="." if len(seconds) == 1 else None)
+        for name, colour, values in zip(timeline.classes, colours, shares, strict=True):
+            marker = "." if len(seconds) == 1 else None  # a single frame is no line
+            axes.plot(seconds, values, label=name, color=colour, marker=marker)
         axes.set_ylim(0, 1)
         axes.set_ylabel(f"person {track}", fontsize=8)
     plots[-1].set_xlabel("seconds", fontsize=8)

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
@@ -40,10 +40,9 @@ def running_cluster(folder: Path) -> Iterator[dict[str, str]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(name: str, *arguments: str) -> None:
-        log = (folder / f"{name}-{len(started)}.log").open("wb")
         command = [shutil.which(name, path=environment["PATH"]) or name, *arguments]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        started.append(process)
+        with (folder / f"{name}-{len(started)}.log").open("wb") as log:
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
 
     for name in ("munge", "state", *(f"spool-{node}" for node in _NODES)):
         (folder / name).mkdir(mode=0o700)
@@ -124,9 +123,9 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _wait(there: object, what: str) -> None:
+def _wait(there: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while not there():  # type: ignore[operator]
+    while not there():
         if time.monotonic() > deadline:
             raise RuntimeError(f"{what} did not start within {_PATIENCE:.0f} s.")
         time.sleep(0.2)
