@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ from experiments.study.table import (
 
 _STUDY = "study.json"
 _SAMPLES = 24  # shown at most
-Section = tuple[Study, list[Row]]
-"""A table of the page, and its rows."""
+Section = tuple[dict[str, Any], list[Row]]
+"""What `summary_of` says of a table of the page, and its rows."""
 
 
 def report(args: Sequence[str]) -> None:
@@ -65,19 +65,18 @@ def report(args: Sequence[str]) -> None:
     page = (
         _environment()
         .get_template("page.html.j2")
-        .render(sections=[_shown(study, rows) for study, rows in sections])
+        .render(sections=[_shown(summary, rows) for summary, rows in sections])
     )
     with replacing(options.output) as aside:
         aside.write_text(page, "utf-8")
     print(options.output)
-    for number, (study, rows) in enumerate(sections):
-        summary = summary_of(study, rows)
-        stem = options.output.stem + (f"-{study.name}" if len(sections) > 1 else "")
+    for number, (summary, _) in enumerate(sections):
+        stem = options.output.stem + (f"-{summary['study']}" if len(sections) > 1 else "")
         folder = options.output.parent
         write_files(folder, stem, summary, as_markdown(summary), (f"{stem}.csv", as_rows(summary)))
         head, body = table_of(summary)
         with replacing(folder / f"{stem}.tex") as aside:
-            aside.write_text(booktabs(head, body, study.title), "utf-8")
+            aside.write_text(booktabs(head, body, summary["title"]), "utf-8")
         for ending in ("md", "tex", "csv", "json"):
             print(folder / f"{stem}.{ending}", flush=number == len(sections) - 1)
 
@@ -98,11 +97,11 @@ def _sections(paths: Sequence[Path]) -> Iterator[Section]:
     files = dict.fromkeys(file for path in paths for file in sorted(path.rglob(_STUDY)))
     shown = set()
     for file in files:
-        values = read_json(file, rows=list, columns=list, title=str, study=str, seeds=list)
-        section = None if values is None else _study(values)
-        if section is not None:
-            shown |= {run.path.resolve() for row in section[1] for run in row.runs}
-            yield section
+        summary = read_json(file, rows=list, columns=list, title=str, study=str, seeds=list)
+        rows = [] if summary is None else _rows(summary)
+        if summary is not None and any(row.runs for row in rows):
+            shown |= {run.path.resolve() for row in rows for run in row.runs}
+            yield summary, rows
     groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for path in paths:
         for file in sorted(path.rglob(DESCRIPTION_FILE)):
@@ -122,12 +121,13 @@ def _sections(paths: Sequence[Path]) -> Iterator[Section]:
             tuple(dict.fromkeys(run.description.seed for run in runs))[:1],
             None,
         )
-        yield study, [Row(n, "data", columns, (r,), ()) for n, r in zip(names, runs, strict=True)]
+        rows = [Row(n, "data", columns, (r,), ()) for n, r in zip(names, runs, strict=True)]
+        yield summary_of(study, rows), rows
 
 
-def _study(values: dict[str, Any]) -> Section | None:
-    """Read the rows of a study from what it wrote; None where none has a finished fold."""
-    rows = [
+def _rows(summary: Mapping[str, Any]) -> list[Row]:
+    """Read what the rows of a study stand on, the folds that its summary is of."""
+    return [
         Row(
             row["row"],
             row["data"],
@@ -139,18 +139,8 @@ def _study(values: dict[str, Any]) -> Section | None:
             ),
             tuple(row["missing"]),
         )
-        for row in values["rows"]
+        for row in summary["rows"]
     ]
-    study = Study(
-        values["study"],
-        values["title"],
-        {row.name: Method((), {}) for row in rows},
-        {row.data: () for row in rows},
-        dict.fromkeys(values["columns"], "accuracy"),
-        tuple(values["seeds"]),
-        None,
-    )
-    return (study, rows) if any(row.runs for row in rows) else None
 
 
 def _run(path: Path, wanted: Sequence[int] | None) -> Run | None:
@@ -165,9 +155,8 @@ def _run(path: Path, wanted: Sequence[int] | None) -> Run | None:
     return Run(path, about, records, summarize(about, records, missing))
 
 
-def _shown(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
+def _shown(summary: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     """Gather what the template shows of a section."""
-    summary = summary_of(study, rows)
     head, body = table_of(summary)
     title = summary["columns"][0]
     evidence: dict[str, Evidence] = {}
@@ -182,7 +171,7 @@ def _shown(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     lines = {name: e.curve for name, e in evidence.items() if e.curve and len(e.curve.steps) > 1}
     monitored = sorted({curve.name for curve in lines.values()})
     return {
-        "title": study.title,
+        "title": summary["title"],
         "head": head,
         "body": body,
         "remarks": remarks_of(summary),
