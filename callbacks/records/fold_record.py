@@ -53,6 +53,12 @@ class FoldRecord:
         metrics: dict[str, float | None] = self.values["metrics"]
         return metrics
 
+    @property
+    def validation(self) -> dict[str, float | None]:
+        """What the validation of the tested weights logged; empty where that is not known."""
+        validation: dict[str, float | None] = self.values.get("validation", {})
+        return validation
+
 
 def read_record(folder: Path) -> FoldRecord | None:
     """Read the record of a fold from its run folder, None where it has none yet.

@@ -35,19 +35,27 @@ class FoldReport(TestSamples):
     """Writes ``split.json`` when the data of a fold are known and ``fold.json`` when it was tested.
 
     ``fold.json`` holds every scalar that the test logged as ``test/...`` (null where it is not
-    finite, or the recall of a class of which the fold has no sample), who was tested, what decided
+    finite, or the recall of a class of which the fold has no sample), what the validation of the
+    tested weights had logged as ``val/...``, who was tested, what decided
     the result (config, data, folds, code) and checksums of itself and of ``predictions.csv``. It
     holds no time and no path, so that it is the same whenever and wherever the fold is run.
 
     Args:
         config_hash: Hash of the config that all folds share.
         config: Resolved config of the command, plain values.
+        validation: What the validation of the tested weights logged.
     """
 
     keys = unit_keys = ("label",)
 
-    def __init__(self, config_hash: str, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config_hash: str,
+        config: Mapping[str, Any],
+        validation: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__()
+        self._validation = dict(validation or {})
         self._decided = {
             "experiment": config["experiment"],
             "model": config["model"]["class_path"].rsplit(".", 1)[-1],
@@ -95,6 +103,10 @@ class FoldReport(TestSamples):
             "n_test": len(self._labels),
             "checkpoint": Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
             "departures": [*self._departures, *seen],
+            "validation": {
+                key: value if math.isfinite(value) else None
+                for key, value in self._validation.items()
+            },
             "metrics": _metrics(trainer.callback_metrics, absent),
             "predictions": file_hash(folder / PREDICTIONS_FILE) if predicted else None,
         }

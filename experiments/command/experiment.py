@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from callbacks.training.leak_check import LeakCheck
 from callbacks.training.nan_guard import NaNGuard
 from callbacks.training.step_seed import StepSeed
 from callbacks.training.zero_rate import ZeroRate
+from datamodules.errors import UserError
 from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import say
@@ -46,6 +48,7 @@ from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
 from experiments.run.model_size import describe_size
 from experiments.run.requeue import slurm_plugins
 from experiments.run.session import Session
+from experiments.run.validation import chosen_validation
 from lightning_modules.networks.weights import read_checkpoint
 
 # What changes where a run is kept or shown, and not what it computes.
@@ -332,7 +335,11 @@ class ExperimentCLI(LightningCLI):
     def _fold_report(self, config: dict[str, Any]) -> list[pl.Callback]:
         if self.session.fold is None:
             return []
-        return [FoldReport(self.session.fold.digest, config)]
+        validation: dict[str, float] = {}
+        if self.verb == "test":
+            with contextlib.suppress(OSError, UserError):  # weights that were trained elsewhere
+                validation = chosen_validation(self.session.run.path)
+        return [FoldReport(self.session.fold.digest, config, validation)]
 
     def _loggers(self) -> list[Any]:
         settings, run = self._settings, self.session.run

@@ -101,7 +101,8 @@ def summarize(
 
     Returns:
         Plain values, the same for the same folds: mean, sample standard deviation and 95 %
-        interval of every measure over folds, and scores pooled over all tested samples.
+        interval of every measure over folds, and scores pooled over all tested samples;
+        `val_accuracy`, what the validation of the tested weights came to, where there is one.
 
     Raises:
         CommandError: If the folds do not belong together.
@@ -151,6 +152,9 @@ def summarize(
         for key in first.metrics
         if (values := [v for r in records if (v := r.metrics.get(key)) is not None])
     }
+    chosen = [record.validation.get("val/accuracy") for record in records]
+    if known := [value for value in chosen if value is not None]:
+        summary["val_accuracy"] = asdict(estimate(known))
     return summary
 
 

@@ -74,6 +74,8 @@ def cv_metrics(summary: Summary) -> dict[str, float]:
         else the test logged, `cv/<measure>_mean` and `cv/<measure>_std`.
     """
     estimates = {key.removeprefix("test/"): e for key, e in summary["metrics"].items()}
+    if "val_accuracy" in summary:
+        estimates["val_accuracy"] = summary["val_accuracy"]
     metrics: dict[str, float] = {"cv/n_folds": len(summary["done"])}
     if "accuracy" in summary:
         estimates["accuracy"] = summary["accuracy"]

@@ -40,7 +40,8 @@ def config(**data: Any) -> dict[str, Any]:
 
 
 def callback() -> FoldReport:
-    return FoldReport("c0", config(labels_csv="mine.csv"))
+    validation = {"val/accuracy": 0.75, "val/auc": float("nan")}
+    return FoldReport("c0", config(labels_csv="mine.csv"), validation)
 
 
 def record_of(folder: Path, data: FakeData | None = None, *more: Any, **options: Any) -> Any:
@@ -75,6 +76,7 @@ def test_the_record_says_what_was_tested_and_with_what(
         "class_names": ["neutral", "happiness", "surprise"],
         "subjects": ["S000", "S001", "S002"],
         "shared_subjects": [],
+        "validation": {"val/accuracy": 0.75, "val/auc": None},
         "n_test": 12,
         "checkpoint": None,
         "departures": ["labels by a list of the user's"],

@@ -19,6 +19,7 @@ from experiments.cli import main
 from experiments.command.console import quiet
 from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.folder import CrossvalFolder
+from experiments.run.validation import chosen_validation
 from tests.experiments.crossval import made
 from tests.experiments.wandb_file import read_offline_runs
 
@@ -87,6 +88,9 @@ def test_three_folds_end_to_end(
         summary["conditions"]["predicted"]["pooled"]["accuracy"]
     )
     assert summary["accuracy"] == summary["conditions"]["predicted_upside_down"]["accuracy"]
+
+    chosen = [chosen_validation(crossval.fold(fold).path)["val/accuracy"] for fold in range(3)]
+    assert summary["val_accuracy"]["mean"] == pytest.approx(sum(chosen) / 3)
 
     description = crossval.description()
     for fold in range(3):

@@ -17,7 +17,9 @@ from tests.experiments.wandb_file import read_offline_runs
 
 @pytest.fixture
 def folder(tmp_path: Path) -> CrossvalFolder:
-    return CrossvalFolder(made.write_crossval(tmp_path / "crossval-abcdef", [0, 1, 3]))
+    validation = {"val/accuracy": 0.75}
+    path = made.write_crossval(tmp_path / "crossval-abcdef", [0, 1, 3], validation=validation)
+    return CrossvalFolder(path)
 
 
 def test_the_parent_run_has_the_numbers_in_history_and_summary(folder: CrossvalFolder) -> None:
@@ -43,6 +45,7 @@ def test_the_parent_run_has_the_numbers_in_history_and_summary(folder: CrossvalF
     assert {"cv/accuracy_mean", "cv/accuracy_std", "cv/accuracy_pooled", "cv/loss_mean"} <= {
         *run.summary
     }
+    assert run.summary["cv/val_accuracy_mean"] == 0.75
     table = json.loads(next(folder.path.glob("wandb/**/cv/folds*.table.json")).read_text())
     assert [line[0] for line in table["data"]] == [0, 1, 2]
     matrix = json.loads(

@@ -42,7 +42,10 @@ class TinyClassifier(pl.LightningModule):
         return functional.cross_entropy(self.layer(batch[0]), batch[1])
 
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
-        self.log("val/loss", functional.cross_entropy(self.layer(batch[0]), batch[1]))
+        logits = self.layer(batch[0])
+        self.log("val/loss", functional.cross_entropy(logits, batch[1]))
+        right = (logits.argmax(dim=1) == batch[1]).float().mean()
+        self.log("val/accuracy", right, batch_size=len(batch[1]))
 
     def test_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
         outputs = self._evaluate(batch)
