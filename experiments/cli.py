@@ -66,9 +66,8 @@ def _only_reads_results(args: Sequence[str]) -> bool:
         return False
     names = {argument.partition("=")[0] for argument in args}
     everything = "--summarize" in names and names.isdisjoint({"-c", "--config"})
-    return args[:1] in (["compare"], ["study"], ["report"]) or (
-        args[:1] == ["crossval"] and everything
-    )
+    light = ("compare", "study", "report", "sync", "workspace")
+    return args[:1] in [[command] for command in light] or (args[:1] == ["crossval"] and everything)
 
 
 def _summarize(args: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from datamodules.errors import UserError
 from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import say
+from experiments.command.differences import differences
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.parsing import AddingConfigFile, explain_usage
 from experiments.command.privacy import environment_hider
@@ -43,16 +44,18 @@ from experiments.command.usage import (
     translate,
 )
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
-from experiments.run.folder import shared_config_hash
-from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
+from experiments.run.folder import setting_hash, shared_config_hash
+from experiments.run.loggers import MetricsCSV, wandb_logger
 from experiments.run.model_size import describe_size
 from experiments.run.requeue import slurm_plugins
 from experiments.run.session import Session
 from experiments.run.validation import chosen_validation
+from experiments.run.wandb_results import Artifacts, WandbResults
+from experiments.run.wandb_run import WandbIdentity, wandb_mode
 from lightning_modules.networks.weights import read_checkpoint
 
 # What changes where a run is kept or shown, and not what it computes.
-_OUTSIDE = ("config", "runs_dir", "wandb", "fresh", "films")
+_OUTSIDE = ("config", "runs_dir", "wandb", "wandb_artifacts", "fresh", "films")
 
 
 class ExperimentCLI(LightningCLI):
@@ -106,6 +109,13 @@ class ExperimentCLI(LightningCLI):
             "--wandb",
             type=Literal["offline", "online", "disabled"] | None,
             help="Weights & Biases; default: WANDB_MODE, else offline.",
+        )
+        parser.add_argument(
+            "--wandb_artifacts",
+            type=Artifacts,
+            default="none",
+            help="What W&B also gets as files: the predictions of a test, with the names of its "
+            "samples, or these and the best checkpoint.",
         )
         parser.add_argument(
             "--headline",
@@ -166,6 +176,7 @@ class ExperimentCLI(LightningCLI):
             checkpoint=given,
             fresh=bool(settings.get("fresh")),
         )
+        self._identity = self._identify(config)
         adopted: list[pl.Callback] = []
         if self.session.checkpoint is not None and not self.session.resumes:
             self._reconcile(self.session.checkpoint, config)
@@ -179,6 +190,7 @@ class ExperimentCLI(LightningCLI):
             ZeroRate(),
             LeakCheck(),
             RunRecord(config, self.arguments, self.verb, hide=self.hide),
+            WandbResults(settings.wandb_artifacts),
             *adopted,
             *self._fold_report(config),
             *([RunProgress()] if settings.trainer.enable_progress_bar is not False else []),
@@ -346,24 +358,26 @@ class ExperimentCLI(LightningCLI):
         loggers: list[Any] = [MetricsCSV(run.path)]
         mode = wandb_mode(settings.wandb)
         if mode != "disabled":
-            method = settings.model.class_path.rsplit(".", 1)[-1]
-            data = settings.data.class_path.rsplit(".", 1)[-1].removesuffix("DataModule")
-            arguments = settings.data.get("init_args", {})
-            number, fold = arguments.get("fold"), self.session.fold
-            parts = [method, data, *([f"f{number:02d}"] if isinstance(number, int) else [])]
-            source = "synthetic" if arguments.get("root") is None else None
-            tags = [method, data, arguments.get("expressions"), source]
-            loggers.append(
-                wandb_logger(
-                    run.path,
-                    mode,
-                    run_id=self.session.wandb_id,
-                    name="-".join([*parts, f"s{settings.seed_everything}"]),
-                    group=fold.group
-                    if fold
-                    else f"{settings.experiment}-{self.session.digest[:8]}",
-                    job="cv-fold" if fold else "train" if self.subcommand == "fit" else "eval",
-                    tags=[tag for tag in tags if tag],
-                )
-            )
+            kept = settings.checkpoint
+            best = {kept.monitor: kept.mode} if self.verb == "fit" and kept.monitor else {}
+            loggers.append(wandb_logger(run.path, mode, self._identity, best))
         return loggers
+
+    def _identify(self, config: Mapping[str, Any]) -> WandbIdentity:
+        """Name the run for W&B by its method, its data, and what differs from others of them."""
+        settings, step = self._settings, self.session.fold
+        method = settings.model.class_path.rsplit(".", 1)[-1]
+        data = settings.data.class_path.rsplit(".", 1)[-1].removesuffix("DataModule")
+        arguments = settings.data.get("init_args", {})
+        parts = [method, data, *differences(self.arguments)]
+        if step is not None and step.job != "cv-fold":
+            parts.append(Path(step.folder).name)
+        elif isinstance(number := arguments.get("fold"), int):
+            parts.append(f"f{number:02d}")
+        source = "synthetic" if arguments.get("root") is None else None
+        tags = [method, data, arguments.get("expressions"), source]
+        return self.session.identify(
+            group=f"{settings.experiment}-{setting_hash(config)[:8]}",
+            name="-".join([*parts, f"s{settings.seed_everything}"]),
+            tags=[tag for tag in tags if tag],
+        )

@@ -121,7 +121,7 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
 
         matrix = parse_transfer(args)
         yield from map(matrix.fit_on, matrix.data)
-    elif command not in ("compare", "report", "export"):
+    elif command not in ("compare", "report", "sync", "workspace", "export"):
         yield list(args)
 
 

@@ -21,6 +21,8 @@ COMMANDS = {
     "compare": "Compare cross-validations on the same folds.",
     "report": "Write one page of studies and cross-validations.",
     "transfer": "Pretrain, train and test on every combination of some data sets.",
+    "sync": "Send offline runs to Weights & Biases, each once.",
+    "workspace": "Save a page in Weights & Biases that compares its runs.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
 }
 OWN_COMMANDS = {
@@ -29,6 +31,8 @@ OWN_COMMANDS = {
     "compare": "experiments.compare",
     "report": "experiments.page.command",
     "transfer": "experiments.transfer.command",
+    "sync": "experiments.sync",
+    "workspace": "experiments.workspace",
     "export": "experiments.export",
 }
 """Modules of the commands that are not Lightning's own."""

@@ -27,10 +27,11 @@ from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import LOG_FILE
+from experiments.run.folder import setting_hash
 
 if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment
-    from experiments.crossval.tracking import ParentRun
+    from experiments.crossval.tracking import CrossvalRun
 
 # Of data modules: what differs from machine to machine.
 _PATHS = ("root", "cache_dir", "input", "labels_csv", "label_map")
@@ -151,20 +152,20 @@ def _refuse_failures(folder: CrossvalFolder, failures: dict[int, str]) -> None:
     )
 
 
-def _parent_run(folder: CrossvalFolder, experiment: ResolvedExperiment) -> ParentRun | None:
+def _parent_run(folder: CrossvalFolder, experiment: ResolvedExperiment) -> CrossvalRun | None:
     """Return the W&B run of the whole, None where W&B is not wanted."""
-    from experiments.crossval.tracking import ParentRun
-    from experiments.run.loggers import wandb_mode
+    from experiments.crossval.tracking import CrossvalRun
+    from experiments.run.wandb_run import wandb_mode
 
     mode = wandb_mode(experiment.resolved["wandb"])
     if mode == "disabled":
         return None
-    return ParentRun(
+    return CrossvalRun(
         folder.path, folder.description(), mode, without_home(experiment.hide(experiment.resolved))
     )
 
 
-def _sum_up(folder: CrossvalFolder, parent: ParentRun | None) -> None:
+def _sum_up(folder: CrossvalFolder, parent: CrossvalRun | None) -> None:
     records, missing = collect(folder)
     if not records:
         reasons = "; ".join(f"fold {fold}: {why}" for fold, why in missing.items())
@@ -172,7 +173,7 @@ def _sum_up(folder: CrossvalFolder, parent: ParentRun | None) -> None:
     summary = summarize(folder.description(), records, missing)
     write_report(folder.path, summary, records)
     if parent is not None:
-        parent.finish(summary, records)
+        parent.sum_up(summary, records)
     for fold, why in missing.items():
         print(f"missing: fold {fold}, {why}")
     for phrase in summary["departures"]:
@@ -220,6 +221,7 @@ def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
         headline=None if config["headline"] is None else tuple(config["headline"]),
         arguments=tuple(a.replace(home, "~") for a in _deciding(fit)),
         data_arguments={name: value for name, value in data.items() if name not in _PATHS},
+        setting_hash=setting_hash(experiment.resolved),
     )
 
 
@@ -228,7 +230,7 @@ def _deciding(args: Sequence[str]) -> Iterator[str]:
     skip = False
     for argument in args:
         name, equals, _ = argument.partition("=")
-        if skip or name in ("--runs_dir", "--wandb"):
+        if skip or name in ("--runs_dir", "--wandb", "--wandb_artifacts"):
             skip = not skip and not equals
             continue
         yield argument

@@ -33,6 +33,7 @@ class Description:
         headline: Conditions whose accuracy is the result, see `summary.headline_conditions`.
         arguments: Command line of `lightning crossval` as far as it decides the results.
         created: When the folder was made; with the rest it makes the W&B ids.
+        setting_hash: Hash of the config that all seeds share too.
     """
 
     experiment: str
@@ -45,11 +46,13 @@ class Description:
     arguments: tuple[str, ...]
     data_arguments: dict[str, Any] | None = None
     created: str = ""
+    setting_hash: str = ""
 
     @property
     def group(self) -> str:
-        """Name that all folds share in W&B."""
-        return f"{self.experiment}-crossval-{self.config_hash[:6]}"
+        """Name that all seeds and folds of the setting share in W&B."""
+        # Folders of before it was kept are of one seed.
+        return f"{self.experiment}-{(self.setting_hash or self.config_hash)[:8]}"
 
     def wandb_id(self, part: str) -> str:
         """Make the id by which every start of a part is the same W&B run.
@@ -60,7 +63,8 @@ class Description:
         Returns:
             Eight hexadecimal digits, which no other cross-validation has.
         """
-        return wandb_id(self.group, self.seed, self.created, part)
+        name = f"{self.experiment}-crossval-{self.config_hash[:6]}"
+        return wandb_id(name, self.seed, self.created, part)
 
 
 class CrossvalFolder:

@@ -152,9 +152,9 @@ def summarize(
         for key in first.metrics
         if (values := [v for r in records if (v := r.metrics.get(key)) is not None])
     }
-    chosen = [record.validation.get("val/accuracy") for record in records]
-    if known := [value for value in chosen if value is not None]:
-        summary["val_accuracy"] = asdict(estimate(known))
+    validated = [record.validation.get("val/accuracy") for record in records]
+    if accuracies := [accuracy for accuracy in validated if accuracy is not None]:
+        summary["val_accuracy"] = asdict(estimate(accuracies))
     return summary
 
 

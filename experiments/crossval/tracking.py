@@ -9,16 +9,18 @@ from typing import Any
 import wandb
 
 from callbacks.records.fold_record import FoldRecord
+from experiments.command.differences import differences
 from experiments.crossval.folder import Description
 from experiments.crossval.report import fold_table
 from experiments.crossval.summary import Summary
-from experiments.run.loggers import WandbMode, close_wandb, wandb_logger
+from experiments.run.parent_run import ParentRun, table
+from experiments.run.wandb_run import WandbIdentity, WandbMode
 
 
-class ParentRun:
+class CrossvalRun(ParentRun):
     """Sends what is known after every fold, and the summary in the end.
 
-    Within a sweep it is the sweep's run, and `cv/accuracy_mean` what the sweep optimises.
+    Within a sweep `cv/val_accuracy_mean` is what the sweep optimises.
 
     Args:
         folder: Folder of the cross-validation.
@@ -31,16 +33,15 @@ class ParentRun:
         self, folder: Path, description: Description, mode: WandbMode, config: Mapping[str, Any]
     ) -> None:
         data = description.data.removesuffix("DataModule")
-        self._logger = wandb_logger(
-            folder,
-            mode,
-            run_id=description.wandb_id("summary"),
-            name=f"{description.model}-{data}-cv-s{description.seed}",
+        name = [description.model, data, *differences(description.arguments), "cv"]
+        identity = WandbIdentity(
+            id=description.wandb_id("summary"),
             group=description.group,
             job="cv-summary",
-            tags=[description.model, data, "crossval"],
+            name="-".join([*name, f"s{description.seed}"]),
+            tags=(description.model, data, "crossval"),
         )
-        self._config = config
+        super().__init__(folder, mode, identity, config, step="cv/n_folds")
 
     def update(self, summary: Summary) -> None:
         """Send the numbers of the folds that are done so far.
@@ -48,19 +49,19 @@ class ParentRun:
         Args:
             summary: What `summarize` returned.
         """
-        self._logger.log_hyperparams(self._config)
-        self._logger.log_metrics(cv_metrics(summary))
+        self.log(cv_metrics(summary))
 
-    def finish(self, summary: Summary, records: Sequence[FoldRecord]) -> None:
+    def sum_up(self, summary: Summary, records: Sequence[FoldRecord]) -> None:
         """Send the summary, the fold table and the confusion matrix, and end the run.
 
         Args:
             summary: What `summarize` returned.
             records: The folds it is about.
         """
-        self._logger.log_hyperparams({**self._config, "crossval": _provenance(summary)})
-        self._logger.attempt(lambda run: _send(run, summary, records))
-        close_wandb()
+        shown = {"cv/folds": table(*fold_table(records, summary["headline"]))}
+        if "pooled" in summary:
+            shown["cv/confusion_matrix"] = lambda: _chart(summary)
+        self.finish(cv_metrics(summary), shown, {"crossval": _provenance(summary)})
 
 
 def cv_metrics(summary: Summary) -> dict[str, float]:
@@ -70,8 +71,9 @@ def cv_metrics(summary: Summary) -> dict[str, float]:
         summary: What `summarize` returned.
 
     Returns:
-        `cv/accuracy_mean`, `cv/accuracy_std`, `cv/accuracy_pooled`, `cv/n_folds` and, for what
-        else the test logged, `cv/<measure>_mean` and `cv/<measure>_std`.
+        `cv/accuracy_mean`, `cv/accuracy_std`, `cv/accuracy_pooled`, `cv/val_accuracy_mean`,
+        `cv/n_folds` and, for what else the test logged, `cv/<measure>_mean` and
+        `cv/<measure>_std`.
     """
     estimates = {key.removeprefix("test/"): e for key, e in summary["metrics"].items()}
     if "val_accuracy" in summary:
@@ -86,16 +88,6 @@ def cv_metrics(summary: Summary) -> dict[str, float]:
         if estimate["std"] is not None:
             metrics[f"cv/{name}_std"] = estimate["std"]
     return metrics
-
-
-def _send(run: Any, summary: Summary, records: Sequence[FoldRecord]) -> None:
-    columns, rows = fold_table(records, summary["headline"])
-    logged = {**cv_metrics(summary), "cv/folds": wandb.Table(columns=[*columns], data=rows)}
-    if "pooled" in summary:
-        logged["cv/confusion_matrix"] = _chart(summary)
-    run.log(logged)
-    # A sweep reads the history, a table of runs the summary.
-    run.summary.update(cv_metrics(summary))
 
 
 def _provenance(summary: Summary) -> dict[str, Any]:

@@ -23,9 +23,10 @@ class StepContext:
 
     Args:
         folder: Run folder of the step.
-        group: Name that all steps share in W&B.
+        group: Name that all seeds and folds of a setting share in W&B.
         wandb_id: Id by which every start of the step is the same W&B run.
         digest: Hash of the config that it must come to, see `shared_config_hash`.
+        job: Kind of run that the step is in W&B.
         parent: Process id of the one that starts it.
     """
 
@@ -33,6 +34,7 @@ class StepContext:
     group: str
     wandb_id: str
     digest: str
+    job: str = "cv-fold"
     parent: int = field(default_factory=os.getpid)
 
     def environment(self) -> dict[str, str]:

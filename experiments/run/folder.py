@@ -14,13 +14,17 @@ from datamodules.store.lock import Lock, try_lock
 from datamodules.store.replacing import read_json, write_json
 
 # What says how a command runs, and not what comes out.
-_COMMAND = ("ckpt_path", "config", "fresh", "runs_dir", "verbose", "wandb", "weights_only")
+_COMMAND = (
+    *("ckpt_path", "config", "fresh", "runs_dir", "verbose", "wandb", "wandb_artifacts"),
+    "weights_only",
+)
 # What differs from fold to fold or from machine to machine, with the same results.
 _DATA = ("cache_dir", "fold", "num_workers", "on_device")
 
 State = Literal["running", "finished", "stopped", "failed"]
 
 _STATUS = "status.json"
+_CREATED = "created.json"
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -41,6 +45,14 @@ def shared_config_hash(config: Mapping[str, Any]) -> str:
     data = dict(kept["data"])
     arguments = {k: v for k, v in data.pop("init_args", {}).items() if k not in _DATA}
     return config_hash({**kept, "data": {**data, "init_args": arguments}})
+
+
+def setting_hash(config: Mapping[str, Any]) -> str:
+    """Hash what seeds and folds of one setting have in common, as `shared_config_hash` does."""
+    data = dict(config["data"])
+    arguments = {k: v for k, v in data.pop("init_args", {}).items() if k != "seed"}
+    kept = {key: value for key, value in config.items() if key != "seed_everything"}
+    return shared_config_hash({**kept, "data": {**data, "init_args": arguments}})
 
 
 class RunFolder:
@@ -111,6 +123,15 @@ def create_run(folder: Path, digest: str) -> RunFolder:
         run.try_lock()
         run.update_status(state="running", config_hash=digest)
         return run
+
+
+def created(folder: Path) -> str:
+    """Return when a folder was first asked for, by which W&B tells it from others of its name."""
+    values = read_json(folder / _CREATED, created=str)
+    if values is None:
+        values = {"created": f"{time.time():.6f}"}
+        write_json(folder / _CREATED, values)
+    return str(values["created"])
 
 
 def unfinished_run(folder: Path, digest: str) -> RunFolder | None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import wandb
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
@@ -17,13 +16,15 @@ from wandb.sdk.lib import RunDisabled
 
 from datamodules.store.lock import lock
 from datamodules.store.replacing import replacing
-from experiments.command.console import say
 from experiments.command.privacy import without_home
-
-WandbMode = Literal["offline", "online", "disabled"]
-
-_FOLDERS = ("WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR")
-_set_here: list[str] = []
+from experiments.run.wandb_run import (
+    Guard,
+    WandbIdentity,
+    WandbMode,
+    earlier_summary,
+    keep_summary,
+    start_arguments,
+)
 
 
 class MetricsCSV(Logger):
@@ -102,22 +103,34 @@ def _add_columns(path: Path, columns: list[str]) -> None:
 
 
 class RunWandbLogger(WandbLogger):
-    """A WandbLogger whose failure never ends a run: it warns once and is silent from then on."""
+    """A WandbLogger whose failure never ends a run: it warns once and is silent from then on.
 
-    def __init__(self, **kwargs: Any) -> None:
+    Args:
+        best: Values whose best stands in the summary, and whether that is their min or max.
+        summary: What stands in the summary from the start.
+        **kwargs: Those of WandbLogger.
+    """
+
+    def __init__(
+        self,
+        best: Mapping[str, Literal["min", "max"]],
+        summary: Mapping[str, Any],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         # W&B 0.31 warns of the setting whatever its value.
         self._wandb_init.pop("anonymous", None)
-        self._failed = False
+        self._best = best
+        self._summary = summary
+        self._guard = Guard()
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The W&B run; one that does nothing where W&B cannot start."""
-        if self._experiment is None:
-            started = self._guard("start", lambda: WandbLogger.experiment.fget(self))  # type: ignore[attr-defined]
-            self._experiment = RunDisabled() if started is None else started
-        return self._experiment
+        """The W&B run; one that does nothing where W&B cannot start or failed."""
+        if self._experiment is None and not self._guard.failed:
+            self._guard("start", self._start)
+        return RunDisabled() if self._guard.failed else self._experiment
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -134,91 +147,40 @@ class RunWandbLogger(WandbLogger):
     def attempt(self, action: Callable[[Any], Any]) -> None:
         """Do something with the W&B run that Lightning has no method for; warn if it fails."""
         run = self.experiment
-        if not self._failed:
-            self._guard("log", lambda: action(run))
+        self._guard("log", lambda: action(run))
 
-    def _guard(self, doing: str, action: Callable[[], Any]) -> Any:
-        if self._failed:
-            return None
-        try:
-            return action()
-        # Whatever W&B raises (no network, no login, no room, a broken service): training goes on.
-        except Exception as error:
-            if self._failed:  # it could not start, as was said, while something was to be sent
-                return None
-            self._failed = True
-            self._experiment = RunDisabled()
-            say(
-                f"W&B could not {doing} ({type(error).__name__}: {str(error).strip()[:200]}); "
-                "the run goes on without it, and metrics.csv has every value."
-            )
-            return None
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Keep the summary for the next start of the run."""
+        if self._experiment is not None:
+            self._guard("log", lambda: keep_summary(Path(self.save_dir or ""), self._experiment))
+        super().finalize(status)
+
+    def _start(self) -> None:
+        run = WandbLogger.experiment.fget(self)  # type: ignore[attr-defined]
+        for name, mode in self._best.items():
+            run.define_metric(name, step_metric="trainer/global_step", summary=mode)
+        if self._summary:
+            run.summary.update(dict(self._summary))
 
 
 def wandb_logger(
-    folder: Path, mode: WandbMode, *, run_id: str, name: str, group: str, job: str, tags: list[str]
+    folder: Path,
+    mode: WandbMode,
+    identity: WandbIdentity,
+    best: Mapping[str, Literal["min", "max"]] | None = None,
 ) -> RunWandbLogger:
     """Make the W&B logger of a run.
 
     Args:
         folder: The run folder; everything W&B writes stays below it.
         mode: offline, online or disabled.
-        run_id: Id by which a resumed run is the same W&B run.
-        name: Name shown in W&B.
-        group: Runs of one config.
-        job: `train`, `eval`, `cv-fold` or `cv-summary`.
-        tags: Method, data, protocol.
+        identity: What the run is in W&B.
+        best: Values whose best stands in the summary, and whether that is their min or max.
 
     Returns:
         The logger, not started yet.
     """
-    # W&B also keeps caches and settings in the home folder, which may be missing or read-only;
-    # online it needs the person's own settings, e.g. the address of a private server.
-    for variable in _FOLDERS if mode != "online" else _FOLDERS[:2]:
-        if variable not in os.environ:
-            os.environ[variable] = str(folder / "wandb")
-            _set_here.append(variable)
-    # Within a sweep the agent gives the id.
-    identity = {} if "WANDB_SWEEP_ID" in os.environ else {"id": run_id}
-    # Offline there is nothing to tell; online the person wants the address.
-    settings = wandb.Settings(
-        console="off",
-        silent=mode == "offline",
-        init_timeout=30,
-        # No names of machine, person and folders, and no command line, which may hold a secret:
-        # environment.json, which is sent, has what a result depends on.
-        host="-",
-        username="-",
-        program="lightning",
-        x_disable_meta=True,
-        x_disable_machine_info=True,
-        disable_git=True,
-    )
-    return RunWandbLogger(
-        project=os.environ.get("WANDB_PROJECT", "fer-lightning"),
-        save_dir=str(folder),
-        name=name,
-        job_type=job,
-        group=group,
-        tags=tags,
-        # Not Lightning's `offline`, which changes WANDB_MODE for all that runs later.
-        mode=mode,
-        settings=settings,
-        **identity,
-    )
-
-
-def wandb_mode(chosen: WandbMode | None) -> WandbMode:
-    """Decide how W&B is used: as chosen, else by WANDB_MODE, else offline."""
-    if chosen is not None:
-        return chosen
-    mode = os.environ.get("WANDB_MODE", "offline")
-    return "online" if mode == "online" else "disabled" if mode == "disabled" else "offline"
-
-
-def close_wandb() -> None:
-    """End the W&B run of this process, so that a second command does not write into it."""
-    if wandb.run is not None:
-        wandb.finish()
-    while _set_here:
-        os.environ.pop(_set_here.pop(), None)
+    summary = earlier_summary(folder) if mode == "offline" else {}
+    arguments = start_arguments(folder, mode, identity)
+    return RunWandbLogger(best or {}, summary, save_dir=str(folder), **arguments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from experiments.run.folder import (
     runs,
     unfinished_run,
 )
-from experiments.run.loggers import close_wandb
 from experiments.run.processes import (
     Announcement,
     announce,
@@ -27,6 +26,7 @@ from experiments.run.processes import (
     is_first_process,
     withdraw,
 )
+from experiments.run.wandb_run import WandbIdentity, close_wandb
 
 # Seconds to wait for a fold's folder.
 _PATIENCE = 30.0
@@ -54,12 +54,25 @@ class Session:
         self._made = False
         self.fold = StepContext.current()
 
-    @property
-    def wandb_id(self) -> str:
-        """The id by which every start of the run is the same W&B run."""
-        if self.fold is not None:
-            return self.fold.wandb_id
-        return wandb_id(*self.run.path.parts[-2:])
+    def identify(self, group: str, name: str, tags: Sequence[str]) -> WandbIdentity:
+        """Return what the run is in W&B: what its first command called it.
+
+        Args:
+            group: Name that all seeds and folds of the setting share, unless this is a step.
+            name: What to call the run.
+            tags: Method, data, protocol.
+        """
+        if (known := self.run.status.get("wandb")) is not None:
+            return WandbIdentity.from_plain(known)
+        if (step := self.fold) is not None:
+            made = WandbIdentity(step.wandb_id, step.group, step.job, name, tuple(tags))
+        else:
+            identity = wandb_id(*self.run.path.parts[-2:])
+            job = "train" if self._trains else "eval"
+            made = WandbIdentity(identity, group, job, name, tuple(tags))
+        if is_first_process():
+            self.run.update_status(wandb=made.plain())
+        return made
 
     def open(
         self,

@@ -38,12 +38,15 @@ def study(args: Sequence[str]) -> None:
     folder = options.runs_dir / "studies" / options.study.name
     print(f"Study: {folder}", flush=True)
     cells = _find_cells(options, CellFolders(folder))
-    if not options.summarize:
-        _run(options, cells)
+    ran = not options.summarize and _run(options, cells)
     rows = rows_of(options.study, cells)
     summary = summary_of(options.study, rows)
     text = as_markdown(summary)
     write_files(folder, "study", summary, text, ("study.csv", as_rows(summary)))
+    if ran or not (options.summarize or (folder / "wandb").exists()):
+        from experiments.study.tracking import send_summary
+
+        send_summary(folder, options.fit, summary, rows)
     print(f"\n{text}")
     for name in ("study.md", "study.json", "study.csv"):
         print(folder / name, flush=True)
@@ -91,10 +94,11 @@ def _resolve(plan: CellPlan, options: Options, folders: CellFolders) -> Cell | s
     return Cell(plan, folder, options.study.fold)
 
 
-def _run(options: Options, cells: Cells) -> None:
+def _run(options: Options, cells: Cells) -> bool:
+    """Run what is not done; tell whether there was any."""
     waiting = [cell for cell in cells.values() if isinstance(cell, Cell) and not cell.is_done]
     if not waiting:
-        return
+        return False
     launcher = LocalLauncher(make_slots(options.devices, options.jobs))
 
     def progress() -> str:
@@ -110,3 +114,4 @@ def _run(options: Options, cells: Cells) -> None:
             records, missing = collect(crossval)
             if records:
                 write_report(path, summarize(crossval.description(), records, missing), records)
+    return True

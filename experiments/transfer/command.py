@@ -16,6 +16,7 @@ from experiments.run.folder import RunFolder
 from experiments.transfer.arguments import parse
 from experiments.transfer.plan import Plan
 from experiments.transfer.report import as_markdown, summarize, write_report
+from experiments.transfer.tracking import send_summary
 
 
 class _Lines(Watcher):
@@ -62,6 +63,7 @@ def transfer(args: Sequence[str]) -> None:
         arguments = [argument.replace(home, "~") for argument in args]
         summary = summarize(plan, arguments, failures)
         write_report(plan.folder, summary)
+        send_summary(plan, summary)
     print(f"\n{as_markdown(summary)}")
     for name in ("transfer.md", "transfer.json", "transfer.csv"):
         print(plan.folder / name, flush=True)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from callbacks.records.fold_record import SPLIT_FILE
-from datamodules.store.replacing import read_json, write_json
+from datamodules.store.replacing import read_json
 from experiments.command.resolve import ResolvedExperiment
 from experiments.jobs.context import StepContext, wandb_id
 from experiments.jobs.step import Step, lightning_step, trained_weights
 from experiments.published import paper_name
-from experiments.run.folder import RunFolder, config_hash, shared_config_hash
+from experiments.run.folder import (
+    RunFolder,
+    config_hash,
+    created,
+    setting_hash,
+    shared_config_hash,
+)
 from experiments.transfer.arguments import Options
 
 Sets = tuple[str, ...]
 """Names of the data sets pretrained on, trained on and tested on: those that a step comes to."""
 
 _KINDS = ("pretrain", "train", "test")
-_CREATED_FILE = "created.json"
 # What differs from machine to machine, with the same results.
 _MACHINE = ("cache_dir", "num_workers", "on_device")
 
@@ -69,7 +73,9 @@ class Plan:
     Attributes:
         experiment: Name of the experiment.
         config: Resolved config of the first data set; what differs between sets is in `sets`.
+        shown: The same without values of the environment.
         folder: `runs/<experiment>/transfer-<hash6>`, one for each config of the method.
+        group: Name that all steps share in W&B, those of other seeds too.
         sets: The data sets by name.
 
     Raises:
@@ -79,16 +85,19 @@ class Plan:
     def __init__(self, options: Options) -> None:
         self.sets: dict[str, DataSet] = {}
         self.config: dict[str, Any] = {}
+        self.shown: dict[str, Any] = {}
         for data in options.data:
             fit = tuple(options.fit_on(data))
             experiment = ResolvedExperiment(fit)
             config = experiment.resolved
             self.sets[data.name] = _data_set(data.name, fit, config)
             if not self.config:
-                self.config = config
+                self.config, self.shown = config, experiment.hide(config)
                 self.experiment = experiment.experiment
-                method = shared_config_hash({**config, "data": {}, "model": {}})
-                self.folder = experiment.runs_dir / self.experiment / f"transfer-{method[:6]}"
+                method = {**config, "data": {}, "model": {}}
+                name = f"transfer-{shared_config_hash(method)[:6]}"
+                self.folder = experiment.runs_dir / self.experiment / name
+                self.group = f"{self.experiment}-transfer-{setting_hash(method)[:8]}"
         self._pretrain = options.pretrain
 
     @property
@@ -137,23 +146,15 @@ class Plan:
         """Return what the data of a step are, None before they were set up."""
         return read_json(self.run_folder(sets).path / SPLIT_FILE, folds=int)
 
-    def created(self) -> str:
-        """Return when the folder was made, by which W&B tells it from others of its name."""
-        path = self.folder / _CREATED_FILE
-        values = read_json(path, created=str)
-        if values is None:
-            values = {"created": f"{time.time():.6f}"}
-            write_json(path, values)
-        return str(values["created"])
-
     def _step(self, sets: Sets) -> Step:
         name, run = step_name(sets), self.run_folder(sets)
 
         def context() -> StepContext:
             return StepContext(
                 folder=str(run.path),
-                group=f"{self.experiment}-{self.folder.name}",
-                wandb_id=wandb_id(self.created(), name),
+                group=self.group,
+                job=f"transfer-{_KINDS[len(sets) - 1]}",
+                wandb_id=wandb_id(created(self.folder), name),
                 digest=self._digest(sets),
             )
 

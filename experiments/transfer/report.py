@@ -70,7 +70,7 @@ def areas(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
 
 def write_report(folder: Path, summary: Summary) -> None:
     """Write transfer.json, transfer.md and transfer.csv into the folder of the transfer."""
-    table = ("transfer.csv", _lines(summary))
+    table = ("transfer.csv", as_rows(summary))
     write_files(folder, "transfer", summary, as_markdown(summary), table)
 
 
@@ -236,7 +236,8 @@ def _measures(summary: Summary) -> list[str]:
     return [*(units if summary["task"] == "action_units" else plain), AVERAGE]
 
 
-def _lines(summary: Summary) -> list[Sequence[Any]]:
+def as_rows(summary: Summary) -> list[Sequence[Any]]:
+    """Return the lines of the CSV file, the names of its columns first."""
     lines: list[Sequence[Any]] = [
         ("pretrain", "train", "test", "measure", "value", "published", "experiment", "missing")
     ]

@@ -98,7 +98,8 @@ class OcclusionQuality(nn.Module):
             ``accuracy_<condition>``, ``balanced_accuracy_<condition>``, ``f1_macro_<condition>``
             and, but for clean flows as they are and the baseline, ``epe_px_<condition>``;
             ``accuracy_occluded``, ``accuracy_reconstructed`` and ``accuracy_baseline``, means over
-            the regions; ``confidence_reconstructed``, the
+            the regions; ``accuracy``, the result of the method, which is
+            ``accuracy_reconstructed``; ``confidence_reconstructed``, the
             mean probability that Flow-CNN gives the right class after reconstruction;
             ``epe_px_mean_flow``, the error of a reconstruction that is the same for all; and
             ``active_units``.
@@ -115,4 +116,5 @@ class OcclusionQuality(nn.Module):
         for suffix, mean in means.items():
             each = [summary[f"accuracy_{region}{suffix}"] for region in self.regions]
             summary[f"accuracy_{mean}"] = torch.stack(each).mean()
+        summary["accuracy"] = summary["accuracy_reconstructed"]
         return summary

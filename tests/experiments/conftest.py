@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from experiments.cli import main
+from tests.experiments.wandb_server import WandbServer, serve_wandb
 
 TINY = """
 model:
@@ -54,3 +55,13 @@ def refused(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]
         return int(exit_.value.code or 0), capfd.readouterr().err.strip().splitlines()[-1]
 
     return run
+
+
+@pytest.fixture
+def wandb_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
+    """A stand-in of W&B's server; runs are offline until they are sent to it."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_API_KEY", "local" * 8)
+    with serve_wandb() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        yield server

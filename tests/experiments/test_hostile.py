@@ -23,7 +23,7 @@ from tests.experiments.command.test_config_file import REFUSED as CONFIGS
 from tests.experiments.crossval import made
 from tests.experiments.tiny import TinyGAN
 
-WITH_CONFIG = sorted(set(COMMANDS) - {"compare", "export", "report", "study"})
+WITH_CONFIG = sorted(set(COMMANDS) - {"compare", "export", "report", "study", "sync", "workspace"})
 
 JSON = {
     "empty": b"",

@@ -22,6 +22,7 @@ from experiments.crossval.folder import CrossvalFolder
 from experiments.run.validation import chosen_validation
 from tests.experiments.crossval import made
 from tests.experiments.wandb_file import read_offline_runs
+from tests.experiments.wandb_server import WandbServer, assert_one_group
 
 EXPERIMENT = """
 model:
@@ -71,7 +72,10 @@ def only(folder: Path) -> CrossvalFolder:
 
 
 def test_three_folds_end_to_end(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wandb_server: WandbServer,
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_RUN_ID", "a-trial-of-a-sweep")
@@ -103,11 +107,24 @@ def test_three_folds_end_to_end(
         for run in (trained, tested):
             assert run.run_id == description.wandb_id(path.name)
             assert (run.group, run.job_type) == (description.group, "cv-fold")
-        assert trained.name == f"TinyClassifier-TinyFolds-f{fold:02d}-s0"
+        assert trained.name == f"TinyClassifier-TinyFolds-lr=0.5-f{fold:02d}-s0"
         assert tested.summary["test/accuracy"] == pytest.approx(
             json.loads((path / "fold.json").read_text())["metrics"]["test/accuracy"]
         )
     assert len({json.dumps(crossval.split(fold)) for fold in range(3)}) == 3
+    main(["sync"])
+    parent = wandb_server.runs.pop(description.wandb_id("summary"))
+    assert_one_group(parent, "cv-summary")
+    assert [row["cv/n_folds"] for row in parent.history] == [1, 2, 3]
+    assert not any("trainer/global_step" in row for row in parent.history)
+    assert parent.summary["cv/val_accuracy_mean"] == summary["val_accuracy"]["mean"]
+    assert len(wandb_server.runs) == 3
+    for sent in wandb_server.runs.values():
+        assert_one_group(sent, "cv-fold")
+        assert sent.groups[0] == parent.groups[0]
+        losses = [row["val/loss"] for row in sent.history if "val/loss" in row]
+        assert sent.summary["val/loss"] == {"min": min(losses)}
+        assert "test/accuracy" in sent.summary
 
     # The same command again trains nothing, and says the same.
     before = (crossval.path / "summary.json").read_bytes()

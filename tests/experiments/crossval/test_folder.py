@@ -28,7 +28,16 @@ def test_a_second_start_finds_the_first(tmp_path: Path) -> None:
     again = open_folder(tmp_path, TINY).description()
     assert again == first
     assert again.wandb_id("fold_00") == first.wandb_id("fold_00")
-    assert first.group == "tiny-crossval-abcdef"
+
+
+def test_seeds_of_a_setting_are_one_group_and_runs_of_their_own(tmp_path: Path) -> None:
+    seeds = [
+        open_folder(tmp_path, replace(TINY, config_hash=digest, seed=seed, setting_hash="5e771295"))
+        for seed, digest in enumerate(("abcdef0123", "123456789a"))
+    ]
+    first, second = (folder.description() for folder in seeds)
+    assert first.group == second.group == "tiny-5e771295"
+    assert first.wandb_id("fold_00") != second.wandb_id("fold_00")
 
 
 def test_the_same_config_elsewhere_is_another_run_in_wandb(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import wandb
 
 from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.summary import collect, summarize
-from experiments.crossval.tracking import ParentRun, cv_metrics
+from experiments.crossval.tracking import CrossvalRun, cv_metrics
 from tests.experiments.crossval import made
 from tests.experiments.wandb_file import read_offline_runs
 
@@ -25,14 +25,14 @@ def folder(tmp_path: Path) -> CrossvalFolder:
 def test_the_parent_run_has_the_numbers_in_history_and_summary(folder: CrossvalFolder) -> None:
     records, _ = collect(folder)
     description = folder.description()
-    parent = ParentRun(folder.path, description, "offline", {"seed_everything": 0})
+    parent = CrossvalRun(folder.path, description, "offline", {"seed_everything": 0})
     parent.update(summarize(description, records[:2]))
     summary = summarize(description, records)
-    parent.finish(summary, records)
+    parent.sum_up(summary, records)
     (run,) = read_offline_runs(folder.path)
     assert (run.run_id, run.group, run.job_type, run.name) == (
         description.wandb_id("summary"),
-        "tiny-crossval-abcdef",
+        "tiny-abcdef01",
         "cv-summary",
         "TinyClassifier-TinyFolds-cv-s0",
     )
@@ -66,8 +66,8 @@ def test_in_a_sweep_it_is_the_sweeps_run(
     monkeypatch.setenv("WANDB_RUN_ID", "trial123")
     wandb.teardown()  # it read the environment when the process first used it
     records, _ = collect(folder)
-    parent = ParentRun(folder.path, folder.description(), "offline", {})
-    parent.finish(summarize(folder.description(), records), records)
+    parent = CrossvalRun(folder.path, folder.description(), "offline", {})
+    parent.sum_up(summarize(folder.description(), records), records)
     wandb.teardown()
     (run,) = read_offline_runs(folder.path)
     assert run.run_id == "trial123"
@@ -82,8 +82,8 @@ def test_wandb_failing_stops_nothing(
 
     monkeypatch.setattr("wandb.init", init)
     records, _ = collect(folder)
-    parent = ParentRun(folder.path, folder.description(), "offline", {})
+    parent = CrossvalRun(folder.path, folder.description(), "offline", {})
     parent.update(summarize(folder.description(), records))
-    parent.finish(summarize(folder.description(), records), records)
+    parent.sum_up(summarize(folder.description(), records), records)
     # Said once.
     assert capsys.readouterr().err.count("W&B could not") == 1

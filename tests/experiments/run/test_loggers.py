@@ -9,7 +9,8 @@ import pytest
 import wandb
 from wandb.sdk.lib import RunDisabled
 
-from experiments.run.loggers import MetricsCSV, RunWandbLogger, close_wandb, wandb_logger
+from experiments.run.loggers import MetricsCSV, RunWandbLogger, wandb_logger
+from experiments.run.wandb_run import WandbIdentity, close_wandb
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -49,9 +50,7 @@ def test_it_says_where_it_writes(tmp_path: Path) -> None:
 
 
 def logger_of(folder: Path, mode: Any = "offline") -> RunWandbLogger:
-    return wandb_logger(
-        folder, mode, run_id="0a1b2c3d", name="n", group="g", job="train", tags=["t"]
-    )
+    return wandb_logger(folder, mode, WandbIdentity("0a1b2c3d", "g", "train", "n", ("t",)))
 
 
 @pytest.mark.parametrize("error", [OSError("Read-only file system"), wandb.Error("unreachable")])
