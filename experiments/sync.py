@@ -13,10 +13,16 @@ from pathlib import Path
 from datamodules.store.lock import try_lock
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError, printable
+from experiments.run.folder import WANDB_LOCK
 
 _AT_ONCE = 4
-# W&B 0.31 itself asks a server that does not answer for days.
-_PATIENCE = {"WANDB__GRAPHQL_RETRY_MAX": "2", "WANDB__FILE_STREAM_RETRY_MAX": "5"}
+_SETTINGS = {
+    # W&B 0.31 itself asks a server that does not answer for days.
+    "WANDB__GRAPHQL_RETRY_MAX": "2",
+    "WANDB__FILE_STREAM_RETRY_MAX": "5",
+    # Reports of its crashes name the machine.
+    "WANDB_ERROR_REPORTING": "false",
+}
 _NO_LOGIN = "No API key configured"
 
 
@@ -85,10 +91,13 @@ def unsent(folder: Path) -> dict[Path, list[Path]]:
 
 
 def _is_running(run: Path) -> bool:
-    lock = try_lock(run / ".lock") if (run / ".lock").exists() else None
+    """Tell whether a process has the W&B run open: W&B would mark as sent what is half written."""
+    if not (run / WANDB_LOCK).exists():
+        return False
+    lock = try_lock(run / WANDB_LOCK)
     if lock is not None:
         lock.release()
-    return lock is None and (run / ".lock").exists()
+    return lock is None
 
 
 def _send(run: Path) -> str | None:
@@ -96,7 +105,7 @@ def _send(run: Path) -> str | None:
     run = run.resolve()
     parts = unsent(run)[run]
     environment = {
-        **_PATIENCE,
+        **_SETTINGS,
         # W&B's log and caches stay where the run is; without the name it sends a path.
         "WANDB_DIR": str(run),
         "WANDB_CACHE_DIR": str(run / "wandb"),

@@ -21,6 +21,9 @@ _COMMAND = (
 # What differs from fold to fold or from machine to machine, with the same results.
 _DATA = ("cache_dir", "fold", "num_workers", "on_device")
 
+WANDB_LOCK = ".wandb.lock"
+"""Lock file that each process holds that has the W&B run of a folder open."""
+
 State = Literal["running", "finished", "stopped", "failed"]
 
 _STATUS = "status.json"

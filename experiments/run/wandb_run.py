@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,8 +11,11 @@ from typing import Any, Literal
 
 import wandb
 
+from datamodules.errors import UserError
+from datamodules.store.lock import Lock, try_lock
 from datamodules.store.replacing import read_json, write_json
 from experiments.command.console import say
+from experiments.run.folder import WANDB_LOCK
 
 WandbMode = Literal["offline", "online", "disabled"]
 
@@ -19,6 +23,7 @@ _FOLDERS = ("WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR")
 _LONGEST_NAME = 128
 _SUMMARY_FILE = Path("wandb", "summary.json")
 _set_here: list[str] = []
+_held: list[Lock] = []
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,16 @@ class Guard:
 
 
 def start_arguments(folder: Path, mode: WandbMode, identity: WandbIdentity) -> dict[str, Any]:
-    """Return what `wandb.init` takes, and set the folders that W&B writes to.
+    """Return what `wandb.init` takes; lock the run, and set the folders that W&B writes to.
 
     Args:
         folder: The run folder; everything W&B writes stays below it.
         mode: offline, online or disabled.
         identity: What the run is in W&B; within a sweep the agent gives the id.
     """
+    with contextlib.suppress(UserError, OSError):  # it only keeps `lightning sync` waiting
+        if (lock := try_lock(folder / WANDB_LOCK, shared=True)) is not None:
+            _held.append(lock)
     # W&B also keeps caches and settings in the home folder, which may be missing or read-only;
     # online it needs the person's own settings, e.g. the address of a private server.
     for variable in _FOLDERS if mode != "online" else _FOLDERS[:2]:
@@ -164,3 +172,5 @@ def close_wandb() -> None:
         wandb.finish()
     while _set_here:
         os.environ.pop(_set_here.pop(), None)
+    while _held:
+        _held.pop().release()

@@ -10,7 +10,7 @@ import wandb
 
 from datamodules.store.lock import try_lock
 from experiments.cli import main
-from experiments.run.folder import runs
+from experiments.run.folder import WANDB_LOCK, runs
 from experiments.run.parent_run import ParentRun
 from experiments.run.wandb_run import WandbIdentity
 from tests.experiments.wandb_server import WandbServer, assert_one_group
@@ -65,8 +65,7 @@ def test_a_failure_is_a_sentence_and_the_others_are_sent(
     (file,) = damaged.glob("wandb/offline-run-*/*.wandb")
     file.write_bytes(file.read_bytes()[:40])
     wandb_server.refused = {"refused0"}
-    lock = try_lock(alive / ".lock")
-    # A lock of another process.
+    lock = try_lock(alive / WANDB_LOCK, shared=True)  # as a process that writes there holds it
     assert lock is not None
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:

@@ -117,6 +117,7 @@ def test_three_folds_end_to_end(
     assert_one_group(parent, "cv-summary")
     assert [row["cv/n_folds"] for row in parent.history] == [1, 2, 3]
     assert not any("trainer/global_step" in row for row in parent.history)
+    assert "cv/*" in json.dumps(parent.config["_wandb"])  # whose x axis is cv/n_folds
     assert parent.summary["cv/val_accuracy_mean"] == summary["val_accuracy"]["mean"]
     assert len(wandb_server.runs) == 3
     for sent in wandb_server.runs.values():

@@ -16,6 +16,7 @@ from experiments.run.folder import (
     create_run,
     run_of_checkpoint,
     runs,
+    setting_hash,
     shared_config_hash,
     unfinished_run,
 )
@@ -149,3 +150,14 @@ def test_hashing_leaves_the_config_alone() -> None:
     given = config()
     shared_config_hash(given)
     assert given == config()
+
+
+def test_seeds_and_folds_are_one_setting() -> None:
+    def config(seed: int, fold: int, lr: float = 0.1) -> dict[str, Any]:
+        data = {"class_path": "Data", "init_args": {"seed": seed, "fold": fold, "root": None}}
+        model = {"class_path": "Model", "init_args": {"lr": lr}}
+        return {"seed_everything": seed, "data": data, "model": model, "wandb": "offline"}
+
+    first = setting_hash(config(0, 0))
+    assert setting_hash({**config(1, 2), "ckpt_path": "best.ckpt", "wandb": None}) == first
+    assert setting_hash(config(0, 0, lr=0.2)) != first
