@@ -26,6 +26,7 @@ class OfflineRun:
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    artifacts: list[str] = field(default_factory=list)
 
 
 def read_offline_runs(folder: Path) -> list[OfflineRun]:
@@ -49,6 +50,8 @@ def _read(path: Path) -> OfflineRun:
             run.history.append(_items(record.history.item))
         elif record.HasField("summary"):
             run.summary.update(_items(record.summary.update))
+        elif record.HasField("artifact"):
+            run.artifacts.append(record.artifact.name)
     return run
 
 
