@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,8 +31,8 @@ from datamodules.errors import UserError
 from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import say
-from experiments.command.differences import differences
 from experiments.command.errors import CommandError, usage_error
+from experiments.command.names import name_run
 from experiments.command.parsing import AddingConfigFile, explain_usage
 from experiments.command.privacy import environment_hider
 from experiments.command.progress import RunProgress
@@ -51,7 +51,7 @@ from experiments.run.requeue import slurm_plugins
 from experiments.run.session import Session
 from experiments.run.validation import chosen_validation
 from experiments.run.wandb_results import Artifacts, WandbResults
-from experiments.run.wandb_run import WandbIdentity, wandb_mode
+from experiments.run.wandb_run import wandb_mode
 from lightning_modules.networks.weights import read_checkpoint
 
 # What changes where a run is kept or shown, and not what it computes.
@@ -176,7 +176,9 @@ class ExperimentCLI(LightningCLI):
             checkpoint=given,
             fresh=bool(settings.get("fresh")),
         )
-        self._identity = self._identify(config)
+        name, tags = name_run(config, self.arguments, self.session.fold)
+        group = f"{settings.experiment}-{setting_hash(config)[:8]}"
+        self._identity = self.session.identify(group, name, tags)
         adopted: list[pl.Callback] = []
         if self.session.checkpoint is not None and not self.session.resumes:
             self._reconcile(self.session.checkpoint, config)
@@ -362,22 +364,3 @@ class ExperimentCLI(LightningCLI):
             best = {kept.monitor: kept.mode} if self.verb == "fit" and kept.monitor else {}
             loggers.append(wandb_logger(run.path, mode, self._identity, best))
         return loggers
-
-    def _identify(self, config: Mapping[str, Any]) -> WandbIdentity:
-        """Name the run for W&B by its method, its data, and what differs from others of them."""
-        settings, step = self._settings, self.session.fold
-        method = settings.model.class_path.rsplit(".", 1)[-1]
-        data = settings.data.class_path.rsplit(".", 1)[-1].removesuffix("DataModule")
-        arguments = settings.data.get("init_args", {})
-        parts = [method, data, *differences(self.arguments)]
-        if step is not None and step.job != "cv-fold":
-            parts.append(Path(step.folder).name)
-        elif isinstance(number := arguments.get("fold"), int):
-            parts.append(f"f{number:02d}")
-        source = "synthetic" if arguments.get("root") is None else None
-        tags = [method, data, arguments.get("expressions"), source]
-        return self.session.identify(
-            group=f"{settings.experiment}-{setting_hash(config)[:8]}",
-            name="-".join([*parts, f"s{settings.seed_everything}"]),
-            tags=[tag for tag in tags if tag],
-        )

@@ -9,7 +9,7 @@ from typing import Any
 import wandb
 
 from callbacks.records.fold_record import FoldRecord
-from experiments.command.differences import differences
+from experiments.command.names import differences
 from experiments.crossval.folder import Description
 from experiments.crossval.report import fold_table
 from experiments.crossval.summary import Summary

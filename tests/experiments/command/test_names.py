@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from experiments.command.differences import differences
+from experiments.command.names import differences
 
 
 def test_files_and_values_that_change_the_experiment() -> None:

@@ -1,13 +1,15 @@
-"""What a command line changes of its experiment, for the names of W&B runs."""
+"""Names of W&B runs: method, data, what a command line changes of its experiment, fold, seed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.command.privacy import is_path
 from experiments.command.usage import config_files
+from experiments.jobs.context import StepContext
 
 _SECTIONS = ("model", "data", "trainer")
 # What says where a run is, and not what it computes.
@@ -17,6 +19,34 @@ _ELSEWHERE = (
 )
 _LONGEST = 24
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+
+
+def name_run(
+    config: Mapping[str, Any], args: Sequence[str], step: StepContext | None
+) -> tuple[str, list[str]]:
+    """Name a run, so that what differs from others of its method and data can be read.
+
+    Args:
+        config: The resolved config, plain values.
+        args: The command line.
+        step: The step that the run is, if it is one; those of a transfer have folders that say of
+            which data sets.
+
+    Returns:
+        The name, and tags: the method, the data, its classes, and `synthetic` for drawn faces.
+    """
+    method = config["model"]["class_path"].rsplit(".", 1)[-1]
+    data = config["data"]["class_path"].rsplit(".", 1)[-1].removesuffix("DataModule")
+    arguments = config["data"].get("init_args", {})
+    parts = [method, data, *differences(args)]
+    if step is not None and step.job.startswith("transfer"):
+        parts.append(Path(step.folder).name)
+    elif isinstance(fold := arguments.get("fold"), int):
+        parts.append(f"f{fold:02d}")
+    source = "synthetic" if arguments.get("root") is None else None
+    tags = [method, data, arguments.get("expressions"), source]
+    name = "-".join([*parts, f"s{config['seed_everything']}"])
+    return name, [tag for tag in tags if tag]
 
 
 def differences(args: Sequence[str]) -> list[str]:
