@@ -248,7 +248,12 @@ class ExperimentCLI(LightningCLI):
                 f"{self.session.how_to_go_on()}"
             )
             return
-        self.session.finish(epoch=self.trainer.current_epoch, step=self.trainer.global_step)
+        kept = self.trainer.checkpoint_callback
+        self.session.finish(
+            epoch=self.trainer.current_epoch,
+            step=self.trainer.global_step,
+            validation=kept.validation if isinstance(kept, RunCheckpoints) else {},
+        )
         self._tell_end()
 
     @property

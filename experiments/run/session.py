@@ -150,10 +150,18 @@ class Session:
         self.run = run
         say(f"Checkpoint: {self.checkpoint}")
 
-    def finish(self, **progress: int) -> None:
-        """Mark a training as finished, and note how far it came."""
+    def finish(self, *, epoch: int, step: int, validation: Mapping[str, float]) -> None:
+        """Mark a training as finished, and note how far it came.
+
+        Args:
+            epoch: Epochs.
+            step: Steps.
+            validation: See `RunCheckpoints.validation`.
+        """
         if is_first_process():
-            self.run.update_status(state="finished", **progress)
+            self.run.update_status(
+                state="finished", epoch=epoch, step=step, validation=dict(validation)
+            )
 
     def stop(self) -> None:
         """Mark a training as one that the same command goes on with."""
