@@ -45,6 +45,11 @@ class StepContext:
         text = os.environ.get(_VARIABLE)
         return None if text is None else cls(**json.loads(text))
 
+    @staticmethod
+    def forget() -> None:
+        """Make this process no step: it starts steps of its own."""
+        os.environ.pop(_VARIABLE, None)
+
 
 def wandb_id(*decisive: object) -> str:
     """Make the id of a W&B run.
