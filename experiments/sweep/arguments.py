@@ -11,6 +11,7 @@ from experiments.command.arguments import CommandParser, natural, positive
 from experiments.command.errors import usage_error
 from experiments.command.usage import find_packaged
 from experiments.crossval.arguments import parse as parse_crossval
+from experiments.jobs.launch import LauncherOptions
 from experiments.sweep.space import grid
 from experiments.sweep.sweep_file import Sweep, read_sweep
 
@@ -30,8 +31,7 @@ class Options:
     Args:
         sweep: The search.
         trials: Number of trials.
-        jobs: Trials at once; None takes one for each device.
-        devices: Accelerators to spread trials over; empty leaves all visible to every trial.
+        launch: Where workers run.
         storage: Address of Optuna's database; None takes a journal in the folder of the sweep.
         fold: Numbers of the folds that a trial trains; None takes all.
         runs_dir: Folder of all runs.
@@ -42,8 +42,7 @@ class Options:
 
     sweep: Sweep
     trials: int
-    jobs: int | None
-    devices: tuple[str, ...]
+    launch: LauncherOptions
     storage: str | None
     fold: tuple[int, ...] | None
     runs_dir: Path
@@ -105,8 +104,7 @@ def parse(args: Sequence[str]) -> Options:
     return Options(
         sweep=sweep,
         trials=_trials(sweep, own.trials, own.file),
-        jobs=own.jobs,
-        devices=own.devices,
+        launch=own.launch,
         storage=own.storage,
         fold=None if own.fold is None else tuple(sorted(set(own.fold))),
         runs_dir=own.runs_dir,

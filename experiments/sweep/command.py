@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +13,8 @@ from pathlib import Path
 from callbacks.records.source import source_state
 from experiments.command.errors import CommandError
 from experiments.jobs.context import StepContext
-from experiments.jobs.local import LocalJob, LocalLauncher, make_slots
+from experiments.jobs.launch import detach, make_launcher
+from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.slurm import refuse_several_tasks
@@ -47,6 +48,8 @@ def sweep(args: Sequence[str]) -> None:
     if options.worker is not None:
         from experiments.sweep.worker import work
 
+        # As a step it leaves SLURM's warning to the command, which is on another machine.
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         with ends_in_order(progress):
             work(options, trials)
         return
@@ -54,7 +57,10 @@ def sweep(args: Sequence[str]) -> None:
     _refuse_other_commit(trials, folder)
     trials.prepare()
     if not trials.nothing_left():
-        launcher = LocalLauncher(make_slots(options.devices, options.jobs))
+        if options.launch.detach:
+            detach(options.launch, "sweep", args, folder)
+            return
+        launcher = make_launcher(options.launch)
         with ends_in_order(progress):
             Workers(options, folder, trials, launcher).run()
     # Late: Matplotlib takes a second, which no worker needs.
@@ -105,9 +111,7 @@ class Workers(Watcher):
         launcher: Where workers run.
     """
 
-    def __init__(
-        self, options: Options, folder: Path, trials: Trials, launcher: LocalLauncher
-    ) -> None:
+    def __init__(self, options: Options, folder: Path, trials: Trials, launcher: Launcher) -> None:
         self._options, self._folder, self._trials = options, folder, trials
         self._runner = Runner(launcher, self)
         self._made = 0
@@ -122,7 +126,7 @@ class Workers(Watcher):
         self._runner.run()
         self._tell()
 
-    def look(self, jobs: Sequence[LocalJob]) -> None:
+    def look(self, jobs: Sequence[Job]) -> None:
         """Say how the trials went that ended since the last look."""
         if time.monotonic() - self._looked_at >= _LOOK_EVERY:
             self._looked_at = time.monotonic()
@@ -145,7 +149,7 @@ class Workers(Watcher):
 
     def _add(self) -> None:
         number, self._made = self._made, self._made + 1
-        folder = self._folder / "workers" / f"{socket.gethostname()}-{number:02d}"
+        folder = self._folder / "workers" / f"{number:02d}"
         command = [*PROGRAM, "sweep", *self._options.given, f"--worker={number}"]
 
         def environment() -> dict[str, str]:

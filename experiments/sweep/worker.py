@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import optuna
 from optuna.trial import TrialState
@@ -65,17 +64,18 @@ def _run(taken: Taken, options: Options, study: optuna.Study, launcher: LocalLau
     fit = options.fit(taken.setting)
     folder = trial_folder(fit)
     taken.trial.set_user_attr(FOLDER, str(folder.path))
-    values = []
+    values: list[float] = []
     with lock_steps(folder.path):
         check_before(folder)
-        for fold in _folds(folder, options.fold):
+        while len(values) < len(folds := _folds(folder, options.fold)):
+            if values and taken.trial.should_prune():
+                study.tell(taken.trial, state=TrialState.PRUNED)
+                return
+            fold = folds[len(values)]
             _train(fold_steps(folder, fold, fit)[0], launcher)
             values.append(validation_accuracy(folder, fold))
             print(f"trial {taken.trial.number}, fold {fold}: {values[-1]:.4f}", flush=True)
             taken.trial.report(values[-1], step=fold)
-            if taken.trial.should_prune():
-                study.tell(taken.trial, state=TrialState.PRUNED)
-                return
     study.tell(taken.trial, estimate(values).mean)
 
 
@@ -93,23 +93,18 @@ def validation_accuracy(folder: CrossvalFolder, fold: int) -> float:
     the fold was tested.
 
     Raises:
-        CommandError: If the validation logged none, or no finite one.
+        CommandError: If the validation logged none.
     """
     path = folder.fold(fold).path
     value = chosen_validation(path).get(ACCURACY)
     if value is None:
-        raise usage_error(f"The validation in {path} logged no {ACCURACY}, to search by.")
-    if not math.isfinite(value):
-        raise CommandError(f"The {ACCURACY} of the validation in {path} is {value}.")
+        raise usage_error(f"The validation in {path} logged no finite {ACCURACY}, to search by.")
     return value
 
 
-def _folds(folder: CrossvalFolder, wanted: tuple[int, ...] | None) -> Iterator[int]:
-    if wanted is not None:
-        yield from wanted
-        return
-    yield 0
-    yield from range(1, folder.num_folds() or 1)  # known once the first is trained
+def _folds(folder: CrossvalFolder, wanted: tuple[int, ...] | None) -> Sequence[int]:
+    """Return the numbers of the folds; how many there are is known once the first is trained."""
+    return range(folder.num_folds() or 1) if wanted is None else wanted
 
 
 class _Ending(Watcher):
