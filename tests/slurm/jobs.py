@@ -13,7 +13,7 @@ from tests.experiments.crossval.test_command import EXPERIMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 LIGHTNING = f"{sys.executable} -m experiments"
-_PATIENCE = 240.0
+_PATIENCE = 900.0
 STUDY = """
 title: Learning rates
 rows:

@@ -17,6 +17,7 @@ from tests.slurm.jobs import STUDY, wait, waited, write_experiment
 
 pytestmark = [
     pytest.mark.slurm,
+    pytest.mark.timeout(1800),  # a job may take a minute to import PyTorch on a busy machine
     pytest.mark.skipif(bool(missing()), reason=f"{', '.join(missing())} are not here"),
 ]
 IN_SLURM = ("--launcher", "slurm", "--slurm.time", "10")
@@ -36,7 +37,7 @@ def start(cluster: dict[str, str], folder: Path, *args: str) -> subprocess.Popen
 
 def lightning(cluster: dict[str, str], folder: Path, *args: str) -> tuple[int, str]:
     process = start(cluster, folder, *args)
-    said, _ = process.communicate(timeout=500)
+    said, _ = process.communicate(timeout=900)
     return process.returncode, said
 
 
@@ -119,7 +120,7 @@ def test_a_node_that_dies_takes_its_fold_along_and_no_other(slurm: Cluster, tmp_
     log = (last.parents[1] / "log.txt").read_text().splitlines()
     (job, node) = next((line.split()[5], line.split()[7]) for line in log if "--- " in line)
     kill_node(slurm, node, job)
-    said, _ = first.communicate(timeout=500)
+    said, _ = first.communicate(timeout=900)
     slurm.start_node(node)
     assert first.returncode == 1, said
     assert said.count("failed: ") == 1

@@ -25,6 +25,7 @@ from tests.slurm.jobs import (
 SCRIPTS = ROOT / "experiments" / "slurm"
 pytestmark = [
     pytest.mark.slurm,
+    pytest.mark.timeout(1800),  # a job may take a minute to import PyTorch on a busy machine
     pytest.mark.skipif(bool(missing()), reason=f"{', '.join(missing())} are not here"),
 ]
 
