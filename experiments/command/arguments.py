@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from experiments.command.errors import usage_error
-from experiments.jobs.launch import LauncherOptions
+from experiments.jobs.options import LauncherOptions
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.command.arguments import CommandParser, natural, positive
-from experiments.jobs.launch import LauncherOptions
+from experiments.jobs.options import LauncherOptions
 
 # What a cross-validation decides for its folds, and what to say to a person who does.
 _DECIDED = {

@@ -1,13 +1,13 @@
-"""Where the steps of a command run, as its command line says it."""
+"""Makes what starts the steps of a command, or has a job do the whole of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.jobs.launcher import Launcher
 from experiments.jobs.local import LocalLauncher, make_slots
+from experiments.jobs.options import LauncherOptions
 from experiments.jobs.slurm_launcher import SlurmLauncher
 from experiments.jobs.step import PROGRAM, Step
 
@@ -16,24 +16,6 @@ _PLACE = (
     *("account", "clusters", "comment", "mail-type", "mail-user", "partition", "qos"),
     *("reservation", "time"),
 )
-
-
-@dataclass(frozen=True)
-class LauncherOptions:
-    """Where steps run.
-
-    Args:
-        jobs: Steps at once; None takes one for each device, and sets no bound in SLURM.
-        devices: Accelerators to spread steps over, `auto` for all; empty leaves all visible to
-            every step.
-        slurm: Options of sbatch; None runs steps on this machine.
-        detach: Whether a job does the waiting, see `detach`.
-    """
-
-    jobs: int | None = None
-    devices: tuple[str, ...] = ()
-    slurm: Mapping[str, str] | None = None
-    detach: bool = False
 
 
 def make_launcher(options: LauncherOptions) -> Launcher:

@@ -9,7 +9,7 @@ from pathlib import Path
 from experiments.command.arguments import CommandParser, natural, positive
 from experiments.command.errors import close_match, usage_error
 from experiments.command.usage import find_packaged
-from experiments.jobs.launch import LauncherOptions
+from experiments.jobs.options import LauncherOptions
 from experiments.study.study_file import Study, read_study
 
 # What a study decides for its rows, and what to say to a person who does.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import close_match, usage_error
-from experiments.jobs.launch import LauncherOptions
+from experiments.jobs.options import LauncherOptions
 
 # What the matrix decides for its steps, and what to say to a person who does.
 _DECIDED = {

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.command.errors import CommandError
 from experiments.crossval.arguments import Options, parse
-from experiments.jobs.launch import LauncherOptions
+from experiments.jobs.options import LauncherOptions
 
 
 def test_own_options_are_taken_and_the_rest_is_fits() -> None:

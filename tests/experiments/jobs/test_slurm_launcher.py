@@ -15,8 +15,9 @@ import pytest
 
 from experiments.command.errors import CommandError
 from experiments.jobs.context import StepContext
-from experiments.jobs.launch import LauncherOptions, detach, make_launcher
+from experiments.jobs.launch import detach, make_launcher
 from experiments.jobs.local import LocalLauncher
+from experiments.jobs.options import LauncherOptions
 from experiments.jobs.runner import Runner
 from experiments.jobs.slurm_launcher import SlurmLauncher
 from experiments.jobs.step import Step

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.command.errors import CommandError
-from experiments.jobs.launch import LauncherOptions
+from experiments.jobs.options import LauncherOptions
 from experiments.transfer.arguments import DataConfig, parse
 
 
