@@ -11,7 +11,7 @@ from experiments.command.arguments import CommandParser, natural, positive
 from experiments.command.errors import usage_error
 from experiments.command.usage import find_packaged
 from experiments.crossval.arguments import parse as parse_crossval
-from experiments.jobs.launch import LauncherOptions
+from experiments.jobs.options import LauncherOptions
 from experiments.sweep.space import grid
 from experiments.sweep.sweep_file import Sweep, read_sweep
 
