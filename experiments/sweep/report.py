@@ -56,11 +56,12 @@ def write_report(folder: Path, options: Options, trials: Trials) -> None:
     summary = _summary(options, trials, told, best, weights)
     text = as_markdown(summary)
     write_files(folder, "sweep", summary, text, ("trials.csv", _rows(summary)))
-    title = f"{options.sweep.name}, data: {summary['source']}"
-    draw_history(folder / "history.png", summary["trials"], title)
+    title = f"{summary['model']}, sweep {options.sweep.name}"
+    shown = f"data: {summary['source']}, seed {summary['seed']}"
+    draw_history(folder / "history.png", summary["trials"], f"{title}, trials, {shown}")
     written = ["sweep.md", "sweep.json", "trials.csv", "history.png"]
     if weights:
-        draw_importances(folder / "importance.png", weights, title)
+        draw_importances(folder / "importance.png", weights, f"{title}, importance, {shown}")
         written.append("importance.png")
     write_config(folder / "best.yaml", best, summary)
     print(f"\n{text}")
@@ -78,8 +79,12 @@ def _summary(
 ) -> dict[str, Any]:
     crossval = CrossvalFolder(Path(best.user_attrs[FOLDER]))
     fold = next(iter(best.intermediate_values))
+    about = crossval.description()
     return {
         "sweep": options.sweep.name,
+        "model": about.model,
+        "data": about.data,
+        "seed": about.seed,
         "method": options.sweep.method,
         "wanted": options.trials,
         "commit": trials.study.user_attrs.get("commit"),
@@ -123,8 +128,10 @@ def as_markdown(summary: Mapping[str, Any]) -> str:
     ]
     told, done = len(body), sum(one["state"] == "done" for one in ordered)
     lines = [
-        f"# {summary['sweep']}: {told} of {summary['wanted']} trials, {done} of them done, data "
-        f"{summary['source']}",
+        f"# {summary['sweep']}: {summary['model']} on {summary['data']}, data {summary['source']}",
+        "",
+        f"{told} of {summary['wanted']} trials ({summary['method']}), {done} of them on all folds; "
+        f"seed {summary['seed']}, commit {(summary['commit'] or 'unknown')[:8]}.",
         "",
         *markdown_table(["trial", "validation", "folds", *names, "state"], body),
         "Mean ± standard deviation over folds of the accuracy on validation parts, with the "
@@ -165,7 +172,7 @@ def _importances(study: optuna.Study, done: Sequence[FrozenTrial]) -> dict[str, 
 
 def draw_history(path: Path, trials: Sequence[Mapping[str, Any]], title: str) -> None:
     """Draw the accuracy of the trials in their order, and the best so far."""
-    figure, axes = new_axes(6.0, 3.4, f"{title}: trials")
+    figure, axes = new_axes(6.0, 3.4, title)
     for state, marker, colour in (("done", "o", PALETTE[0]), ("stopped early", "x", PALETTE[1])):
         found = [one for one in trials if one["state"] == state and one["accuracies"]]
         values = [100 * sum(one["accuracies"]) / _count(one) for one in found]
@@ -184,7 +191,7 @@ def draw_history(path: Path, trials: Sequence[Mapping[str, Any]], title: str) ->
 
 def draw_importances(path: Path, weights: Mapping[str, float], title: str) -> None:
     """Draw the share of each parameter in the differences between trials."""
-    figure, axes = new_axes(6.0, 1.2 + 0.3 * len(weights), f"{title}: importance")
+    figure, axes = new_axes(6.0, 1.2 + 0.3 * len(weights), title)
     names = list(weights)[::-1]
     axes.barh(names, [100 * weights[name] for name in names], color=PALETTE[0])
     axes.tick_params(labelsize=8)
