@@ -21,7 +21,7 @@ from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import PROGRAM, Step
 from experiments.sweep.arguments import Options, parse
 from experiments.sweep.space import corners
-from experiments.sweep.trials import Trials
+from experiments.sweep.trials import MOST_STARTS, Trials
 
 _LOOK_EVERY = 2.0
 _SIGNALLED = 128  # exit codes above are those of signals
@@ -142,7 +142,7 @@ class Workers(Watcher):
         Raises:
             CommandError: If it was not killed, or too many were.
         """
-        if 0 < exit_code < _SIGNALLED or self._made > 4 * self._options.trials:
+        if 0 < exit_code < _SIGNALLED or self._made > MOST_STARTS * self._options.trials:
             raise CommandError(f"{why} (its log: {step.log})", max(exit_code, 1))
         print(f"{step.name}: {why}; another one takes up its trial", flush=True)
         self._add()

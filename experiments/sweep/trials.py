@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 JOURNAL = "journal.log"
 FOLDER, WHY = "folder", "why"
 """What is noted of a trial: folder of its cross-validation, why it failed."""
+MOST_STARTS = 10
+"""Starts of a setting: a job of a cluster may end several times before a trial does."""
 _INSTEAD_OF, _START, _AS = "instead_of", "start", "same_as"
-_MOST_STARTS = 3
 _MOST_DRAWN = 50  # settings that were tried before, until the space counts as exhausted
 
 
@@ -144,7 +145,7 @@ class Trials:
         """Queue the settings of trials that failed."""
         for trial in self._counted():
             start = trial.user_attrs.get(_START, 1)
-            if trial.state == TrialState.FAIL and start < _MOST_STARTS:
+            if trial.state == TrialState.FAIL and start < MOST_STARTS:
                 if killed_only and WHY in trial.user_attrs:
                     continue
                 again = {_INSTEAD_OF: trial.number, _START: start + 1}

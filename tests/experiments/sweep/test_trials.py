@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from experiments.command.errors import CommandError
 from experiments.sweep.space import Choice
 from experiments.sweep.sweep_file import Sweep
-from experiments.sweep.trials import JOURNAL, WHY, Taken, Trials
+from experiments.sweep.trials import JOURNAL, MOST_STARTS, WHY, Taken, Trials
 from tests.experiments.sweep.objective import FOLDS, SWEEP, WANTED, run
 
 GRID = replace(SWEEP, method="grid", space={"lr": Choice(("0.1", "0.5")), "kind": Choice(("a",))})
@@ -91,7 +91,7 @@ def test_what_kills_every_worker_ends(tmp_path: Path) -> None:
     while (taken := trials.take()) is not None:
         starts += 1
         taken.held.release()
-    assert starts == 3
+    assert starts == MOST_STARTS
     (trial,) = trials.told()
     assert trial.state == TrialState.FAIL
 
