@@ -24,7 +24,7 @@ FILE: dict[str, Any] = {
 
 def write(folder: Path, **changed: Any) -> Path:
     values = {k: v for k, v in {**FILE, **changed}.items() if v is not None}
-    (folder / "search.yaml").write_text(yaml.safe_dump(values))
+    (folder / "search.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     return folder / "search.yaml"
 
 
