@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from callbacks.figures.base import new_figure
+from callbacks.figures.pictures import new_figure
 from callbacks.figures.style import class_colours
 from callbacks.records.rows import SMOOTHED
 from datamodules.tracks import time_of
