@@ -14,8 +14,8 @@ ARGS ?=
 .PHONY: help install demo test test-slow test-slurm lint typecheck check bench docs clean
 
 help:  ## Show the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' \
-		| awk -F: '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) \
+		| awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## Make .venv with the pinned versions
 
