@@ -56,7 +56,7 @@ class FilmDrawing:
 
     def draw(
         self, table: Path, folder: Path, film_of: Callable[[str], Film | None], *, live: bool
-    ) -> None:
+    ) -> bool:
         """Write ``<film>.mp4`` and ``<film>_timeline.png`` of each film in the table.
 
         The films are read a second time and table and film go by frame by frame, so that no length
@@ -67,7 +67,11 @@ class FilmDrawing:
             folder: Where films and timelines go.
             film_of: Opens the film of a name in the rows once more; None for what is no film.
             live: Whether it is a stream, which cannot be read again and has a timeline only.
+
+        Returns:
+            Whether there was anything to draw.
         """
+        drawn = False
         with table.open(newline="", encoding="utf-8") as file:
             for name, rows in groupby(csv.DictReader(file), key=_film_of):
                 film = film_of(name)
@@ -76,13 +80,16 @@ class FilmDrawing:
                 timeline = Timeline(self._classes)
                 watched = _watch(rows, timeline)
                 if self._annotated and film is not None:
+                    drawn = True
                     annotate(film, watched, folder / f"{file_name(name)}.mp4", self._every)
                 for _ in watched:  # what no film has taken
                     pass
                 if self._timeline and timeline.tracks:
+                    drawn = True
                     over = f", smoothed over {self._smoothing:g} s" if self._smoothing else ""
                     figure = draw_timeline(timeline, self._title(f"{name}{over}"))
                     write_picture(folder / f"{file_name(name)}_timeline.png", figure)
+        return drawn
 
 
 def annotate(film: FrameFolder | Video, rows: Iterator[Row], path: Path, every: int) -> None:

@@ -46,6 +46,5 @@ class FilmPictures(pl.Callback):
             annotated=self.annotated,
             timeline=self.timeline,
         )
-        drawing.draw(table, folder, data.film, live=is_live(trainer))
-        if folder.is_dir():
+        if drawing.draw(table, folder, data.film, live=is_live(trainer)):
             rank_zero_info(f"Films and timelines: {folder}")

@@ -118,6 +118,7 @@ def _parse(args: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data.smoothing",
+        "--smoothing",
         dest="smoothing",
         metavar="SECONDS",
         type=float,
