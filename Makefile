@@ -53,7 +53,7 @@ bench: $(STAMP)  ## Measure speeds as ratios into runs/bench.json
 
 docs: $(STAMP)  ## Build the documentation into build/site, with its links checked
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	$(BIN)/mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean:  ## Remove what was built, but no run and no cache of data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

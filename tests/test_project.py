@@ -109,6 +109,8 @@ def test_what_the_image_is_built_from_is_there() -> None:
     assert all("-c constraints.txt" in install for install in installs)
     python = next(step for step in steps if step.startswith("FROM python:")).split(":")[1]
     assert python.startswith("3.11")  # the version that constraints.txt was tested with
+    place = [step.split()[1] for step in steps if step.startswith("WORKDIR ")][-1]
+    assert f"RUN chmod a+rwx {place}" in steps  # any --user writes its cache there
 
 
 def test_hooks_run_the_checks_of_the_makefile() -> None:
