@@ -52,6 +52,14 @@ def jobs_of(folder: Path) -> list[str]:
     return [line for log in logs for line in log.read_text().splitlines() if line[:4] == "--- "]
 
 
+def first_checkpoint(launcher: subprocess.Popen[str], folder: Path, fold: int) -> Path:
+    """Wait for the first checkpoint of a fold."""
+    pattern = f"runs/tiny/crossval-*/fold_{fold:02d}/checkpoints/last.ckpt"
+    waited(lambda: list(folder.glob(pattern)) or launcher.poll() is not None)
+    (path,) = folder.glob(pattern)
+    return path
+
+
 def test_a_cross_validation_has_the_numbers_of_a_local_one(
     cluster: dict[str, str], tmp_path: Path
 ) -> None:
@@ -84,10 +92,10 @@ def test_a_study_of_four_cells_goes_on_by_itself(cluster: dict[str, str], tmp_pa
 def test_a_launcher_that_was_killed_takes_up_its_jobs(
     cluster: dict[str, str], tmp_path: Path
 ) -> None:
-    write_experiment(tmp_path, epochs=400)
+    write_experiment(tmp_path, epochs=3000)
     line = ("crossval", "--config=tiny.yaml", "--fold=1", *IN_SLURM)
     first = start(cluster, tmp_path, *line)
-    waited(lambda: list(tmp_path.glob("runs/tiny/crossval-*/fold_01/checkpoints/last.ckpt")))
+    first_checkpoint(first, tmp_path, 1)
     first.kill()
     first.wait()
     code, said = lightning(cluster, tmp_path, *line)
@@ -98,7 +106,9 @@ def test_a_launcher_that_was_killed_takes_up_its_jobs(
 
 def test_a_fold_on_two_nodes(cluster: dict[str, str], tmp_path: Path) -> None:
     write_experiment(tmp_path, epochs=2)
-    nodes = ("--slurm.nodes=2", "--slurm.ntasks_per_node=1", "--trainer.num_nodes=2")
+    # Lightning meets at the first node by its name, which no name server knows here.
+    address = "--slurm.export=ALL,MASTER_ADDR=127.0.0.1"
+    nodes = ("--slurm.nodes=2", "--slurm.ntasks_per_node=1", "--trainer.num_nodes=2", address)
     strategy = "--trainer.strategy=ddp"
     line = ("crossval", "--config=tiny.yaml", "--fold=0", *IN_SLURM, *nodes, strategy)
     code, said = lightning(cluster, tmp_path, *line)
@@ -114,9 +124,7 @@ def test_a_node_that_dies_takes_its_fold_along_and_no_other(slurm: Cluster, tmp_
     # One fold a node; its jobs are not sent back to the queue.
     line = ("crossval", "--config=tiny.yaml", *IN_SLURM, "--slurm.exclusive", "--slurm.no_requeue")
     first = start(cluster, tmp_path, *line)
-    (last,) = waited(
-        lambda: list(tmp_path.glob("runs/tiny/crossval-*/fold_01/checkpoints/last.ckpt"))
-    )
+    last = first_checkpoint(first, tmp_path, 1)
     log = (last.parents[1] / "log.txt").read_text().splitlines()
     (job, node) = next((line.split()[5], line.split()[7]) for line in log if "--- " in line)
     kill_node(slurm, node, job)
