@@ -140,7 +140,9 @@ class SlurmLauncher(Launcher):
                     "command on a login node of the cluster, or leave the option out."
                 )
         self.running: list[SlurmJob] = []
-        self._options = {**_OPTIONS, **options}
+        # In a whole node srun would start a task for each core.
+        tasks = {} if any(re.match("ntasks|nodes", name) for name in options) else {"ntasks": "1"}
+        self._options = {**_OPTIONS, **tasks, **options}
         self._jobs = jobs
         self._queue: list[_Queued] | None = None
         self._inherited = inherited_environment(

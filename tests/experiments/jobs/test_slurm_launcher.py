@@ -78,6 +78,7 @@ def test_steps_are_jobs_and_a_step_waits_for_what_it_needs(slurm: Path) -> None:
         "open-mode": "append",
         "requeue": "",
         "signal": "USR1@120",
+        "ntasks": "1",
         "partition": "gpu",
         "exclusive": "",
         "chdir": str(Path.cwd()),
