@@ -13,7 +13,7 @@ import yaml
 from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial, TrialState
 
-from callbacks.figures.base import new_axes, write_picture
+from callbacks.figures.pictures import new_axes, write_picture
 from callbacks.figures.style import PALETTE
 from callbacks.statistics import estimate
 from datamodules.store.replacing import replacing
