@@ -34,7 +34,7 @@ from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.names import name_run
 from experiments.command.parsing import AddingConfigFile, explain_usage
-from experiments.command.privacy import environment_hider
+from experiments.command.privacy import environment_hider, without_user
 from experiments.command.progress import RunProgress
 from experiments.command.usage import (
     DEFAULTS,
@@ -43,6 +43,7 @@ from experiments.command.usage import (
     given_by_hand,
     translate,
 )
+from experiments.jobs.slurm import refuse_unequal_tasks
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from experiments.run.folder import setting_hash, shared_config_hash
 from experiments.run.loggers import MetricsCSV, wandb_logger
@@ -166,6 +167,8 @@ class ExperimentCLI(LightningCLI):
         """Choose the run folder and the checkpoint to start from."""
         config = self.resolve()
         settings = self._settings
+        trainer = settings.trainer
+        refuse_unequal_tasks(self.verb, trainer.devices, trainer.num_nodes)
         given = settings.ckpt_path
         hashed = {key: value for key, value in config.items() if key not in _OUTSIDE}
         self.session.open(
@@ -236,7 +239,7 @@ class ExperimentCLI(LightningCLI):
             if together and self.trainer.world_size > 1 and not self.model.automatic_optimization:
                 raise usage_error(
                     f"{type(self.model).__name__} trains several players in turn, which plain ddp "
-                    "cannot: add --config experiments/presets/cluster.yaml, or "
+                    "cannot: add --config experiments/presets/slurm.yaml, or "
                     "--trainer.strategy ddp_find_unused_parameters_true."
                 )
             for line in describe_size(self.model, self.trainer.strategy.root_device.type):
@@ -265,7 +268,12 @@ class ExperimentCLI(LightningCLI):
                 f"{self.session.how_to_go_on()}"
             )
             return
-        self.session.finish(epoch=self.trainer.current_epoch, step=self.trainer.global_step)
+        kept = self.trainer.checkpoint_callback
+        self.session.finish(
+            epoch=self.trainer.current_epoch,
+            step=self.trainer.global_step,
+            validation=kept.validation if isinstance(kept, RunCheckpoints) else {},
+        )
         self._tell_end()
 
     @property
@@ -341,8 +349,14 @@ class ExperimentCLI(LightningCLI):
             say(f"Best: {kept.monitor} {kept.best_score:.4g}{place}")
         if run.last.exists():
             say(f"Everything is in {run.path}")
+            if isinstance(kept, RunCheckpoints) and kept.monitor and kept.best_score is None:
+                say(
+                    f"No checkpoint is the best: the {self.trainer.global_step} steps ended before "
+                    "the first validation. Train longer, validate more often "
+                    "(--trainer.val_check_interval), or take --ckpt_path last."
+                )
         if (run.checkpoints / "best.ckpt").exists() and self.session.fold is None:
-            given = shlex.join(arguments_of_test(self.given))
+            given = without_user(shlex.join(arguments_of_test(self.given)))
             say(f"Test it with: lightning test {given}")
             say(f"Use it with: lightning predict {given} --data.input PICTURE_VIDEO_OR_FOLDER")
 

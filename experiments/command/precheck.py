@@ -48,7 +48,7 @@ _ALWAYS = (
 )
 
 
-_OF_TRAININGS = ("crossval", "study", "transfer")
+_OF_TRAININGS = ("crossval", "study", "sweep", "transfer")
 
 
 class _UndecidedError(Exception):
@@ -116,6 +116,12 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
         if not table.summarize:
             seed = table.study.seeds[0]
             yield from (list(cell.fit) for cell in table.cells() if cell.seed == seed)
+    elif command == "sweep":
+        from experiments.sweep.arguments import parse as parse_sweep
+        from experiments.sweep.space import corners
+
+        search = parse_sweep(args)
+        yield from map(list, map(search.fit, corners(search.sweep.space)))
     elif command == "transfer":
         from experiments.transfer.arguments import parse as parse_transfer
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": "Predict the expressions of pictures, videos or folders.",
     "crossval": "Cross-validate an experiment, every fold as processes of its own.",
     "study": "Fill a table of methods and data sets over folds and seeds.",
+    "sweep": "Search for parameters by the accuracy on validation parts.",
     "compare": "Compare cross-validations on the same folds.",
     "report": "Write one page of studies and cross-validations.",
     "transfer": "Pretrain, train and test on every combination of some data sets.",
@@ -28,6 +29,7 @@ COMMANDS = {
 OWN_COMMANDS = {
     "crossval": "experiments.crossval.command",
     "study": "experiments.study.command",
+    "sweep": "experiments.sweep.command",
     "compare": "experiments.compare",
     "report": "experiments.page.command",
     "transfer": "experiments.transfer.command",
@@ -36,7 +38,7 @@ OWN_COMMANDS = {
     "export": "experiments.export",
 }
 """Modules of the commands that are not Lightning's own."""
-_SHORT = {"--every": "--data.every"}
+_SHORT = {"--every": "--data.every", "--smoothing": "--data.smoothing"}
 TRAINER = "lightning.pytorch.Trainer"
 EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
 """Classes whose arguments are the keys of Lightning's commands."""

@@ -21,7 +21,7 @@ from experiments.command.errors import close_match
 from experiments.run.requeue import Requeue
 from lightning_modules.networks.weights import read_checkpoint
 
-_BEST = ("best_score", "best_epoch", "best_step")
+_BEST = ("best_score", "best_epoch", "best_step", "validation")
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -92,6 +92,8 @@ class RunCheckpoints(Checkpoint):
         best_score: Value of the best validation so far; None before the first.
         best_epoch: The epoch it was in, from 0.
         best_step: `trainer.global_step` then.
+        validation: Finite values that it logged, by names such as `val/accuracy`; those of the last
+            validation without a `monitor`.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class RunCheckpoints(Checkpoint):
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.best_step: int | None = None
+        self.validation: dict[str, float] = {}
         self._folder = Path()
         self._saved_at = 0.0
         self._requeue = Requeue()
@@ -155,13 +158,18 @@ class RunCheckpoints(Checkpoint):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights if they are the best so far."""
         fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
-        if self.monitor is None or not fitting or _is_trial(trainer):
+        if not fitting or _is_trial(trainer):
+            return
+        logged = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        finite = {key: value for key, value in logged.items() if math.isfinite(value)}
+        if self.monitor is None:
+            self.validation = finite
             return
         if self.monitor not in trainer.callback_metrics:
-            logged = sorted(key for key in trainer.callback_metrics if key.startswith("val/"))
             raise UserError(
                 f"checkpoint.monitor is {self.monitor}, which no validation logged"
-                f"{close_match(self.monitor, logged)} Logged: {', '.join(logged) or 'nothing'}."
+                f"{close_match(self.monitor, logged)} Logged: "
+                f"{', '.join(sorted(logged)) or 'nothing'}."
             )
         score = float(trainer.callback_metrics[self.monitor])
         sign = 1 if self.mode == "min" else -1
@@ -170,6 +178,7 @@ class RunCheckpoints(Checkpoint):
         if trainer.strategy.broadcast(better and math.isfinite(score)):
             self.best_score = score
             self.best_epoch, self.best_step = trainer.current_epoch, trainer.global_step
+            self.validation = finite
             trainer.save_checkpoint(self._folder / "best.ckpt", weights_only=False)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -184,7 +193,7 @@ class RunCheckpoints(Checkpoint):
         checkpoint["callbacks"].pop("Timer", None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best score and when it was reached."""
+        """Return the best score, when it was reached and what else was logged then."""
         return {name: getattr(self, name) for name in _BEST}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -193,7 +202,7 @@ class RunCheckpoints(Checkpoint):
         if (self._folder / "best.ckpt").exists():
             for name in _BEST:
                 # Older checkpoints hold the score alone.
-                setattr(self, name, state_dict.get(name))
+                setattr(self, name, state_dict.get(name, getattr(self, name)))
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._folder / "last.ckpt", weights_only=False)

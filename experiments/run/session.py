@@ -163,10 +163,18 @@ class Session:
         self.run = run
         say(f"Checkpoint: {self.checkpoint}")
 
-    def finish(self, **progress: int) -> None:
-        """Mark a training as finished, and note how far it came."""
+    def finish(self, *, epoch: int, step: int, validation: Mapping[str, float]) -> None:
+        """Mark a training as finished, and note how far it came.
+
+        Args:
+            epoch: Epochs.
+            step: Steps.
+            validation: See `RunCheckpoints.validation`.
+        """
         if is_first_process():
-            self.run.update_status(state="finished", **progress)
+            self.run.update_status(
+                state="finished", epoch=epoch, step=step, validation=dict(validation)
+            )
 
     def stop(self) -> None:
         """Mark a training as one that the same command goes on with."""
@@ -217,8 +225,8 @@ def find_checkpoint(name: str, folder: Path) -> Path:
             if path.is_file():
                 return path
         raise CommandError(
-            f"No run in {folder} has a {name}.ckpt yet: train one with lightning fit, or give the "
-            "path of a checkpoint."
+            f"No run in {folder} has a {name}.ckpt yet: train one with lightning fit, or give "
+            f"{'last' if name == 'best' else 'best'} or the path of a checkpoint."
         )
     if not Path(name).is_file():
         raise CommandError(no_checkpoint(name))

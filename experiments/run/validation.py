@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import yaml
-
 from datamodules.errors import UserError
-
-_PREFIX = "val/"
+from experiments.run.folder import RunFolder
 
 
 def chosen_validation(run: Path) -> dict[str, float]:
     """Read the validation of the epoch that `checkpoint.monitor` chose; of the last without one.
 
+    It is what `fit` noted when it finished. metrics.csv would not do: whatever is validated later
+    in the same folder, such as the test part as the validation part of another fold, is there too.
+
     Args:
         run: Folder of a run of `fit`, or of a fold.
 
     Returns:
-        What the validation logged, such as `val/accuracy`, by its name.
+        Finite values that the validation logged, such as `val/accuracy`, by their names.
 
     Raises:
-        UserError: If there is no such validation.
+        UserError: If there is none.
     """
-    config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))["checkpoint"]
-    monitor, sign = config["monitor"], -1 if config["mode"] == "min" else 1
-    chosen: Mapping[str, float] | None = None
-    for row in _validations(run / "metrics.csv"):
-        if monitor is None:
-            chosen = row
-        elif math.isfinite(score := row.get(monitor, math.nan)) and (
-            # As in `RunCheckpoints`, the first of equal ones.
-            chosen is None or sign * score > sign * chosen[monitor]
-        ):
-            chosen = row
-    if chosen is None:
-        raise UserError(f"{run} has no validation{f' with {monitor}' if monitor else ''}.")
-    return dict(chosen)
-
-
-def _validations(metrics: Path) -> Iterator[dict[str, float]]:
-    if not metrics.is_file():
-        return
-    with metrics.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            values = {k: float(v) for k, v in row.items() if k and k.startswith(_PREFIX) and v}
-            if values:
-                yield values
+    found = RunFolder(run).status.get("validation")
+    if not found:
+        raise UserError(f"No training with a validation has finished in {run}.")
+    return {str(name): float(value) for name, value in found.items()}

@@ -23,7 +23,8 @@ from tests.experiments.command.test_config_file import REFUSED as CONFIGS
 from tests.experiments.crossval import made
 from tests.experiments.tiny import TinyGAN
 
-WITH_CONFIG = sorted(set(COMMANDS) - {"compare", "export", "report", "study", "sync", "workspace"})
+NO_CONFIG = {"compare", "export", "report", "study", "sweep", "sync", "workspace"}
+WITH_CONFIG = sorted(set(COMMANDS) - NO_CONFIG)
 
 JSON = {
     "empty": b"",
@@ -65,6 +66,17 @@ def test_no_command_takes_a_nasty_config(command: str, capfd: pytest.CaptureFixt
         assert sentence in said
     assert time.process_time() - start < 20
     assert sorted(path.name for path in Path().iterdir()) == ["a.yaml"]
+
+
+@pytest.mark.parametrize("command", ["study", "sweep"])
+def test_no_command_takes_a_nasty_file_of_its_own(
+    command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for content, sentence in CONFIGS.values():
+        Path("a.yaml").write_bytes(content)
+        code, said = run(capfd, command, "a.yaml")
+        assert code == 2
+        assert sentence in said
 
 
 @pytest.fixture(params=["crossval.json", "fold_00/fold.json", "fold_00/split.json", "values"])
@@ -196,7 +208,7 @@ def test_no_command_takes_a_nasty_checkpoint(
         ("--trainer.check_val_every_n_epoch=0", "must be at least 1, but is 0"),
         ("--trainer.max_epochs=0", "Nothing was trained"),
         ("--trainer.limit_train_batches=0", "Nothing was trained"),
-        ("--trainer.devices=2", "--config experiments/presets/cluster.yaml"),
+        ("--trainer.devices=2", "--config experiments/presets/slurm.yaml"),
         ("--trainer.strategy=none", "Lightning refuses what was given"),
         ("--trainer.logger=lightning.pytorch.loggers.CometLogger", "pip install -U 'comet-ml"),
         (

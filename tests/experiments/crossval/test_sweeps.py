@@ -9,7 +9,6 @@ import yaml
 from experiments.command.console import quiet
 from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.arguments import parse
-from experiments.crossval.tracking import cv_metrics
 
 SWEEPS = sorted((Path(__file__).resolve().parents[3] / "experiments" / "sweeps").glob("*.yaml"))
 
@@ -33,14 +32,6 @@ def test_an_agents_command_line_is_understood(path: Path) -> None:
         for part in key.split("."):
             node = node[part]
         assert node == value_of(parameter)
-
-
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_what_it_optimises_is_logged(path: Path) -> None:
-    estimate = {"n": 2, "mean": 0.5, "std": 0.1, "low": 0.4, "high": 0.6}
-    pooled = {"accuracy": 0.5, "balanced_accuracy": 0.5, "f1_macro": 0.5}
-    logged = cv_metrics({"done": [0, 1], "accuracy": estimate, "pooled": pooled, "metrics": {}})
-    assert yaml.safe_load(path.read_text())["metric"]["name"] in logged
 
 
 def test_there_are_sweeps() -> None:

@@ -5,48 +5,40 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import UserError
+from experiments.cli import main
 from experiments.run.validation import chosen_validation
 
-# As `MetricsCSV` writes it: rows of training and validation, a test at the end.
-METRICS = """step,train/loss,val/loss,val/accuracy,test/accuracy
-4,0.9,,,
-4,,0.8,0.50,
-8,,0.6,0.25,
-12,,0.6,0.75,
-16,,nan,1.0,
-16,,,,0.99
+TINY = """
+model: tests.experiments.sweep.tiny_sweep.TinySearched
+data: {class_path: tests.experiments.crossval.tiny_folds.TinyFolds, init_args: {folds: 3}}
+trainer: {accelerator: cpu, max_epochs: 3, enable_progress_bar: false}
 """
 
 
-def run_of(folder: Path, monitor: str, mode: str, metrics: str = METRICS) -> Path:
-    (folder / "config.yaml").write_text(f"checkpoint: {{monitor: {monitor}, mode: {mode}}}")
-    (folder / "metrics.csv").write_text(metrics)
-    return folder
+def rows(run: Path) -> list[dict[str, str]]:
+    head, *lines = (run / "metrics.csv").read_text().splitlines()
+    return [dict(zip(head.split(","), line.split(","), strict=True)) for line in lines]
 
 
-@pytest.mark.parametrize(
-    ("monitor", "mode", "accuracy"),
-    [
-        # The first of equal ones, and never one that is not finite.
-        ("val/loss", "min", 0.25),
-        ("val/loss", "max", 0.50),
-        ("val/accuracy", "max", 1.0),
-        # Nothing chose: the last weights are tested.
-        ("null", "min", 1.0),
-    ],
-)
-def test_it_is_that_of_the_chosen_epoch(
-    tmp_path: Path, monitor: str, mode: str, accuracy: float
+@pytest.mark.parametrize(("monitor", "epoch"), [("val/falling", 0), ("null", 2)])
+def test_it_is_that_of_the_kept_weights_and_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, monitor: str, epoch: int
 ) -> None:
-    chosen = chosen_validation(run_of(tmp_path, monitor, mode))
-    assert chosen["val/accuracy"] == accuracy
-    assert all(key.startswith("val/") for key in chosen)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    text = f"checkpoint: {{monitor: {monitor}, mode: max}}\n"
+    (tmp_path / "tiny.yaml").write_text(TINY + text)
+    main(["fit", "--config=tiny.yaml"])
+    (run,) = (tmp_path / "runs" / "tiny").iterdir()
+    chosen = chosen_validation(run)
+    assert chosen["val/loss"] == pytest.approx(float(rows(run)[epoch]["val/loss"]))
+    assert set(chosen) == {"val/accuracy", "val/loss", "val/falling"}
+    # What is tested in this fold is validated in the one before; that is no validation of it.
+    weights = run / "checkpoints" / "last.ckpt"
+    main(["validate", "--config=tiny.yaml", "--data.fold=2", f"--ckpt_path={weights}"])
+    assert float(rows(run)[-1]["val/loss"]) != pytest.approx(chosen["val/loss"])
+    assert chosen_validation(run) == chosen
 
 
 def test_a_run_without_validation_is_named(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "val/auc", "max")
-    with pytest.raises(UserError, match=r"has no validation with val/auc"):
-        chosen_validation(run)
-    run = run_of(tmp_path, "null", "min", "step,test/accuracy\n4,0.9\n")
-    with pytest.raises(UserError, match=r"has no validation\."):
-        chosen_validation(run)
+    with pytest.raises(UserError, match=r"^No training with a validation has finished in "):
+        chosen_validation(tmp_path)

@@ -1,0 +1,1 @@
+"""Sweeps: searches over parameters by validation, on as many devices as there are."""
