@@ -84,7 +84,7 @@ def unsent(folder: Path) -> dict[Path, list[Path]]:
         By run folder the parts that are left, in the order in which they were begun.
     """
     found: dict[Path, list[Path]] = {}
-    for file in sorted(folder.rglob("wandb/offline-run-*/*.wandb")):
+    for file in sorted(folder.rglob("offline-run-*/*.wandb")):
         if not file.with_suffix(".wandb.synced").exists():
             found.setdefault(file.parents[2], []).append(file.parent)
     return found
@@ -103,7 +103,7 @@ def _is_running(run: Path) -> bool:
 def _send(run: Path) -> str | None:
     """Send the parts of a run; return why that failed, if it did."""
     run = run.resolve()
-    parts = unsent(run)[run]
+    parts = unsent(run).get(run, [])
     environment = {
         **_SETTINGS,
         # W&B's log and caches stay where the run is; without the name it sends a path.
@@ -122,9 +122,7 @@ def _send(run: Path) -> str | None:
         text=True,
         check=False,
     )
-    if not unsent(run).get(run):
-        return None
-    return _reason(done.stdout)
+    return _reason(done.stdout) if run in unsent(run) else None
 
 
 def _reason(output: str) -> str:
