@@ -27,6 +27,7 @@ from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import LOG_FILE
+from experiments.published import TRAINER_ARGUMENTS
 
 if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment
@@ -220,6 +221,13 @@ def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
         headline=None if config["headline"] is None else tuple(config["headline"]),
         arguments=tuple(a.replace(home, "~") for a in _deciding(fit)),
         data_arguments={name: value for name, value in data.items() if name not in _PATHS},
+        trainer_arguments={
+            **{name: config["trainer"].get(name) for name in TRAINER_ARGUMENTS},
+            "callbacks": [
+                str(node["class_path"]).rsplit(".", 1)[-1]
+                for node in config["trainer"].get("callbacks") or ()
+            ],
+        },
     )
 
 

@@ -33,6 +33,8 @@ class Description:
         headline: Conditions whose accuracy is the result, see `summary.headline_conditions`.
         arguments: Command line of `lightning crossval` as far as it decides the results.
         created: When the folder was made; with the rest it makes the W&B ids.
+        trainer_arguments: What of the trainer decides the result, and the names of its callbacks;
+            None in folders of before they were kept.
     """
 
     experiment: str
@@ -45,6 +47,7 @@ class Description:
     arguments: tuple[str, ...]
     data_arguments: dict[str, Any] | None = None
     created: str = ""
+    trainer_arguments: dict[str, Any] | None = None
 
     @property
     def group(self) -> str:

@@ -125,6 +125,7 @@ def summarize(
         "source": first["source"],
         "arguments": list(description.arguments),
         "data_arguments": description.data_arguments,
+        "trainer_arguments": description.trainer_arguments,
         "config_hash": description.config_hash,
         "seed": description.seed,
         "commit": commit_of(first),
