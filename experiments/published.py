@@ -7,6 +7,7 @@ one of protocols.yaml; where the cell is of another setting, or there is none, a
 
 from __future__ import annotations
 
+import copy
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -212,19 +213,26 @@ def measure_of(row: Mapping[str, str]) -> str:
 
 
 @cache
-def _paper(protocol: str) -> dict[str, Any]:
-    """Put a protocol together: ``model``, ``data`` and ``trainer``, its classes and counts."""
+def setting_of(protocol: str) -> dict[str, Any]:
+    """Put the setting of a protocol together.
+
+    Args:
+        protocol: As in figures.csv.
+
+    Returns:
+        ``model``, ``data`` and ``trainer`` as in a config, and ``classes``, ``samples``, ``people``
+        as in protocols.yaml.
+    """
     name, *changes = protocol.split()
-    given = yaml.safe_load((_FOLDER / "protocols.yaml").read_text("utf-8"))[name]
-    config: dict[str, Any] = {"model": given.get("model", {}), "data": given.get("data", {})}
-    setting: dict[str, Any] = {"model": {}, "data": {}, "trainer": {}}
+    given = _config("protocols.yaml")[name]
+    setting: dict[str, Any] = {"trainer": {}}
     for file in given["configs"]:
-        _merge(setting, yaml.safe_load((_FOLDER / file).read_text("utf-8")))
-    for part, own in config.items():
-        _merge(setting, {part: {"init_args": own}})
+        _merge(setting, _config(file))
+    for part in ("model", "data"):
+        _merge(setting[part]["init_args"], given.get(part, {}))
     for change in changes:
         key, _, value = change.partition("=")
-        setting["model"]["init_args"][key] = yaml.safe_load(value) if value != "*" else value
+        setting["model"]["init_args"][key] = value if "*" in value else yaml.safe_load(value)
     return {**given, **{part: setting[part] for part in ("model", "data", "trainer")}}
 
 
@@ -233,12 +241,18 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
+            into[key] = copy.deepcopy(value)
+
+
+@cache
+def _config(file: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((_FOLDER / file).read_text("utf-8"))
+    return found
 
 
 def _place(protocol: str) -> tuple[str | None, str]:
     """Return the data set and the method of a protocol."""
-    paper = _paper(protocol)
+    paper = setting_of(protocol)
     return _dataset(_name(paper["data"])), _name(paper["model"])
 
 
@@ -249,7 +263,7 @@ def _name(node: Mapping[str, Any]) -> str:
 def _differences(
     protocol: str, summary: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Iterator[str]:
-    paper = _paper(protocol)
+    paper = setting_of(protocol)
     yield from _unlike_node(paper["model"], arguments, "model")
     given = summary.get("data_arguments")
     if given is None:

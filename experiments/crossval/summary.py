@@ -18,6 +18,10 @@ from experiments.crossval.folder import CrossvalFolder, Description
 from experiments.jobs.step import failure
 
 Summary = dict[str, Any]
+ONE_SPLIT = (
+    "These data have one split of their own and no folds: for a mean, deviation and interval over "
+    "seeds have a study repeat it, as lightning study STUDY.yaml --seeds 5 does."
+)
 
 
 def collect(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:

@@ -208,7 +208,7 @@ def _areas(summary: Summary) -> list[str]:
 
 
 def _measures(summary: Summary) -> list[str]:
-    """List classes by name, as the paper does, or action units by number; the average comes last."""
+    """List classes by name, as the paper does, or action units by number; the average last."""
     known = {measure for cell in summary["cells"] for measure in cell["areas"]}
     units = sorted(known - {AVERAGE}, key=lambda name: (len(name), name))
     plain = sorted(known - {AVERAGE})
