@@ -105,10 +105,8 @@ def test_a_study_runs_from_end_to_end(
     paper = next(paper for paper in SMALL if file.stem.startswith(paper))
     small = [*SMALL[paper], "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
     roots = [f"{name}={trees / name}" for name in study.data]
-    main(
-        ["study", str(file), "--roots", *roots, "--fold", "0", "--seeds", "1", "--jobs", "2"]
-        + [f"--runs_dir={runs_dir}", *small, "--trainer.enable_progress_bar=false"]
-    )
+    command = ["study", str(file), "--fold", "0", "--seeds", "1", "--jobs", "2", "--roots", *roots]
+    main([*command, f"--runs_dir={runs_dir}", *small, "--trainer.enable_progress_bar=false"])
     summary = json.loads((runs_dir / "studies" / file.stem / "study.json").read_text())
     assert [row["missing"] for row in summary["rows"]] == [[] for _ in study.places()]
     measured = [value for row in summary["rows"] for value in row["cells"].values()]
