@@ -113,8 +113,8 @@ def figures() -> tuple[Mapping[str, str], ...]:
 
     Its columns are: paper, table, method, dataset, condition, metric, value, std, unit; the cell
     that measures the figure by ``study``, ``row``, ``data`` and ``column``; ``protocol``, its
-    setting (a name in _protocols.yaml and arguments of the method that differ from it, `*` for any);
-    and ``reason``, why there is no cell, or why the cell is of another setting.
+    setting (a name in _protocols.yaml and arguments of the method that differ from it, `*` for
+    any); and ``reason``, why there is no cell, or why the cell is of another setting.
     """
     with (_FOLDER / "figures.csv").open(newline="", encoding="utf-8") as file:
         return tuple(csv.DictReader(file))
