@@ -29,9 +29,12 @@ pytestmark = [
 STUDIES = sorted(PACKAGE.glob("studies/*.yaml"))
 # What makes the methods of a paper small; a study's rows decide the rest.
 SMALL = {
-    "vae_ssim": ["--data.labels_csv=null", "--trainer.limit_train_batches=2"],
-    "ssim_vae": ["--trainer.limit_train_batches=2"],
-    "ckplus": ["--trainer.limit_train_batches=2", "--data.num_workers=0"],
+    "vae_ssim": [
+        *("--data.labels_csv=null", "--data.synthetic_subjects=10"),
+        "--trainer.limit_train_batches=2",
+    ],
+    "ssim_vae": ["--data.synthetic_subjects=10", "--trainer.limit_train_batches=2"],
+    "ckplus": ["--data.synthetic_subjects=10", "--trainer.limit_train_batches=2"],
     "emotion_gan": [
         *("--model.size=32", "--model.width=2", "--model.perceptual=e_fer"),
         *("--model.e_fer_epochs=1", "--data.crop=none", "--trainer.limit_train_batches=2"),
@@ -111,13 +114,18 @@ def test_a_study_runs_from_end_to_end(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     study = read_study(file)
-    for name in study.data:
+    paper = next(paper for paper in SMALL if file.stem.startswith(paper))
+    # Faces that a detector finds are drawn by the data modules themselves.
+    named = [] if paper in ("vae_ssim", "ssim_vae", "ckplus") else list(study.data)
+    for name in named:
         if not (trees / name).exists():
             TREES[name](trees / name)
-    paper = next(paper for paper in SMALL if file.stem.startswith(paper))
+    # Stands for the list of the 374 sequences.
+    lines = [f"S{person:03d};{n:03d};{n}" for person in range(1, 13) for n in range(1, 7)]
+    Path("label_CK+.csv").write_text("\n".join(["subject;file;emotion", *lines]))
     small = [*SMALL[paper], "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
-    roots = [f"{name}={trees / name}" for name in study.data]
-    command = ["study", str(file), "--fold", "0", "--seeds", "1", "--jobs", "2", "--roots", *roots]
+    roots = ["--roots", *(f"{name}={trees / name}" for name in named)] if named else []
+    command = ["study", str(file), "--fold", "0", "--seeds", "1", "--jobs", "2", *roots]
     main([*command, f"--runs_dir={runs_dir}", *small, "--trainer.enable_progress_bar=false"])
     summary = json.loads((runs_dir / "studies" / file.stem / "study.json").read_text())
     assert [row["missing"] for row in summary["rows"]] == [[] for _ in study.places()]
