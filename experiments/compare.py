@@ -46,7 +46,17 @@ class Run:
     summary: Summary
 
     def values(self, measure: str) -> list[float] | None:
-        """Return a measure on each fold, None where a fold does not have it."""
+        """Return a measure on each fold, None where a fold does not have it.
+
+        Args:
+            measure: Its name without `test/`; `a - b` is the difference of two.
+        """
+        first, minus, second = measure.partition(" - ")
+        if minus:
+            both = self.values(first), self.values(second)
+            if both[0] is None or both[1] is None:
+                return None
+            return [a - b for a, b in zip(*both, strict=True)]  # type: ignore[arg-type]
         if measure == HEADLINE:
             values = [
                 headline_accuracy(record, self.description.headline) for record in self.records

@@ -115,7 +115,10 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
         table = parse_study(args)
         if not table.summarize:
             seed = table.study.seeds[0]
-            yield from (list(cell.fit) for cell in table.cells() if cell.seed == seed)
+            for cell in (cell for cell in table.cells() if cell.seed == seed):
+                yield list(cell.fit)
+                if cell.pretraining is not None:
+                    yield list(cell.pretraining.fit)
     elif command == "sweep":
         from experiments.sweep.arguments import parse as parse_sweep
         from experiments.sweep.space import corners

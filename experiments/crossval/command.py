@@ -28,6 +28,7 @@ from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import LOG_FILE
+from experiments.published import TRAINER_ARGUMENTS
 from experiments.run.folder import setting_hash
 
 if TYPE_CHECKING:
@@ -226,6 +227,13 @@ def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
         arguments=tuple(a.replace(home, "~") for a in _deciding(fit)),
         data_arguments={name: value for name, value in data.items() if name not in _PATHS},
         setting_hash=setting_hash(experiment.resolved),
+        trainer_arguments={
+            **{name: config["trainer"].get(name) for name in TRAINER_ARGUMENTS},
+            "callbacks": [
+                str(node["class_path"]).rsplit(".", 1)[-1]
+                for node in config["trainer"].get("callbacks") or ()
+            ],
+        },
     )
 
 

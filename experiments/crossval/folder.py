@@ -34,6 +34,8 @@ class Description:
         arguments: Command line of `lightning crossval` as far as it decides the results.
         created: When the folder was made; with the rest it makes the W&B ids.
         setting_hash: Hash of the config that all seeds share too.
+        trainer_arguments: What of the trainer decides the result, and the names of its callbacks;
+            None in folders of before they were kept.
     """
 
     experiment: str
@@ -47,6 +49,7 @@ class Description:
     data_arguments: dict[str, Any] | None = None
     created: str = ""
     setting_hash: str = ""
+    trainer_arguments: dict[str, Any] | None = None
 
     @property
     def group(self) -> str:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from callbacks.records.fold_record import SPLIT_FILE, read_record
 from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder
-from experiments.crossval.summary import headline_accuracy
+from experiments.crossval.summary import ONE_SPLIT, headline_accuracy
 from experiments.jobs.context import StepContext
 from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.runner import Runner, Watcher
@@ -202,6 +202,8 @@ class FoldQueue(Watcher):
         if self._all:
             # Now it is certain how many there are.
             self._add(range(int(split["folds"])))
+            if split["folds"] == 1:
+                self.say(ONE_SPLIT)
 
 
 def _fold(step: Step) -> int:

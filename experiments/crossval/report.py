@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from callbacks.records.fold_record import MAIN, FoldRecord
-from experiments.crossval.summary import Summary, headline_accuracy
+from experiments.crossval.summary import ONE_SPLIT, Summary, headline_accuracy
 from experiments.report.markdown import interval, markdown_table, number, spread, write_files
 
 
@@ -67,6 +67,8 @@ def as_markdown(summary: Summary) -> str:
     ]
     if summary["missing"] or summary["departures"]:
         lines.append("")
+    if summary["folds"] == 1:
+        lines += [ONE_SPLIT, ""]
     if "accuracy" in summary:
         lines += _accuracies(summary)
     lines += ["## Measures over folds", ""]

@@ -18,6 +18,10 @@ from experiments.crossval.folder import CrossvalFolder, Description
 from experiments.jobs.step import failure
 
 Summary = dict[str, Any]
+ONE_SPLIT = (
+    "These data have one split of their own and no folds: for a mean, deviation and interval over "
+    "seeds have a study repeat it, as lightning study STUDY.yaml --seeds 5 does."
+)
 
 
 def collect(folder: CrossvalFolder) -> tuple[list[FoldRecord], dict[int, str]]:
@@ -126,6 +130,7 @@ def summarize(
         "source": first["source"],
         "arguments": list(description.arguments),
         "data_arguments": description.data_arguments,
+        "trainer_arguments": description.trainer_arguments,
         "config_hash": description.config_hash,
         "seed": description.seed,
         "commit": commit_of(first),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from experiments.command.arguments import CommandParser, natural, positive
 from experiments.command.errors import close_match, usage_error
 from experiments.command.usage import find_packaged
 from experiments.jobs.options import LauncherOptions
+from experiments.run.folder import RunFolder
 from experiments.study.study_file import Study, read_study
 
 # What a study decides for its rows, and what to say to a person who does.
@@ -25,6 +27,21 @@ _DECIDED = {
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """A training whose checkpoint the folds of a cell begin with.
+
+    Args:
+        data: Name of the data set.
+        run: Its run folder.
+        fit: Command line of `fit`.
+    """
+
+    data: str
+    run: RunFolder
+    fit: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CellPlan:
     """What is run for a row on a data set with a seed.
 
@@ -33,12 +50,14 @@ class CellPlan:
         data: Name of the data set.
         seed: The seed.
         fit: Command line of `fit`, but for the fold.
+        pretraining: What is trained before; None for nothing.
     """
 
     row: str
     data: str
     seed: int
     fit: tuple[str, ...]
+    pretraining: Pretraining | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +81,25 @@ class Options:
     fit: tuple[str, ...]
 
     def cells(self) -> Iterator[CellPlan]:
-        """Yield what is to be run: every row on every data set with every seed."""
+        """Yield what is to be run: every row on each of its data sets with every seed."""
         for seed in self.study.seeds:
-            for row, method in self.study.rows.items():
-                for data, its in self.study.data.items():
-                    root = [f"--data.root={self.roots[data]}"] if data in self.roots else []
-                    shared = [*self.fit, f"--runs_dir={self.runs_dir}", f"--seed_everything={seed}"]
-                    yield CellPlan(row, data, seed, (*method.fit, *its, *root, *shared))
+            for row, data in self.study.places():
+                method = self.study.rows[row]
+                fit = self._fit(row, data, seed)
+                if method.pretrain is None:
+                    yield CellPlan(row, data, seed, fit)
+                    continue
+                first = self._fit(row, method.pretrain, seed)
+                digest = hashlib.sha256(" ".join(first).encode()).hexdigest()[:6]
+                run = RunFolder(self.runs_dir / "pretrained" / f"{method.pretrain}-{digest}")
+                weights = f"--model.pretrained={run.last}"
+                before = Pretraining(method.pretrain, run, first)
+                yield CellPlan(row, data, seed, (*fit, weights), before)
+
+    def _fit(self, row: str, data: str, seed: int) -> tuple[str, ...]:
+        root = [f"--data.root={self.roots[data]}"] if data in self.roots else []
+        shared = [*self.fit, f"--runs_dir={self.runs_dir}", f"--seed_everything={seed}"]
+        return (*self.study.rows[row].fit, *self.study.data[data], *root, *shared)
 
 
 def parse(args: Sequence[str]) -> Options:

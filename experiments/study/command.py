@@ -110,7 +110,8 @@ def _run(options: Options, cells: Cells) -> bool:
 
     with ends_in_order(progress), contextlib.ExitStack() as held:
         folders = {cell.folder.path: cell.folder for cell in waiting}
-        for path in folders:
+        before = {p.run.path: None for cell in waiting if (p := cell.plan.pretraining) is not None}
+        for path in (*folders, *before):
             held.enter_context(lock_steps(path))
         StudyQueue(waiting, launcher).run()
         for path, crossval in folders.items():

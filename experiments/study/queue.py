@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from callbacks.records.fold_record import read_record
 from experiments.crossval.folds import fold_steps
 from experiments.crossval.summary import headline_accuracy
+from experiments.jobs.context import StepContext, wandb_id
 from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.runner import Runner, Watcher
-from experiments.jobs.step import Step
+from experiments.jobs.step import Step, lightning_step
+from experiments.study.arguments import Pretraining
 from experiments.study.cells import Cell
 
 
@@ -69,8 +72,37 @@ class StudyQueue(Watcher):
         print(f"{self._name(step)}: failed: {why}\n  its log: {step.log}", flush=True)
 
     def _add(self, cell: Cell, fold: int) -> None:
-        self._runner.add(fold_steps(cell.folder, fold, cell.plan.fit))
+        train, test = fold_steps(cell.folder, fold, cell.plan.fit)
+        if cell.plan.pretraining is not None:
+            first = pretraining_step(cell.plan.pretraining)
+            self._runner.add([first])
+            train = replace(train, needs=(first.name,))
+        self._runner.add([train, test])
 
     def _name(self, step: Step) -> str:
+        if step.folder.parent not in self._cells:
+            return step.name
         plan = self._cells[step.folder.parent].plan
         return f"{plan.row}, {plan.data}, seed {plan.seed}, {step.folder.name.replace('_', ' ')}"
+
+
+def pretraining_step(pretraining: Pretraining) -> Step:
+    """Make the step of a pretraining."""
+    run, fit = pretraining.run, pretraining.fit
+    name = f"pretraining on {pretraining.data} ({run.path.name})"
+
+    def context() -> StepContext:
+        # Late, since it takes seconds to import and to resolve.
+        from experiments.command.console import quiet
+        from experiments.command.resolve import ResolvedExperiment
+
+        with quiet():
+            digest = ResolvedExperiment(fit).digest
+        return StepContext(
+            folder=str(run.path),
+            group="pretrained",
+            wandb_id=wandb_id(str(run.path)),
+            digest=digest,
+        )
+
+    return lightning_step(name, "fit", run, lambda: fit, context)

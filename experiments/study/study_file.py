@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,15 @@ class Method:
     Args:
         fit: Command line of `fit`.
         measures: What stands in a column where that is not the column's own measure, by its title.
+        pretrain: Name of the data set on which the method learns first, whose checkpoint every
+            fold then takes as `--model.pretrained`; None where it learns on its own data alone.
+        data: Names of the data sets that it is run on; None means all.
     """
 
     fit: tuple[str, ...]
     measures: Mapping[str, str]
+    pretrain: str | None = None
+    data: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Study:
             compared with, in the first column.
         data: Command line that each data set adds, by its name; there is at least one.
         columns: What the test logged (without `test/`), by the title of its column. `accuracy` is
-            each experiment's headline.
+            each experiment's headline; `a - b` is the difference of two measures; `{data}` stands
+            for the name of the data set, where one run tests several.
         seeds: Seeds of every row, at least one.
         fold: Numbers of the folds to run; None runs all.
     """
@@ -50,6 +56,17 @@ class Study:
     columns: Mapping[str, str]
     seeds: tuple[int, ...]
     fold: tuple[int, ...] | None
+
+    def measures(self, row: str, data: str) -> dict[str, str]:
+        """Return what stands in each column, by its title, in a row on a data set."""
+        named = {**self.columns, **self.rows[row].measures}
+        return {title: measure.replace("{data}", data) for title, measure in named.items()}
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Yield each row with each data set that it is run on."""
+        for row, method in self.rows.items():
+            for data in self.data if method.data is None else method.data:
+                yield row, data
 
 
 def read_study(file: Path) -> Study:
@@ -84,12 +101,24 @@ def read_study(file: Path) -> Study:
     def method(key: str, value: Any) -> Method:
         if not isinstance(value, Mapping):
             return Method(words(key, value), {})
-        if unknown := value.keys() - {"fit", "measures"}:
-            raise usage_error(f"{file}: {key} has fit and measures, but not {', '.join(unknown)}")
+        if unknown := value.keys() - {"fit", "measures", "pretrain", "data"}:
+            raise usage_error(
+                f"{file}: {key} has fit, measures, pretrain and data, but not {', '.join(unknown)}"
+            )
         own = value.get("measures") or {}
         if not isinstance(own, Mapping) or (unknown := own.keys() - columns.keys()):
             raise usage_error(f"{file}: {key}.measures must name columns and their measures")
-        return Method(words(key, value.get("fit")), {k: measure(key, v) for k, v in own.items()})
+        pretrain, its = value.get("pretrain"), value.get("data")
+        wanted: list[Any] = its if isinstance(its, list) and its else [its]
+        for name in (name for name in (*wanted, pretrain) if name is not None):
+            if name not in data:
+                raise usage_error(f"{file}: {key} names data {name!r}; there is {', '.join(data)}")
+        return Method(
+            words(key, value.get("fit")),
+            {k: measure(key, v) for k, v in own.items()},
+            pretrain,
+            None if its is None else tuple(wanted),
+        )
 
     def measure(key: str, value: Any) -> str:
         if not isinstance(value, str):

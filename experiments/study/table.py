@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,10 +10,17 @@ from typing import Any
 from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
 from experiments.compare import Run
 from experiments.crossval.summary import collect, summarize
-from experiments.published import published_figure
-from experiments.report.markdown import NONE, difference, markdown_table, p_value, spread
+from experiments.published import (
+    Figure,
+    figure_of_cell,
+    figures_without_cell,
+    published_figure,
+)
+from experiments.report.markdown import NONE, difference, interval, markdown_table, p_value, spread
 from experiments.study.cells import Cell
 from experiments.study.study_file import Study
+
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -62,19 +70,17 @@ def rows_of(study: Study, cells: Mapping[tuple[str, str, int], Cell | str]) -> l
         cells: Cell by row, data set and seed, or why there is none.
     """
     rows = []
-    for name, method in study.rows.items():
-        measures = {**study.columns, **method.measures}
-        for data in study.data:
-            runs, missing = [], []
-            for seed in study.seeds:
-                cell = cells[name, data, seed]
-                if isinstance(cell, str):
-                    missing.append(f"seed {seed}: {cell}")
-                    continue
-                run, why = _run_of(cell)
-                runs += [] if run is None else [run]
-                missing += [f"seed {seed}, {phrase}" for phrase in why]
-            rows.append(Row(name, data, measures, tuple(runs), tuple(missing)))
+    for name, data in study.places():
+        runs, missing = [], []
+        for seed in study.seeds:
+            cell = cells[name, data, seed]
+            if isinstance(cell, str):
+                missing.append(f"seed {seed}: {cell}")
+                continue
+            run, why = _run_of(cell)
+            runs += [] if run is None else [run]
+            missing += [f"seed {seed}, {phrase}" for phrase in why]
+        rows.append(Row(name, data, study.measures(name, data), tuple(runs), tuple(missing)))
     return rows
 
 
@@ -96,7 +102,9 @@ def _run_of(cell: Cell) -> tuple[Run | None, list[str]]:
 
 def summary_of(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     """Sum up a study as plain values, the same for the same folds."""
-    reference = rows[0]
+    references: dict[str, Row] = {}
+    for row in rows:
+        references.setdefault(row.data, row)
     return {
         "study": study.name,
         "title": study.title,
@@ -113,25 +121,39 @@ def summary_of(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
                     for title, measure in row.measures.items()
                 },
                 "published": {
-                    title: _published(row, measure) for title, measure in row.measures.items()
+                    title: None if figure is None else figure.plain()
+                    for title, figure in _published(study, row)
                 },
-                "against_first": None if row is reference else against(row, reference),
+                "against_first": None
+                if row is references[row.data]
+                else against(row, references[row.data]),
                 "runs": [_provenance(run) for run in row.runs],
                 "missing": list(row.missing),
             }
             for row in rows
         ],
+        "others": figures_without_cell(study.name),
     }
 
 
-def _published(row: Row, measure: str) -> str | None:
-    """Return the figure of a paper, where nothing differs from it."""
-    for run in row.runs[:1]:
-        about = run.description
-        figure = published_figure(run.summary, about.model, about.model_arguments, measure)
-        if figure is not None and not figure.differences:
-            return str(figure)
-    return None
+def _published(study: Study, row: Row) -> Iterator[tuple[str, Figure | None]]:
+    """Yield the figure of a paper that each column has, with what a run does otherwise.
+
+    That which is bound to the cell, in a study of a paper; else one from which nothing differs.
+    """
+    for title, measure in row.measures.items():
+        figure = None
+        for run in row.runs[:1]:
+            about = run.description
+            arguments = {**about.model_arguments}
+            if study.rows[row.name].pretrain is not None:
+                arguments["pretrained"] = study.rows[row.name].pretrain
+            cell = (study.name, row.name, row.data, title)
+            figure = figure_of_cell(cell, run.summary, arguments)
+            if figure is None:
+                found = published_figure(run.summary, about.model, arguments, measure)
+                figure = None if found is None or found.differences else found
+        yield title, figure
 
 
 def against(row: Row, first: Row) -> dict[str, Any] | None:
@@ -153,11 +175,22 @@ def against(row: Row, first: Row) -> dict[str, Any] | None:
     folds = first.runs[0].summary["folds"]
     # One of so many folds tests, the next validates, and the others train.
     mean, p = corrected_resampled_t(differences, 1 / (folds - 2) if folds > 2 else 0.0)
-    right, others = row.right(mine), first.right(theirs)
+    right, others = _by_most_seeds(row.right(mine)), _by_most_seeds(first.right(theirs))
     exact = None
     if right and right.keys() == others.keys():
         exact = mcnemar([right[key] for key in others], list(others.values()))
     return {"difference": asdict(mean), "p_t": p, "p_mcnemar": exact}
+
+
+def _by_most_seeds(right: Mapping[tuple[str, ...], bool]) -> dict[tuple[str, ...], bool]:
+    """Tell of each sample whether more than half of the seeds answer it rightly.
+
+    To a test the same sample again is no further sample.
+    """
+    answers = defaultdict(list)
+    for (_, *sample), value in right.items():
+        answers[tuple(sample)].append(value)
+    return {sample: 2 * sum(values) > len(values) for sample, values in answers.items()}
 
 
 def _tested(run: Run) -> tuple[Any, ...]:
@@ -185,10 +218,11 @@ def table_of(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     tested = any(row["against_first"] for row in summary["rows"])
     head = ["method", *(["data"] if several else []), *titles]
     head += ["difference", "p (t)", "p (McNemar)"] if tested else []
+    marks, several_seeds = footnotes_of(summary), len(summary["seeds"]) > 1
     body = []
     for row in summary["rows"]:
         line = [row["row"], *([row["data"]] if several else [])]
-        line += [_cell(row, title) for title in titles]
+        line += [_cell(row, title, several_seeds, marks) for title in titles]
         body.append(line + (_tests(row, titles[0]) if tested else []))
     return head, body
 
@@ -196,14 +230,24 @@ def table_of(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 def remarks_of(summary: Mapping[str, Any]) -> list[str]:
     """Say what the numbers are, a sentence each."""
     seeds = summary["seeds"]
-    over = f"over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else "over folds"
-    remarks = [f"Mean ± standard deviation {over}."]
+    several_seeds = len(seeds) > 1
+    over = f"over seeds {', '.join(map(str, seeds))}" if several_seeds else "over folds"
+    remarks = [
+        f"Mean ± standard deviation {over}{', with 95 % intervals' if several_seeds else ''}."
+    ]
     if any(row["against_first"] for row in summary["rows"]):
+        several_data = len({row["data"] for row in summary["rows"]}) > 1
+        first = "the first row of the same data" if several_data else summary["rows"][0]["row"]
+        counted = ", each counted as most seeds answer it" if several_seeds else ""
         remarks.append(
-            f"Differences in {summary['columns'][0]} are to {summary['rows'][0]['row']}, with 95 % "
+            f"Differences in {summary['columns'][0]} are to {first}, with 95 % "
             "intervals. p (t): corrected resampled t-test (Nadeau and Bengio 2003). p (McNemar): "
-            "exact, over pooled test samples. Neither is corrected for the number of comparisons."
+            f"exact, over pooled test samples{counted}. Neither is corrected for the number of "
+            "comparisons."
         )
+    remarks += [
+        f"{mark} No published figure: {why}." for why, mark in footnotes_of(summary).items()
+    ]
     commits = {run["commit"] for row in summary["rows"] for run in row["runs"]}
     if len(commits) > 1:
         remarks.append(f"Made with {len(commits)} commits, between which results may have changed.")
@@ -213,15 +257,53 @@ def remarks_of(summary: Mapping[str, Any]) -> list[str]:
 def as_markdown(summary: Mapping[str, Any]) -> str:
     """Write the table, with what it stands on below."""
     table = markdown_table(*table_of(summary))
-    lines = [summary["title"], "", *table, *remarks_of(summary), *_notes(summary)]
-    return "\n".join(lines) + "\n"
+    lines = [summary["title"], "", *table, *_others(summary), *remarks_of(summary)]
+    return "\n".join([*lines, *_notes(summary)]) + "\n"
 
 
-def _cell(row: Mapping[str, Any], title: str) -> str:
-    found = row["cells"][title]
-    text = NONE if found is None else spread(found, row["measures"][title])
-    published = row["published"][title]
-    return text if published is None else f"{text} (published {published})"
+def _others(summary: Mapping[str, Any]) -> list[str]:
+    """Lay out the published figures that no row of the study measures."""
+    if not summary["others"]:
+        return []
+    rows = []
+    for figure in summary["others"]:
+        about = (figure[name] for name in ("method", "dataset", "condition", "metric"))
+        rows.append([*about, figure_text(figure), figure["reason"]])
+    head = ["published", "data", "condition", "measure", "figure", "why it is not measured here"]
+    return markdown_table(head, rows)
+
+
+def _cell(row: Mapping[str, Any], title: str, several_seeds: bool, marks: dict[str, str]) -> str:
+    found, measure = row["cells"][title], row["measures"][title]
+    text = NONE if found is None else spread(found, measure)
+    if found is not None and several_seeds:
+        text += f" [{interval(found, measure)}]"
+    figure = row["published"][title]
+    if figure is None:
+        return text
+    mark = f"{NONE} {marks[why_not(figure)]}" if figure["differences"] else figure_text(figure)
+    return f"{text} (published {mark})"
+
+
+def footnotes_of(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return the marks of the footnotes on published figures, by what they say."""
+    figures = [figure for row in summary["rows"] for figure in row["published"].values()]
+    said = [why_not(figure) for figure in figures if figure is not None and figure["differences"]]
+    return {why: f"[{number}]" for number, why in enumerate(dict.fromkeys(said), 1)}
+
+
+def figure_text(figure: Mapping[str, Any]) -> str:
+    """Write a figure of a paper, in its unit."""
+    std = "" if figure["std"] is None else f" ± {figure['std']:g}"
+    number = figure["value"] if isinstance(figure["value"], str) else f"{figure['value']:g}"
+    return f"{number}{std} {figure['unit']}".strip()
+
+
+def why_not(figure: Mapping[str, Any]) -> str:
+    """Say in a line what keeps a figure of a paper from standing beside a cell."""
+    said, more = figure["differences"][:_SHOWN], len(figure["differences"]) - _SHOWN
+    phrases = [*said, *([f"and {more} more"] if more > 0 else [])]
+    return f"{figure['paper']}, {figure['table']}: {'; '.join(phrases)}"
 
 
 def _tests(row: Mapping[str, Any], title: str) -> list[str]:
@@ -259,4 +341,6 @@ def as_rows(summary: Mapping[str, Any]) -> Iterator[list[Any]]:
         for title, measure in row["measures"].items():
             found = row["cells"][title] or {}
             numbers = [found.get(key) for key in measured]
-            yield [row["row"], row["data"], title, measure, *numbers, row["published"][title]]
+            figure = row["published"][title]
+            shown = None if figure is None or figure["differences"] else figure["value"]
+            yield [row["row"], row["data"], title, measure, *numbers, shown]

@@ -13,7 +13,6 @@ from datamodules.store.replacing import read_json
 from experiments.command.resolve import ResolvedExperiment
 from experiments.jobs.context import StepContext, wandb_id
 from experiments.jobs.step import Step, lightning_step, trained_weights
-from experiments.published import paper_name
 from experiments.run.folder import (
     RunFolder,
     config_hash,
@@ -22,6 +21,7 @@ from experiments.run.folder import (
     shared_config_hash,
 )
 from experiments.transfer.arguments import Options
+from experiments.transfer.paper import paper_name
 
 Sets = tuple[str, ...]
 """Names of the data sets pretrained on, trained on and tested on: those that a step comes to."""

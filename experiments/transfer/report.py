@@ -14,10 +14,11 @@ from callbacks.records.fold_record import (
     read_record,
     trained_with,
 )
-from experiments.published import AVERAGE, TABLES, published_experiment
 from experiments.report.markdown import NONE, decimal, markdown_table, number, write_files
+from experiments.transfer.paper import TABLES, counterpart
 from experiments.transfer.plan import Plan, Sets, step_name
 
+AVERAGE = "average"
 Summary = dict[str, Any]
 _AREA = re.compile(r"test/auc_(?:au_?)?(\w+)", re.IGNORECASE)
 _TITLES = {
@@ -97,12 +98,6 @@ def as_markdown(summary: Summary) -> str:
         "tested.",
         "",
     ]
-    if any(cell["published"] for cell in summary["cells"]):
-        lines += [
-            "Published areas are those of the DCGAN paper, which does not say how its data were "
-            "split; people may be in its training and its test.",
-            "",
-        ]
     return "\n".join(lines)
 
 
@@ -110,7 +105,7 @@ def _cell(plan: Plan, cell: Sets, why: str | None, failures: Mapping[str, str]) 
     record, reason = (None, why) if why is not None else _result(plan, cell, failures)
     result: Summary = dict(zip(("pretrain", "train", "test"), cell, strict=True))
     result |= {"missing": reason, "accuracy": None, "n_test": None, "n_subjects": None}
-    result |= {"areas": {}, "remarks": [], "published": None, "commits": []}
+    result |= {"areas": {}, "remarks": [], "commits": []}
     if record is None:
         return result
     sources = {plan.sets[name].name: _source(plan, name) for name in cell}
@@ -125,7 +120,7 @@ def _cell(plan: Plan, cell: Sets, why: str | None, failures: Mapping[str, str]) 
     }
     if "synthetic" not in (*sources.values(), record["source"]):
         papers = (plan.sets[name].paper for name in cell)
-        result["published"] = published_experiment(plan.task, *papers)
+        result["remarks"] += counterpart(plan.task, *papers)
     return result
 
 
@@ -179,14 +174,12 @@ def _commits(plan: Plan, cell: Sets, record: FoldRecord) -> list[str]:
 def _experiments(summary: Summary) -> list[str]:
     """One line a cell."""
     columns = ["", "pretrained model", "training", "testing", "samples", "people", "accuracy"]
-    columns += ["mean AUC", "published", "remarks"]
+    columns += ["mean AUC", "remarks"]
     rows = []
     for index, cell in enumerate(summary["cells"], 1):
-        found = cell["published"]
         remarks = [*([cell["missing"]] if cell["missing"] else []), *cell["remarks"]]
         if "synthetic" in cell.get("sources", {}).values():
             remarks.append("synthetic faces")
-        shown = f"{decimal(found['areas'][AVERAGE])} ({found['experiment']})" if found else NONE
         rows.append(
             [
                 str(index),
@@ -195,7 +188,6 @@ def _experiments(summary: Summary) -> list[str]:
                 number(cell["n_subjects"], "people"),
                 number(cell["accuracy"], "accuracy"),
                 decimal(cell["areas"].get(AVERAGE)),
-                shown,
                 "; ".join(remarks),
             ]
         )
@@ -207,30 +199,17 @@ def _areas(summary: Summary) -> list[str]:
     cells = [(i, cell) for i, cell in enumerate(summary["cells"], 1) if cell["areas"]]
     if not cells:
         return []
-    columns = [""]
-    for index, cell in cells:
-        columns.append(str(index))
-        if cell["published"]:
-            columns.append(f"{cell['published']['experiment']} (published)")
-    rows = []
-    for measure in _measures(summary):
-        row = [measure]
-        for _, cell in cells:
-            row.append(decimal(cell["areas"].get(measure)))
-            if cell["published"]:
-                row.append(decimal(cell["published"]["areas"].get(measure)))
-        rows.append(row)
+    columns = ["", *(str(index) for index, _ in cells)]
+    rows = [
+        [measure, *(decimal(cell["areas"].get(measure)) for _, cell in cells)]
+        for measure in _measures(summary)
+    ]
     return [f"## {_TITLES[summary['task']]}", "", *markdown_table(columns, rows)]
 
 
 def _measures(summary: Summary) -> list[str]:
-    """List classes by name, as the paper does, or action units by number; the average comes last.
-
-    Those of the paper are there too, so that nobody overlooks what is not compared.
-    """
-    known: set[str] = set()
-    for cell in summary["cells"]:
-        known |= {*cell["areas"], *(cell["published"] or {"areas": {}})["areas"]}
+    """List classes by name, as the paper does, or action units by number; the average last."""
+    known = {measure for cell in summary["cells"] for measure in cell["areas"]}
     units = sorted(known - {AVERAGE}, key=lambda name: (len(name), name))
     plain = sorted(known - {AVERAGE})
     return [*(units if summary["task"] == "action_units" else plain), AVERAGE]
@@ -238,15 +217,10 @@ def _measures(summary: Summary) -> list[str]:
 
 def as_rows(summary: Summary) -> list[Sequence[Any]]:
     """Return the lines of the CSV file, the names of its columns first."""
-    lines: list[Sequence[Any]] = [
-        ("pretrain", "train", "test", "measure", "value", "published", "experiment", "missing")
-    ]
+    lines: list[Sequence[Any]] = [("pretrain", "train", "test", "measure", "value", "missing")]
     for cell in summary["cells"]:
         place = [cell[role] for role in ("pretrain", "train", "test")]
-        found = cell["published"] or {"areas": {}, "experiment": None}
-        lines.append([*place, "accuracy", cell["accuracy"], None, None, cell["missing"]])
+        lines.append([*place, "accuracy", cell["accuracy"], cell["missing"]])
         for measure in _measures(summary) if cell["areas"] else ():
-            published = found["areas"].get(measure)
-            value = cell["areas"].get(measure)
-            lines.append([*place, f"auc_{measure}", value, published, found["experiment"], None])
+            lines.append([*place, f"auc_{measure}", cell["areas"].get(measure), None])
     return lines

@@ -166,7 +166,10 @@ def papers_run(tmp_path: Path) -> Path:
     )
     metrics = {"test/accuracy_eyes": 0.7, "test/accuracy_eyes_reconstructed": 0.9}
     change(run, data="OccludedCKPlusDataModule", source="ckplus", metrics=metrics)
-    about(run, data="OccludedCKPlusDataModule")
+    training = dict.fromkeys(published.TRAINER_ARGUMENTS)
+    training |= {"max_epochs": 100, "max_steps": -1, "overfit_batches": 0.0}
+    training |= {"accumulate_grad_batches": 1, "callbacks": []}
+    about(run, data="OccludedCKPlusDataModule", trainer_arguments=training)
     return run
 
 
@@ -189,10 +192,9 @@ def test_published_figures_stand_beside_the_papers_setting_and_data_only(
         "happiness surprise here; 374 samples there, 18 here; 99 people there, 6 here)."
     )
 
-    read = published._read
-    same = {"samples": "18", "people": "6"}
+    of, same = published.setting_of, {"samples": 18, "people": 6}
     monkeypatch.setattr(published, "class_names", lambda name: made.CLASSES)
-    monkeypatch.setattr(published, "_read", lambda name: [{**row, **same} for row in read(name)])
+    monkeypatch.setattr(published, "setting_of", lambda name: {**of(name), **same})
     compare([str(papers_run)])
     output = capsys.readouterr().out
     assert "published (CK+)" in output

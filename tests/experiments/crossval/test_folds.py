@@ -116,6 +116,15 @@ def test_the_first_fold_goes_alone_until_its_data_are_set_up(folder: CrossvalFol
     assert collect(folder)[1] == {}
 
 
+def test_data_of_one_split_say_so_and_name_seeds(folder: CrossvalFolder) -> None:
+    said = io.StringIO()
+    queue = FoldQueue(folder, ["--folds=1"], LocalLauncher([None]), console=Console(file=said))
+    queue.run(None)
+    sentence = "These data have one split of their own and no folds: for a mean"
+    assert said.getvalue().count(sentence) == 1
+    assert "--seeds 5" in files(folder)[1].decode()
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_what_is_shown(
     folder: CrossvalFolder, monkeypatch: pytest.MonkeyPatch, terminal: bool

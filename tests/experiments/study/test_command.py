@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from experiments.cli import main
 from tests.experiments.crossval.test_command import EXPERIMENT
@@ -113,7 +114,13 @@ def test_a_partial_study_shows_what_there_is(
         ("rows: []", [], "rates.yaml: rows must be a section such as {pcnn: --config experiments/"),
         ("rows: {a: [b]}", [], "rates.yaml: rows.a must be a command line of fit, but is ['b']"),
         ('rows: {a: "--x \'y"}', [], "rates.yaml: rows.a is no command line: No closing quotation"),
-        ("rows: {a: {fits: b}}", [], "rates.yaml: rows.a has fit and measures, but not fits"),
+        (
+            "rows: {a: {fits: b}}",
+            [],
+            "rates.yaml: rows.a has fit, measures, pretrain and data, but not fits",
+        ),
+        ("rows: {a: {data: b}}", [], "rates.yaml: rows.a names data 'b'; there is data"),
+        ("rows: {a: {pretrain: b}}", [], "rates.yaml: rows.a names data 'b'; there is data"),
         ("rows: {a: --config tiny.yaml --model.rate 1}", [], "TinyClassifier takes no rate"),
     ],
 )
@@ -131,3 +138,35 @@ def test_a_study_that_is_not_there(folder: Path, refused: Refused) -> None:
     code, said = refused("study", "rate.yaml")
     assert code == 2
     assert "rate.yaml" in said
+
+
+TAUGHT = """
+rows:
+  taught: {fit: --config tiny.yaml, pretrain: faces, data: rafd}
+data: {rafd: --config rafd.yaml, faces: --config faces.yaml}
+columns: {happiness: auc_happiness}
+"""
+
+
+def test_a_row_learns_on_other_data_first(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tiny = "tests.experiments.transfer.tiny_transfer"
+    (folder / "tiny.yaml").write_text(
+        f"model: {{class_path: {tiny}.TinyTransfer}}\ndata: {{class_path: {tiny}.TinySet}}\n"
+        "trainer: {accelerator: cpu, max_epochs: 1, enable_progress_bar: false}\n"
+    )
+    (folder / "faces.yaml").write_text(f"data: {{class_path: {tiny}.TinyFaces}}\n")
+    (folder / "rafd.yaml").write_text(f"data: {{class_path: {tiny}.RaFDDataModule}}\n")
+    (folder / "taught.yaml").write_text(TAUGHT)
+    main(["study", "taught.yaml", "--jobs=2"])
+    (row,) = json.loads(Path("runs/studies/taught/study.json").read_text())["rows"]
+    assert (row["row"], row["data"], row["missing"]) == ("taught", "rafd", [])
+    assert row["cells"]["happiness"]["mean"] == 0.75
+    (first,) = Path("runs/pretrained").glob("faces-*/checkpoints/last.ckpt")
+    (fold,) = Path("runs/tiny").glob("crossval-*/fold_00/checkpoints/last.ckpt")
+    learnt, taught = (torch.load(path, weights_only=True)["state_dict"] for path in (first, fold))
+    assert torch.equal(learnt["layer.weight"], taught["layer.weight"])
+    said = capfd.readouterr().out
+    assert "3 steps to do" in said
+    assert f"pretraining on faces ({first.parents[1].name}): training" in said
+    main(["study", "taught.yaml"])
+    assert "steps to do" not in capfd.readouterr().out
