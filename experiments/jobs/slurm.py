@@ -94,7 +94,8 @@ def refuse_unequal_tasks(command: str, devices: object, num_nodes: int) -> None:
     Raises:
         CommandError: If the numbers differ.
     """
-    if slurm_job() is None or not str(devices).isdecimal():
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ  # of which srun starts one a node
+    if slurm_job() is None or by_torchrun or not str(devices).isdecimal():
         return
     tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
     processes = int(str(devices)) * num_nodes

@@ -90,7 +90,7 @@ def test_a_launcher_that_was_killed_takes_up_its_jobs(
     first = start(cluster, tmp_path, *line, "--slurm.hold")
     (job,) = waited(lambda: queued(cluster))
     first.kill()
-    first.wait()
+    first.communicate()
     second = start(cluster, tmp_path, *line)
     assert second.stdout is not None
     while "fold 1: training, by the job of an earlier command" not in second.stdout.readline():
@@ -135,7 +135,7 @@ def test_a_node_that_dies_takes_its_fold_along_and_no_other(slurm: Cluster, tmp_
     said, _ = first.communicate(timeout=900)
     slurm.start_node(node)
     assert first.returncode == 1, said
-    assert said.count("failed: ") == 1
+    assert said.count(": failed: ") == 1
     assert f"fold 1: failed: job {job} ended as NODE_FAIL" in said
     code, said = lightning(cluster, tmp_path, *line)
     assert code == 0, said

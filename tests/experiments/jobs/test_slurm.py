@@ -91,5 +91,5 @@ def test_a_trainer_of_another_number_of_processes_is_refused(
     refuse_unequal_tasks("fit", "2", 2)
     with pytest.raises(CommandError, match=r"as 4 tasks, but trainer\.devices 1 on"):
         refuse_unequal_tasks("fit", 1, 1)
-    monkeypatch.delenv("SLURM_JOB_ID")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     refuse_unequal_tasks("fit", 1, 1)
