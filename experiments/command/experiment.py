@@ -19,6 +19,7 @@ import callbacks
 import datamodules
 import lightning_modules
 from callbacks.figures.films import FilmPictures
+from callbacks.figures.progress import LearningCurve
 from callbacks.records.fold_report import FoldReport
 from callbacks.records.run_record import RunRecord
 from callbacks.training.acceleration import Acceleration
@@ -178,6 +179,7 @@ class ExperimentCLI(LightningCLI):
             RunRecord(config, self.arguments, self.verb, hide=self.hide),
             *adopted,
             *self._fold_report(config),
+            LearningCurve(),
             *([RunProgress()] if settings.trainer.enable_progress_bar is not False else []),
         ]
         settings.trainer.default_root_dir = str(self.session.run.path)
