@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,7 +16,6 @@ from callbacks.figures.base import figures_folder, new_figure, set_title, titled
 from callbacks.figures.style import PALETTE
 from callbacks.records.metrics_file import RATE, SECONDS, Series, read_metrics
 
-Mode = Literal["min", "max"]
 _SHARE = 0.01  # of the time of a training, at most, that drawing takes before its end
 _FIRST = 0.5  # seconds that the first drawing is taken to need
 
@@ -43,7 +42,7 @@ class LearningCurve(pl.Callback):
         if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
             return
         now = time.monotonic()
-        values = {SECONDS: now - self._began}
+        values: dict[str, Any] = {SECONDS: now - self._began}
         self._began = now
         for group in trainer.optimizers[0].param_groups[:1] if trainer.optimizers else ():
             values[RATE] = float(group["lr"])
@@ -62,8 +61,9 @@ class LearningCurve(pl.Callback):
         if not logged:
             return
         kept: Any = trainer.checkpoint_callback
-        monitor, mode = getattr(kept, "monitor", None), getattr(kept, "mode", "min")
-        figure = draw_progress(titled(trainer, "progress"), logged, monitor, mode)
+        monitor, mode = getattr(kept, "monitor", None), getattr(kept, "mode", None)
+        best = max if mode == "max" else min
+        figure = draw_progress(titled(trainer, "progress"), logged, monitor, best)
         write_picture(figures_folder(trainer) / "progress.png", figure)
         self._drawn = time.monotonic()
         self._cost = self._drawn - began
@@ -73,7 +73,7 @@ def draw_progress(
     title: str,
     logged: Mapping[str, Series],
     monitor: str | None,
-    mode: Mode = "min",
+    best: Callable[..., float] = min,
 ) -> Figure:
     """Draw losses and the monitored value, learning rate, and seconds between validations.
 
@@ -81,7 +81,7 @@ def draw_progress(
         title: Of the figure.
         logged: Values of each key by step.
         monitor: Key of the value that selects the best checkpoint.
-        mode: Whether its lowest or its highest value is the best, which a star marks.
+        best: Chooses the step of its best value, which a star marks: `min` or `max`.
 
     Reference:
         Isensee et al., nnU-Net (Nature Methods 18, 2021), whose code draws the like of each fold.
@@ -96,11 +96,11 @@ def draw_progress(
         lines += [(losses.plot(steps, means, color=colour, marker=_marker(steps))[0], key)]
     losses.set_ylabel("loss")
     if value:
-        best = (min if mode == "min" else max)(value, key=value.__getitem__)
+        star = best(value, key=value.__getitem__)
         right = losses.twinx()
         curve = right.plot([*value], [*value.values()], color=PALETTE[4], marker=_marker(value))
-        right.plot(best, value[best], "*", color=PALETTE[4], markersize=13)
-        right.set_ylabel(f"{monitor}, best {value[best]:.4g}", color=PALETTE[4])
+        right.plot(star, value[star], "*", color=PALETTE[4], markersize=13)
+        right.set_ylabel(f"{monitor}, best {value[star]:.4g}", color=PALETTE[4])
         lines += [(curve[0], monitor)]
     above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3}
     if lines:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -23,21 +25,21 @@ def test_losses_of_one_name_stand_together() -> None:
     assert loss_keys({"train/d": {}, "train/g": {}, "val/auc": {}}) == ["train/d", "train/g"]
 
 
-@pytest.mark.parametrize(("mode", "best"), [("max", 20), ("min", 10)])
-def test_a_star_marks_the_best(mode: progress.Mode, best: float) -> None:
+@pytest.mark.parametrize(("best", "step"), [(max, 20), (min, 10)])
+def test_a_star_marks_the_best(best: Callable[..., float], step: float) -> None:
     logged = {
         "train/total": dict.fromkeys(range(1, 31), 1.0) | {25: 3.0},
         "val/x": {10: 0.2, 20: 0.9, 30: 0.5},
         RATE: {10: 0.1, 20: 0.1, 30: 0.01},
         SECONDS: {10: 60.0, 20: 60.0, 30: 60.0},
     }
-    figure = draw_progress("title", logged, "val/x", mode)
+    figure = draw_progress("title", logged, "val/x", best)
     losses, rate, spent, right = figure.axes
     (star,) = (line for line in right.lines if line.get_marker() == "*")
-    assert list(star.get_xdata()) == [best]
+    assert np.asarray(star.get_xdata()).tolist() == [step]
     # Ten steps to a validation, the last with one value of 3.
-    assert list(losses.lines[0].get_ydata()) == pytest.approx([1, 1, 1.2])
-    assert list(rate.lines[0].get_ydata()) == [0.1, 0.1, 0.01]
+    assert np.asarray(losses.lines[0].get_ydata()).tolist() == pytest.approx([1, 1, 1.2])
+    assert np.asarray(rate.lines[0].get_ydata()).tolist() == [0.1, 0.1, 0.01]
     assert "3.0 minutes" in spent.get_xlabel()
 
 
@@ -61,7 +63,7 @@ def test_it_draws_seldom_where_validations_are_fast(
         drawn.append(now)
         now += 2.0
 
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     monkeypatch.setattr(progress, "draw_progress", draw)
     monkeypatch.setattr(progress, "write_picture", lambda *_: None)
     curve = LearningCurve()
