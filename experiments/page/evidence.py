@@ -176,7 +176,16 @@ def _curve(folders: Sequence[Path], logged: Sequence[Mapping[str, Series]]) -> C
     config = folders[0] / "config.yaml"
     found = yaml.load(config.read_text("utf-8"), _Loader) if config.is_file() else None
     name = str(((found or {}).get("checkpoint") or {}).get("monitor"))
-    series = [list(metrics[name].items()) for metrics in logged if name in metrics]
+    # `lightning validate` adds values to the same file, but no time.
+    series = [
+        [
+            (step, v)
+            for step, v in metrics[name].items()
+            if step in metrics.get(SECONDS, metrics[name])
+        ]
+        for metrics in logged
+        if name in metrics
+    ]
     if not series:
         return None
     together = [
