@@ -32,7 +32,9 @@ def leaderboard(
     values = [v for _, found, folds in rows if found for v in (*folds, *_ends(found))]
     if not values:
         return ""
-    low, high = _nice(min(values), max(values))
+    # The interval of two folds is wide, but no share is above 1.
+    least, most = (0.0, 1.0) if percent else (-math.inf, math.inf)
+    low, high = _nice(max(min(values), least), min(max(values), most))
     height = _ROW * len(rows) + 28
 
     def x(value: float) -> float:
@@ -48,7 +50,7 @@ def leaderboard(
         body.append(_text(_LEFT - 12, y + 4, name, "end"))
         if not found:
             continue
-        start, end = _ends(found)
+        start, end = (min(max(end, low), high) for end in _ends(found))
         body.append(_line("bar", (x(start), y), (x(end), y)))
         body += [f'<circle class="dot" cx="{x(v):.1f}" cy="{y}" r="3.5"/>' for v in folds]
         mean = x(found["mean"])

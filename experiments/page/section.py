@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from experiments.page.charts import curves, leaderboard, reliability, trade
-from experiments.page.evidence import Evidence, evidence_of
+from experiments.page.evidence import Curve, Evidence, evidence_of
 from experiments.page.latex import booktabs
 from experiments.page.tables import (
     Table,
@@ -99,11 +99,19 @@ class Section:
         return leaderboard(board, percent=self.percent)
 
     def curves(self) -> dict[str, str]:
-        """Draw the learning curves, a chart for each monitored value."""
-        lines = {n: e.curve for n, e in self.evidence.items() if e.curve and len(e.curve.steps) > 1}
+        """Draw the learning curves, a chart for each monitored value.
+
+        Rows of one cross-validation, of which they show different measures, share a line.
+        """
+        names: dict[Curve, list[str]] = {}
+        for name, e in self.evidence.items():
+            if e.curve and len(e.curve.steps) > 1:
+                names.setdefault(e.curve, []).append(name)
+        places = {" / ".join(rows): self._places[rows[0]] for rows in names.values()}
+        lines = dict(zip(places, names, strict=True))
         return {
-            name: curves({row: c for row, c in lines.items() if c.name == name}, self._places)
-            for name in sorted({curve.name for curve in lines.values()})
+            value: curves({row: c for row, c in lines.items() if c.name == value}, places)
+            for value in sorted({curve.name for curve in names})
         }
 
     def reliability(self) -> str:

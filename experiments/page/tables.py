@@ -126,7 +126,8 @@ def pair_tables(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Table]:
             f"Holm for {pairs}. Empty where samples or folds differ.",
         )
     if any(test["p_mcnemar"] is not None for test in known.values()):
-        count = len(next(rows[i].right(measure) for i, _ in known))
+        tested = next(rows[i] for (i, _), test in known.items() if test["p_mcnemar"] is not None)
+        count = len(tested.right(next(iter(tested.measures.values()))))
 
         def by_samples(i: int, j: int) -> str:
             test = known.get((min(i, j), max(i, j)))
@@ -177,17 +178,12 @@ def sample_table(evidence: Mapping[str, Evidence]) -> Table | None:
     if not differing:
         return None
     told_by = list(answers.values())
-    body = [
-        [
-            sample,
-            told_by[0][sample][0],
-            *(
-                f"{_SIGNS[told[sample][0] == told[sample][1]]} {told[sample][1]}"
-                for told in told_by
-            ),
-        ]
-        for sample in differing[:: -(-len(differing) // _SAMPLES)]
-    ]
+    shown = min(len(differing), _SAMPLES)
+    body = []
+    for sample in (differing[n * len(differing) // shown] for n in range(shown)):
+        pairs = [told[sample] for told in told_by]
+        signs = [f"{_SIGNS[label == answer]} {answer}" for label, answer in pairs]
+        body.append([sample, pairs[0][0], *signs])
     all_right = sum(all(marks) for marks in right.values())
     none_right = sum(not any(marks) for marks in right.values())
     note = (

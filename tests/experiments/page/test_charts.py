@@ -23,6 +23,15 @@ def test_the_leaderboard_places_folds_by_their_values() -> None:
     assert "a & b" in [node.text for node in ElementTree.fromstring(svg).iter("text")]
 
 
+def test_no_share_is_above_one() -> None:
+    wide = {"mean": 0.9, "low": -0.4, "high": 2.2}
+    svg = leaderboard([("a", wide, [0.8, 1.0])], percent=True)
+    shown = [node.text for node in ElementTree.fromstring(svg).iter("text")]
+    assert shown[0] == "0"
+    assert shown[-2] == "100"  # before the name of the row
+    assert max(numbers(svg, "line", "x2")) <= 700
+
+
 def test_equal_values_and_none_at_all() -> None:
     assert leaderboard([("a", None, [])], percent=False) == ""
     flat = {"mean": 1.0, "low": None, "high": None}
