@@ -69,3 +69,20 @@ def test_home_and_paths() -> None:
     # A choice stays one, whatever lies in the working directory.
     others = {"labels": "votes", "weights_sha256": "0" * 300, "root": None, "fold": 3}
     assert [is_path(*item) for item in others.items()] == [False] * 4
+
+
+def test_users_of_addresses_are_hidden() -> None:
+    hide = environment_hider([])
+    assert hide(
+        {
+            "input": "rtsp://user:pa@ss:w0rd@camera.local:554/stream?a=b@c",
+            "command": ["--data.input=http://token@host/a"],
+            "api": "https://wandb.ai/a@b",
+            "notes": "write to a@b",
+        }
+    ) == {
+        "input": "rtsp://***@camera.local:554/stream?a=b@c",
+        "command": ["--data.input=http://***@host/a"],
+        "api": "https://wandb.ai/a@b",
+        "notes": "write to a@b",
+    }
