@@ -12,7 +12,8 @@ import numpy as np
 from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 
-from callbacks.figures.base import figures_folder, new_figure, set_title, titled, write_picture
+from callbacks.figures.base import figures_folder, titled
+from callbacks.figures.pictures import new_figure, set_title, write_picture
 from callbacks.figures.style import PALETTE
 from callbacks.records.metrics_file import RATE, SECONDS, Series, read_metrics
 

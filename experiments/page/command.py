@@ -89,7 +89,7 @@ def _sections(paths: Sequence[Path]) -> Iterator[tuple[dict[str, Any], list[Row]
         rows = [] if summary is None else _rows(summary)
         if summary is not None and any(row.runs for row in rows):
             shown |= {run.path.resolve() for row in rows for run in row.runs}
-            yield summary, rows
+            yield {"others": [], **summary}, rows  # which studies of before did not name
     groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for path in paths:
         for file in sorted(path.rglob(DESCRIPTION_FILE)):

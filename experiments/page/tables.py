@@ -52,44 +52,42 @@ def published_table(summary: Mapping[str, Any]) -> Table | None:
     the papers have none for any cell.
     """
     body: list[list[str]] = []
-    notes: list[str] = []
+    notes: dict[str, str] = {}
+
+    def marked(why: str) -> str:
+        return f"{NONE} {notes.setdefault(why, f'[{len(notes) + 1}]')}"
+
     for row in summary["rows"]:
         for title, measure in row["measures"].items():
             figure = row["published"][title]
             if not isinstance(figure, Mapping):
                 continue
+            name, cell = [row["row"], row["data"], title], row["cells"][title]
             source = f"{figure['paper']}, {figure['table']}"
-            shown = f"{figure['value']}{_plus_minus(figure['std'])} {figure['unit']}".strip()
-            name = [row["row"], row["data"], title]
             if figure["differences"]:
-                notes.append(f"[{len(notes) + 1}] {source}: {'; '.join(figure['differences'])}.")
-                body.append([*name, f"{NONE} [{len(notes)}]", "", ""])
+                why = f"{source}: {'; '.join(figure['differences'])}."
+                body.append([*name, marked(why), "", ""])
                 continue
-            cell = row["cells"][title]
-            factor = 100 if is_share(measure) else 1
-            here = None if cell is None else factor * cell["mean"]
-            known = here is not None and isinstance(figure["value"], float)
-            body.append(
-                [
-                    *name,
-                    f"{shown} ({source})",
-                    NONE if here is None else f"{here:.4g}",
-                    f"{here - figure['value']:+.3g}" if known else NONE,
-                ]
-            )
+            here = None if cell is None else (100 if is_share(measure) else 1) * cell["mean"]
+            shown = [NONE, NONE] if here is None else [f"{here:.4g}", NONE]
+            if here is not None and isinstance(figure["value"], float):
+                shown[1] = f"{here - figure['value']:+.3g}"
+            body.append([*name, f"{_figure(figure)} ({source})", *shown])
     for figure in summary.get("others", ()):
-        shown = f"{figure['value']}{_plus_minus(figure['std'])} {figure['unit']}".strip()
         where = " ".join(filter(None, (figure["condition"], figure["metric"])))
-        notes.append(f"[{len(notes) + 1}] {figure['reason']}.")
-        body.append([figure["method"], figure["dataset"], where, shown, f"- [{len(notes)}]", ""])
+        about = [figure["method"], figure["dataset"], where, _figure(figure)]
+        body.append([*about, marked(f"{figure['reason']}."), ""])
     if not body:
         return None
     head = ["method", "data", "measure", "published", "here", "difference"]
-    return Table("Beside the papers", head, body, notes)
+    said = [f"{mark} {why}" for why, mark in notes.items()]
+    return Table("Beside the papers", head, body, said)
 
 
-def _plus_minus(std: float | None) -> str:
-    return "" if std is None else f" ± {std}"
+def _figure(figure: Mapping[str, Any]) -> str:
+    """Write a figure of a paper, in its unit."""
+    spread = "" if figure["std"] is None else f" ± {figure['std']}"
+    return f"{figure['value']}{spread} {figure['unit']}".strip()
 
 
 def pair_tables(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Table]:

@@ -28,7 +28,8 @@ def test_a_figure_stands_beside_its_own_setting_alone() -> None:
         row("in no paper", 0.5, None),
     ]
     rival = {"method": "SCN", "dataset": "RAF-DB", "condition": "", "metric": "accuracy"}
-    others = [{**rival, "value": 87.0, "std": None, "unit": "%", "reason": "no code of it here"}]
+    told = {**rival, "value": 87.0, "std": None, "unit": "%", "reason": "no code of it here"}
+    others = [told, {**told, "method": "RAN"}]
     table = published_table({"rows": rows, "others": others})
     assert table is not None
     assert [list(line) for line in table.body] == [
@@ -36,6 +37,7 @@ def test_a_figure_stands_beside_its_own_setting_alone() -> None:
         ["pcnn, small", "rafdb", "accuracy", "- [1]", "", ""],
         ["not run", "rafdb", "accuracy", "70.0 % (PCNN, Table III)", "-", "-"],
         ["SCN", "RAF-DB", "accuracy", "87.0 %", "- [2]", ""],
+        ["RAN", "RAF-DB", "accuracy", "87.0 %", "- [2]", ""],
     ]
     assert list(table.notes) == [
         "[1] PCNN, Table III: size 96 here, 224 there; 30 epochs here.",
