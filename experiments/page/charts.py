@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
@@ -17,6 +18,7 @@ COLOURS = (
 )
 """The palette of all pictures, `style.PALETTE`, whose library would take long to import."""
 _WIDTH, _LEFT, _ROW = 720, 230, 30
+_NAME = 29  # letters of a line of a name that have room there
 _FRAME = (46, 12, 300, 220)  # left, top, width and height of a square chart's inside
 
 
@@ -47,7 +49,9 @@ def leaderboard(
         body.append(_text(x(tick), height - 8, shown, "middle"))
     for number, (name, found, folds) in enumerate(rows):
         y = _ROW * number + 18
-        body.append(_text(_LEFT - 12, y + 4, name, "end"))
+        lines = textwrap.wrap(name, _NAME, max_lines=2, placeholder=" …")
+        for place, line in enumerate(lines):
+            body.append(_text(_LEFT - 12, y + 4 + 14 * (place - (len(lines) - 1) / 2), line, "end"))
         if not found:
             continue
         start, end = (min(max(end, low), high) for end in _ends(found))
@@ -158,7 +162,8 @@ def _axes(
 
 
 def _colour(place: int) -> str:
-    return f"c{place % len(COLOURS)}"
+    # Where there are more methods than colours, lines are dashed and points hollow.
+    return f"c{place % len(COLOURS)}" + (" again" if place >= len(COLOURS) else "")
 
 
 def _legend(number: int, name: str, place: int) -> list[str]:

@@ -107,7 +107,10 @@ class Section:
         for name, e in self.evidence.items():
             if e.curve and len(e.curve.steps) > 1:
                 names.setdefault(e.curve, []).append(name)
-        places = {" / ".join(rows): self._places[rows[0]] for rows in names.values()}
+        places = {
+            rows[0] + (f" and {len(rows) - 1} more" if len(rows) > 1 else ""): self._places[rows[0]]
+            for rows in names.values()
+        }
         lines = dict(zip(places, names, strict=True))
         return {
             value: curves({row: c for row, c in lines.items() if c.name == value}, places)

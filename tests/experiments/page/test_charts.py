@@ -32,6 +32,16 @@ def test_no_share_is_above_one() -> None:
     assert max(numbers(svg, "line", "x2")) <= 700
 
 
+def test_a_long_name_has_two_lines_and_a_ninth_method_another_line() -> None:
+    name = "Flow-CNN that learned on occluded flows, mouth hidden"
+    svg = leaderboard([(name, {"mean": 0.5, "low": 0.4, "high": 0.6}, [0.5])], percent=True)
+    lines = [node.text or "" for node in ElementTree.fromstring(svg).iter("text")][-2:]
+    assert " ".join(lines) == name
+    assert max(map(len, lines)) < 30
+    told = {"a": Curve("x", (0.0, 1.0), (0.0, 1.0), (0.0, 0.0))}
+    assert 'class="line c1 again" points' in curves(told, {"a": 9})
+
+
 def test_equal_values_and_none_at_all() -> None:
     assert leaderboard([("a", None, [])], percent=False) == ""
     flat = {"mean": 1.0, "low": None, "high": None}
