@@ -21,6 +21,7 @@ from benchmarks import (
     scale,
     schedule,
     start,
+    studies,
     svm,
     training,
 )
@@ -44,6 +45,9 @@ BENCHMARKS: dict[str, Callable[..., Result]] = {
     "flow_cnn_fit": partial(training.measure_step, "Flow-CNN"),
     "start": start.measure,
     "schedule": schedule.measure,
+    "study_answers": studies.measure_answers,
+    "study_overhead": studies.measure_overhead,
+    "study_kills": studies.measure_kills,
     "svm": svm.measure,
     "scale": scale.measure,
 }
@@ -51,7 +55,7 @@ AGAINST: dict[str, Callable[..., Iterator[tuple[str, Result]]]] = {
     authors.PCNN_CODE: against.measure_pcnn,
     authors.EMOTION_GAN_CODE: against.measure_emotion_gan,
 }
-LONG = ("svm", "scale")
+LONG = ("svm", "scale", "study_kills")
 """Those that take half an hour or gigabytes of disk: they run only where they are named."""
 
 

@@ -145,6 +145,20 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     return float(min(1.0, 2 * tail / 2**n))
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number, so that a false one among all stays as rare as one alone.
+
+    Reference:
+        Holm, Scandinavian Journal of Statistics 6, 1979. Demsar, JMLR 7, 2006, for classifiers.
+    """
+    corrected, highest = [0.0] * len(p_values), 0.0
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[place]))
+        corrected[place] = highest
+    return corrected
+
+
 def _mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
     # Exact sums: equal to the last digit whatever the order.
     mean = math.fsum(values) / len(values)

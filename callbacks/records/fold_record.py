@@ -17,6 +17,8 @@ SPLIT_FILE = "split.json"
 RECORD_FILE = "fold.json"
 """The record of a fold; there once its test is done."""
 PREDICTIONS_FILE = "predictions.csv"
+LATENCY_FILE = "latency.json"
+"""Milliseconds an answer takes: no part of the record, which holds no time."""
 MAIN = "predicted"
 """The condition under which a method answers, unless it has others: a column of predictions.csv."""
 
@@ -66,6 +68,15 @@ def read_record(folder: Path) -> FoldRecord | None:
     Raises:
         DamagedRecordError: If the record or the predictions it stands on are not whole.
     """
+    values = _read_values(folder)
+    if values is None:
+        return None
+    path = folder / PREDICTIONS_FILE
+    return FoldRecord(values, None if values["predictions"] is None else _read_predictions(path))
+
+
+def _read_values(folder: Path) -> dict[str, Any] | None:
+    """Read fold.json, and check it and the predictions that it stands on."""
     values = read_json(folder / RECORD_FILE)
     if values is None:
         if (folder / RECORD_FILE).exists():
@@ -73,20 +84,19 @@ def read_record(folder: Path) -> FoldRecord | None:
         return None
     if values != seal(values):
         raise DamagedRecordError("is damaged or was edited: its checksum differs")
-    if values["predictions"] is None:
-        return FoldRecord(values, None)
-    path = folder / PREDICTIONS_FILE
-    if not path.is_file():
-        raise DamagedRecordError(f"has lost its {PREDICTIONS_FILE}")
-    if file_hash(path) != values["predictions"]:
-        raise DamagedRecordError(f"does not belong to the {PREDICTIONS_FILE} beside it")
-    return FoldRecord(values, _read_predictions(path))
+    if values["predictions"] is not None:
+        path = folder / PREDICTIONS_FILE
+        if not path.is_file():
+            raise DamagedRecordError(f"has lost its {PREDICTIONS_FILE}")
+        if file_hash(path) != values["predictions"]:
+            raise DamagedRecordError(f"does not belong to the {PREDICTIONS_FILE} beside it")
+    return values
 
 
 def is_tested(folder: Path) -> bool:
     """Tell whether a fold has a record that is whole."""
     try:
-        return read_record(folder) is not None
+        return _read_values(folder) is not None
     except DamagedRecordError:
         return False
 

@@ -20,7 +20,9 @@ import callbacks
 import datamodules
 import lightning_modules
 from callbacks.figures.films import FilmPictures
+from callbacks.figures.progress import LearningCurve
 from callbacks.records.fold_report import FoldReport
+from callbacks.records.latency import Latency
 from callbacks.records.run_record import RunRecord
 from callbacks.training.acceleration import Acceleration
 from callbacks.training.leak_check import LeakCheck
@@ -198,6 +200,8 @@ class ExperimentCLI(LightningCLI):
             WandbResults(settings.wandb_artifacts),
             *adopted,
             *self._fold_report(config),
+            LearningCurve(),
+            Latency(),
             *([RunProgress()] if settings.trainer.enable_progress_bar is not False else []),
         ]
         settings.trainer.default_root_dir = str(self.session.run.path)

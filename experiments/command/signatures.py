@@ -168,6 +168,7 @@ def _first_sentence(text: str) -> str:
     return re.split(r"(?<=\.)(?<!e\.g\.)\s", plain)[0]
 
 
+@cache
 def _only_handed_on(init: ast.FunctionDef, kwargs: str) -> bool:
     """Tell whether `**kwargs` goes to the `__init__` of the bases and nowhere else."""
     uses = sum(isinstance(node, ast.Name) and node.id == kwargs for node in ast.walk(init))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
@@ -11,7 +12,13 @@ from experiments.page.evidence import Curve
 _Range = tuple[float, float]
 _Scale = Callable[[float], float]
 
+COLOURS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2"),
+    *("#832db6", "#a96b59", "#e76300", "#b9ac70"),
+)
+"""The palette of all pictures, `style.PALETTE`, whose library would take long to import."""
 _WIDTH, _LEFT, _ROW = 720, 230, 30
+_NAME = 29  # letters of a line of a name that have room there
 _FRAME = (46, 12, 300, 220)  # left, top, width and height of a square chart's inside
 
 
@@ -27,7 +34,9 @@ def leaderboard(
     values = [v for _, found, folds in rows if found for v in (*folds, *_ends(found))]
     if not values:
         return ""
-    low, high = _nice(min(values), max(values))
+    # The interval of two folds is wide, but no share is above 1.
+    least, most = (0.0, 1.0) if percent else (-math.inf, math.inf)
+    low, high = _nice(max(min(values), least), min(max(values), most))
     height = _ROW * len(rows) + 28
 
     def x(value: float) -> float:
@@ -40,10 +49,12 @@ def leaderboard(
         body.append(_text(x(tick), height - 8, shown, "middle"))
     for number, (name, found, folds) in enumerate(rows):
         y = _ROW * number + 18
-        body.append(_text(_LEFT - 12, y + 4, name, "end"))
+        lines = textwrap.wrap(name, _NAME, max_lines=2, placeholder=" …")
+        for place, line in enumerate(lines):
+            body.append(_text(_LEFT - 12, y + 4 + 14 * (place - (len(lines) - 1) / 2), line, "end"))
         if not found:
             continue
-        start, end = _ends(found)
+        start, end = (min(max(end, low), high) for end in _ends(found))
         body.append(_line("bar", (x(start), y), (x(end), y)))
         body += [f'<circle class="dot" cx="{x(v):.1f}" cy="{y}" r="3.5"/>' for v in folds]
         mean = x(found["mean"])
@@ -51,8 +62,13 @@ def leaderboard(
     return _svg(_WIDTH, height, body, "Mean, 95 % interval and folds of every method")
 
 
-def curves(named: Mapping[str, Curve]) -> str:
-    """Draw a line a method with a band of one standard deviation over folds."""
+def curves(named: Mapping[str, Curve], places: Mapping[str, int]) -> str:
+    """Draw a line a method with a band of one standard deviation over folds.
+
+    Args:
+        named: Curves by method.
+        places: Number of each method, by which it has the same colour in all charts.
+    """
     points = [
         v
         for c in named.values()
@@ -69,30 +85,62 @@ def curves(named: Mapping[str, Curve]) -> str:
         lower = [to_y(m - s) for m, s in zip(curve.mean, curve.std, strict=True)]
         band = [*zip(xs, upper, strict=True), *reversed(list(zip(xs, lower, strict=True)))]
         line = zip(xs, map(to_y, curve.mean), strict=True)
-        body.append(f'<polygon class="band c{number % 8}" points="{_points(band)}"/>')
-        body.append(f'<polyline class="line c{number % 8}" points="{_points(line)}"/>')
-        body += _legend(number, name)
+        body.append(f'<polygon class="band {_colour(places[name])}" points="{_points(band)}"/>')
+        body.append(f'<polyline class="line {_colour(places[name])}" points="{_points(line)}"/>')
+        body += _legend(number, name, places[name])
     return _square(body, len(named), "Learning curves")
 
 
-def reliability(named: Mapping[str, Sequence[tuple[float, float, int]]]) -> str:
-    """Draw the share of right answers over confidence, a line a method."""
+def reliability(
+    named: Mapping[str, Sequence[tuple[float, float, int]]], places: Mapping[str, int]
+) -> str:
+    """Draw the share of right answers over confidence, a line a method; see `curves`."""
     to_x, to_y, body = _axes((0.0, 1.0), (0.0, 1.0), "confidence")
     body.append(
         f'<polyline class="grid" points="{_points([(to_x(0), to_y(0)), (to_x(1), to_y(1))])}"/>'
     )
     for number, (name, bins) in enumerate(named.items()):
-        places = [(to_x(confidence), to_y(right)) for confidence, right, _ in bins]
-        body.append(f'<polyline class="line c{number % 8}" points="{_points(places)}"/>')
+        points = [(to_x(confidence), to_y(right)) for confidence, right, _ in bins]
+        body.append(f'<polyline class="line {_colour(places[name])}" points="{_points(points)}"/>')
         body += [
-            f'<circle class="point c{number % 8}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
-            for x, y in places
+            f'<circle class="point {_colour(places[name])}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+            for x, y in points
         ]
-        body += _legend(number, name)
+        body += _legend(number, name, places[name])
     return _square(body, len(named), "Share of right answers over confidence")
 
 
-def _axes(x: _Range, y: _Range, name: str) -> tuple[_Scale, _Scale, list[str]]:
+def trade(
+    named: Mapping[str, tuple[float, float]], places: Mapping[str, int], what: str, *, percent: bool
+) -> str:
+    """Draw a point a method: a measure over milliseconds an answer, on a logarithmic axis.
+
+    Args:
+        named: Milliseconds and the measure, by method.
+        places: See `curves`.
+        what: Name of the measure.
+        percent: Whether that is a share.
+    """
+    if not named:
+        return ""
+    factor = 100 if percent else 1
+    xs = {name: math.log10(ms) for name, (ms, _) in named.items()}
+    ys = {name: factor * value for name, (_, value) in named.items()}
+    low, high = math.floor(min(xs.values()) - 0.1), math.ceil(max(xs.values()) + 0.1)
+    decades = {float(n): f"{10.0**n:g}" for n in range(low, high + 1)}
+    title = f"{what}{', %' if percent else ''} over milliseconds an answer"
+    y = _nice(min(ys.values()), max(ys.values()))
+    to_x, to_y, body = _axes((low, high), y, title, decades)
+    for number, name in enumerate(named):
+        place = f'cx="{to_x(xs[name]):.1f}" cy="{to_y(ys[name]):.1f}"'
+        body.append(f'<circle class="point {_colour(places[name])}" {place} r="5"/>')
+        body += _legend(number, name, places[name])
+    return _square(body, len(named), title)
+
+
+def _axes(
+    x: _Range, y: _Range, name: str, x_ticks: Mapping[float, str] | None = None
+) -> tuple[_Scale, _Scale, list[str]]:
     """Return where values lie along both axes, and the axes drawn."""
     left, top, width, height = _FRAME
 
@@ -106,17 +154,23 @@ def _axes(x: _Range, y: _Range, name: str) -> tuple[_Scale, _Scale, list[str]]:
     for tick in _ticks(*y):
         body.append(_line("grid", (left, to_y(tick)), (left + width, to_y(tick))))
         body.append(_text(left - 6, to_y(tick) + 4, f"{tick:g}", "end"))
-    for tick in _ticks(*x):
-        body.append(_text(to_x(tick), top + height + 16, f"{tick:g}", "middle"))
+    for tick, shown in (x_ticks or {tick: f"{tick:g}" for tick in _ticks(*x)}).items():
+        body.append(_line("grid", (to_x(tick), top + height), (to_x(tick), top + height + 4)))
+        body.append(_text(to_x(tick), top + height + 16, shown, "middle"))
     body.append(_text(left + width / 2, top + height + 32, name, "middle"))
     return to_x, to_y, body
 
 
-def _legend(number: int, name: str) -> list[str]:
+def _colour(place: int) -> str:
+    # Where there are more methods than colours, lines are dashed and points hollow.
+    return f"c{place % len(COLOURS)}" + (" again" if place >= len(COLOURS) else "")
+
+
+def _legend(number: int, name: str, place: int) -> list[str]:
     y = _FRAME[1] + 12 + 20 * number
     x = _FRAME[0] + _FRAME[2] + 20
     return [
-        _line(f"line c{number % 8}", (x, y - 4), (x + 18, y - 4)),
+        _line(f"line {_colour(place)}", (x, y - 4), (x + 18, y - 4)),
         _text(x + 26, y, name, "start"),
     ]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +14,30 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from callbacks.records.fold_record import MAIN, PREDICTIONS_FILE, FoldRecord
-from callbacks.statistics import confusion_matrix, scores
+from callbacks.records.fold_record import LATENCY_FILE, MAIN, PREDICTIONS_FILE, FoldRecord
+from callbacks.records.metrics_file import SECONDS, Series, read_metrics
+from callbacks.statistics import confusion_matrix, estimate, scores
 from datamodules.store.replacing import read_json
-from experiments.compare import HEADLINE
+from experiments.compare import HEADLINE, Run
 from experiments.crossval.summary import headline_conditions
 from experiments.study.table import Row
 
 _BINS = 10
+# Several times as fast, where libyaml is there.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A value over steps, mean and standard deviation over folds.
+    """A value over validations, mean and standard deviation over folds.
+
+    Folds are unequal in size, and so are their epochs in steps: the first validations of all folds
+    are averaged, then the second ones, and so on.
 
     Args:
         name: What was logged.
-        steps: Steps at which at least one fold has it, ascending.
-        mean: Mean over the folds at each step.
+        steps: Mean step of each validation, ascending.
+        mean: Mean over the folds that have it.
         std: Their standard deviation, 0 where there is one.
     """
 
@@ -51,8 +58,13 @@ class Evidence:
         recall: Recall of each class from 0 to 1, None for a class that does not occur.
         reliability: Mean confidence, share of right answers and number of samples by bins of
             confidence; empty where there are no probabilities of these answers.
+        answers: True class and answer by sample, of the first seed; empty where a sample has
+            several, under conditions of their own.
         curve: The monitored value, None where none was logged.
         folds: Value of the first column by (seed, fold).
+        latency: Milliseconds an answer, the median of those of the folds; None where no test
+            measured it.
+        hours: Of training, of each run, in the order of the row's; None where it was not logged.
         machines: Platforms and devices that it was run on.
         command: Command line that runs it.
     """
@@ -61,8 +73,11 @@ class Evidence:
     matrix: NDArray[np.int64] | None
     recall: tuple[float | None, ...]
     reliability: tuple[tuple[float, float, int], ...]
+    answers: Mapping[str, tuple[str, str]]
     curve: Curve | None
     folds: Mapping[tuple[int, int], float]
+    latency: float | None
+    hours: tuple[float | None, ...]
     machines: tuple[str, ...]
     command: str
 
@@ -95,13 +110,20 @@ def evidence_of(row: Row, measure: str) -> Evidence:
         for _, r, run in places
     )
     folders = [folder for folder, _, _ in places]
+    logged = {folder: read_metrics(folder) for folder in folders}
     return Evidence(
         classes=classes,
         matrix=matrix,
         recall=() if matrix is None else scores(matrix).recall,
         reliability=tuple(_reliability(folders, classes)) if own else (),
-        curve=_curve(folders),
+        answers=_answers(first, measure),
+        curve=_curve(folders, list(logged.values())),
         folds=by_fold,
+        latency=_latency(folders),
+        hours=tuple(
+            _hours([logged[folder] for folder, _, other in places if other is run])
+            for run in row.runs
+        ),
         machines=tuple(dict.fromkeys(_machines(folders))),
         command=f"lightning crossval {' '.join(first.description.arguments)}",
     )
@@ -137,36 +159,58 @@ def _reliability(
         yield float(values[chosen].mean()), float(hits[chosen].mean()), int(chosen.sum())
 
 
-def _curve(folders: Sequence[Path]) -> Curve | None:
-    """Read the monitored value of all folds."""
+def _answers(run: Run, measure: str) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for record in run.records:
+        conditions = list(_conditions(record, measure, run.description.headline))
+        if record.predictions is None or len(conditions) != 1:
+            return {}
+        told = record.predictions
+        pairs = zip(told.labels, told.answers[conditions[0]], strict=True)
+        found |= dict(zip(told.samples, pairs, strict=True))
+    return found
+
+
+def _curve(folders: Sequence[Path], logged: Sequence[Mapping[str, Series]]) -> Curve | None:
+    """Average the monitored value over all folds."""
     config = folders[0] / "config.yaml"
-    found = yaml.safe_load(config.read_text("utf-8")) if config.is_file() else None
-    name = ((found or {}).get("checkpoint") or {}).get("monitor")
-    values: dict[float, list[float]] = defaultdict(list)
-    for folder in folders if name else ():
-        # After a resume some steps come twice, with the same values.
-        for step, value in dict(_logged(folder / "metrics.csv", str(name))).items():
-            values[step].append(value)
-    if not values:
+    found = yaml.load(config.read_text("utf-8"), _Loader) if config.is_file() else None
+    name = str(((found or {}).get("checkpoint") or {}).get("monitor"))
+    # `lightning validate` adds values to the same file, but no time.
+    series = [
+        [
+            (step, v)
+            for step, v in metrics[name].items()
+            if step in metrics.get(SECONDS, metrics[name])
+        ]
+        for metrics in logged
+        if name in metrics
+    ]
+    if not series:
         return None
-    steps = sorted(values)
+    together = [
+        [one[place] for one in series if place < len(one)] for place in range(max(map(len, series)))
+    ]
+    spreads = [estimate([value for _, value in points]) for points in together]
     return Curve(
-        str(name),
-        tuple(steps),
-        tuple(float(np.mean(values[step])) for step in steps),
-        tuple(
-            float(np.std(values[step], ddof=1)) if len(values[step]) > 1 else 0.0 for step in steps
-        ),
+        name,
+        tuple(statistics.fmean(step for step, _ in points) for points in together),
+        tuple(spread.mean for spread in spreads),
+        tuple(spread.std or 0.0 for spread in spreads),
     )
 
 
-def _logged(path: Path, name: str) -> Iterator[tuple[float, float]]:
-    if not path.is_file():
-        return
-    with path.open(newline="", encoding="utf-8") as file:
-        for line in csv.DictReader(file):
-            if line.get(name) and line.get("step"):
-                yield float(line["step"]), float(line[name])
+def _latency(folders: Sequence[Path]) -> float | None:
+    told = [read_json(folder / LATENCY_FILE, median_ms=float) for folder in folders]
+    found = [values["median_ms"] for values in told if values is not None]
+    return statistics.median(found) if found else None
+
+
+def _hours(logged: Sequence[Mapping[str, Series]]) -> float | None:
+    """Add up the hours of training of folds, None where one of them did not log any."""
+    if not all(SECONDS in metrics for metrics in logged):
+        return None
+    return math.fsum(s for metrics in logged for s in metrics[SECONDS].values()) / 3600
 
 
 def _machines(folders: Sequence[Path]) -> Iterator[str]:

@@ -56,7 +56,8 @@ class CellFolders:
     def __init__(self, folder: Path) -> None:
         self._file = folder / _FILE
         self._known: dict[str, str] = (read_json(self._file, folders=dict) or {}).get("folders", {})
-        self._source = _state(_SOURCE.glob("*/**/*.py"), _SOURCE.glob("experiments/**/*.yaml"))
+        source = _state(_SOURCE.glob("*/**/*.py"), _SOURCE.glob("experiments/**/*.yaml"))
+        self._source = hashlib.sha256(json.dumps(source).encode()).hexdigest()
 
     def find(self, plan: CellPlan) -> CrossvalFolder | None:
         """Return the folder of a cell, None where its command line was never resolved."""

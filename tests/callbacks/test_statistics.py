@@ -11,6 +11,7 @@ from callbacks.statistics import (
     confusion_matrix,
     corrected_resampled_t,
     estimate,
+    holm,
     mcnemar,
     scores,
 )
@@ -98,3 +99,10 @@ def test_mcnemar_of_thousands_of_samples() -> None:
     right = [i % 3 == 0 for i in range(6000)]
     found = mcnemar(right, [not value for value in right])
     assert 0 < found < 1e-100
+
+
+def test_holm_corrects_in_steps_and_keeps_the_order() -> None:
+    # Times 4, 3, 2 and 1 from the smallest on, never below the one before, never above 1.
+    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

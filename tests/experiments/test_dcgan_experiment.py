@@ -67,7 +67,7 @@ def test_from_training_to_test_and_to_another_run(faces: Path) -> None:
     assert best["state_dict"]["recogniser.machine.support_vectors"].shape[1] == 8 * 16
     assert state(faces / "runs")["state_dict"]["recogniser.machine.fitted"]
     figures = {path.name for path in (run.path / "figures").iterdir()}
-    assert figures == {"samples_epoch_002.png", "loss_curves.png"}
+    assert figures == {"samples_epoch_002.png", "loss_curves.png", "progress.png"}
     assert not (run.path / ".svm_fit").exists()
 
     main(["test", *SMALL, "--ckpt_path=best"])

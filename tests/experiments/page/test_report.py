@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -46,9 +48,14 @@ def runs(folder: Path) -> Path:
         made.write_description(path)
         for fold in range(3):
             made.write_fold(path / f"fold_{fold:02d}", fold, wrong=wrong + fold % 2)
-            rows = "".join(f"{step},{0.5 + step / 100 + fold / 50}\n" for step in (10, 20, 20))
-            (path / f"fold_{fold:02d}" / "metrics.csv").write_text(f"step,val/x\n{rows}")
-            (path / f"fold_{fold:02d}" / "config.yaml").write_text("checkpoint: {monitor: val/x}\n")
+            run = path / f"fold_{fold:02d}"
+            # Folds are unequal, and so are their epochs.
+            rows = "".join(
+                f"{step + fold},{0.5 + step / 100 + fold / 50},180\n" for step in (10, 20, 20)
+            )
+            (run / "metrics.csv").write_text(f"step,val/x,progress/seconds\n{rows}")
+            (run / "config.yaml").write_text("checkpoint: {monitor: val/x}\n")
+            (run / "latency.json").write_text(json.dumps({"median_ms": 2.0 + 7 * wrong + fold}))
     return folder / "runs"
 
 
@@ -60,7 +67,7 @@ def test_the_page_has_everything_in_one_file(runs: Path) -> None:
     assert "http" not in html
     text = " ".join(page.text)
     assert "Synthetic: drawn faces, of nobody." in text
-    assert page.charts == 3  # leaderboard, curves, reliability
+    assert page.charts == 4  # leaderboard, curves, reliability, latency
     rows = json.loads(Path("out/page.json").read_text())["rows"]
     assert [round(row["cells"]["accuracy"]["mean"], 4) for row in rows] == [0.7778, 0.4444]
     assert [row["runs"][0]["done"] for row in rows] == [[0, 1, 2], [0, 1, 2]]
@@ -68,10 +75,20 @@ def test_the_page_has_everything_in_one_file(runs: Path) -> None:
     p = f"{rows[1]['against_first']['p_mcnemar']:.3f}"
     assert page.text.count(p) >= 2
     # 4 wrong answers of one and 10 of the other, the same 4 among them.
-    assert len([word for word in page.text if word in ("right", "wrong")]) == 2 * 6
+    assert len([word for word in page.text if word[0] in "✓✗"]) == 2 * 6
+    assert "of 18 in all, 8 are answered rightly by every method and 4 by none" in text
+    # Differences over folds are (1 - 3) / 6 each time, of no variance.
+    assert [page.text[page.text.index("Differences of pairs over folds") + n] for n in (4, 6)] == [
+        "+33.3 (< 0.001)",
+        "-33.3 (< 0.001)",
+    ]
+    assert "over n = 3 folds, by Holm for 1 pair." in text
+    # Three folds of three validations of three minutes; one was repeated after a resume.
+    assert "0.45 10" in text
+    assert "0.45 24" in text  # milliseconds, the median of three folds
     assert Path("out/page.csv").read_text().startswith("row,data,column,measure,n,mean,std")
     tex = Path("out/page.tex").read_text()
-    assert tex.count(r"\\") == 3
+    assert tex.count(r"\begin{tabular}") == 6  # the table, two of pairs, recall, samples, runs
     assert r"77.8 $\pm$ 9.6 \%" in tex
 
 
@@ -111,20 +128,45 @@ def test_nothing_to_report(folder: Path, refused: Refused) -> None:
     )
 
 
-@pytest.mark.parametrize("width", [1100, 420])
-def test_a_browser_shows_it(runs: Path, width: int) -> None:
+PROBE = """<script>
+const root = document.documentElement, tables = [...document.querySelectorAll(".wide")];
+document.body.dataset.found = JSON.stringify({
+  window: innerWidth, page: root.scrollWidth, charts: document.querySelectorAll("svg").length,
+  paper: getComputedStyle(document.body).backgroundColor,
+  ink: getComputedStyle(document.querySelector("svg text")).fill,
+  outside: tables.filter(t => t.getBoundingClientRect().right > innerWidth).length});
+</script></body>"""
+"""Has a browser say how it lays out the page, which itself holds no script."""
+
+
+@pytest.mark.parametrize("width", [1400, 500])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_browser_shows_it(runs: Path, width: int, dark: bool) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is here")
     main(["report", str(runs), "-o", "page.html"])
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
-    page = f"file://{Path('page.html').resolve()}"
+    html = Path("page.html").read_text("utf-8")
+    assert "<script" not in html
+    Path("probed.html").write_text(html.replace("</body>", PROBE), "utf-8")
+    flags = [
+        *("--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"),
+        *("--virtual-time-budget=2000", f"--blink-settings=preferredColorScheme={1 - dark}"),
+    ]
     done = subprocess.run(
-        [browser, *flags, "--virtual-time-budget=2000", "--dump-dom", page],
+        [browser, *flags, "--dump-dom", f"file://{Path('probed.html').resolve()}"],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
-    assert "Synthetic: drawn faces" in done.stdout
-    assert done.stdout.count("<svg") == 3
+    told = re.search(r'data-found="([^"]+)"', done.stdout)
+    assert told is not None
+    found = json.loads(unescape(told.group(1)))
+    assert found["window"] == width
+    # What is wider than the window, such as a table, moves by itself and not the page.
+    assert found["page"] <= width
+    assert found["outside"] == 0
+    assert found["charts"] == 4
+    paper, ink = (sum(map(int, re.findall(r"\d+", found[key])[:3])) for key in ("paper", "ink"))
+    assert (paper < 200 < 600 < ink) if dark else (ink < 200 < 600 < paper)
