@@ -114,8 +114,12 @@ def given_frames(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Fra
     """Make an input of frames in memory.
 
     Raises:
-        UserError: If they are no uint8 pictures.
+        UserError: If they are no uint8 pictures, or one picture that is not in a list.
     """
+    if getattr(images, "ndim", 0) == 3 and images[0].shape[1] == 3:
+        raise UserError(
+            f"The images are {list(np.shape(images))}, which is one RGB picture: give [picture]."
+        )
     frames = [np.asarray(image) for image in images]
     for frame in frames:
         is_picture = frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)

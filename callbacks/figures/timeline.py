@@ -27,7 +27,7 @@ class Timeline:
         classes: Names of the classes.
 
     Attributes:
-        tracks: Of each person seconds, and the probabilities of the classes at that time.
+        tracks: Of each person frame, seconds, and the probabilities of the classes at that time.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -45,8 +45,9 @@ class Timeline:
         track = int(row["track"])
         if track not in self.tracks and len(self.tracks) >= _MOST_KEPT:
             return
-        seconds = time_of(int(row["frame"]), float(row["seconds"] or math.nan))
-        values = (seconds, *(float(row[f"{prefix}{name}"]) for name in self.classes))
+        frame = int(row["frame"])
+        seconds = time_of(frame, float(row["seconds"] or math.nan))
+        values = (frame, seconds, *(float(row[f"{prefix}{name}"]) for name in self.classes))
         self._rows[track] += 1
         waiting = self._open.setdefault(track, [])
         waiting.append(values)
@@ -72,7 +73,7 @@ def draw_timeline(timeline: Timeline, title: str) -> Figure:
     plots = figure.subplots(len(people), 1, sharex=True, squeeze=False)[:, 0]
     colours = class_colours(timeline.classes)
     for axes, track in zip(plots, people, strict=True):
-        seconds, *shares = _with_gaps(timeline.tracks[track]).T
+        _, seconds, *shares = _with_gaps(timeline.tracks[track]).T
         for name, colour, values in zip(timeline.classes, colours, shares, strict=True):
             # The marker shows what is no line: a single frame.
             axes.plot(seconds, values, label=name, color=colour, marker=".", markersize=3)
@@ -85,7 +86,10 @@ def draw_timeline(timeline: Timeline, title: str) -> Figure:
 
 
 def _with_gaps(points: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:
-    """Put a row of NaN, which ends a line, where a person was away for several points' time."""
+    """Put a row of NaN, which ends a line, where a person was away for several points' frames.
+
+    Frames tell it and not seconds: a phone's frames are further apart in the dark.
+    """
     rows = np.array(points, np.float64)
     steps = np.diff(rows[:, 0])
     if not len(steps):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import cv2
@@ -41,6 +42,44 @@ def test_video_gives_the_frame_asked_for_in_any_order(tmp_path: Path) -> None:
     assert [frame.number for frame in frames] == list(range(6))
     np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(6) / 10)
     np.testing.assert_allclose(frames[4][1], picture(1, 0.8, 2.4), atol=2)
+
+
+def phone_film(path: Path) -> None:
+    """Write a film as phones do: lying, with a note that turns it, and slower at the end."""
+    codec = cv2.VideoWriter_fourcc(*"mp4v")  # type: ignore[attr-defined]
+    writer = cv2.VideoWriter(str(path), codec, 10, (48, 32))
+    lying = np.zeros((32, 48, 3), np.uint8)
+    lying[:, :16] = 255  # what is on the left comes to the top
+    for _ in range(6):
+        writer.write(lying)
+    writer.release()
+    film = bytearray(path.read_bytes())
+    matrix = film.index(b"tkhd") + 44
+    film[matrix : matrix + 20] = struct.pack(">5i", 0, 1 << 16, 0, -1 << 16, 0)
+    times = film.index(b"stts") - 4
+    count, step = struct.unpack(">II", film[times + 16 : times + 24])
+    film[times : times + 24] = struct.pack(
+        ">I4s6I", 32, b"stts", 0, 2, 3, step, count - 3, 3 * step
+    )
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):  # which grew by 8 bytes
+        start = film.index(box) - 4
+        (size,) = struct.unpack(">I", film[start : start + 4])
+        film[start : start + 4] = struct.pack(">I", size + 8)
+    edits = film.index(b"edts")
+    film[edits : edits + 4] = b"free"  # it names the duration of before
+    path.write_bytes(film)
+
+
+def test_a_film_of_a_phone_stands_upright_and_has_its_own_times(tmp_path: Path) -> None:
+    phone_film(tmp_path / "phone.mp4")
+    video = open_video(tmp_path / "phone.mp4")
+    frames = list(video.frames(colour=False))
+    np.testing.assert_allclose([f.seconds for f in frames], [0, 0.1, 0.2, 0.3, 0.6, 0.9])
+    for shown in (frames[5].picture, video.reader(colour=False)(5)):
+        assert isinstance(shown, np.ndarray)
+        assert shown.shape == (48, 32)
+        assert shown[:12].min() > 240
+        assert shown[20:].max() < 15
 
 
 def test_colour_of_a_video_is_rgb(tmp_path: Path) -> None:

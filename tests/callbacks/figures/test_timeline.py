@@ -19,8 +19,9 @@ def test_a_long_film_has_as_many_points_as_a_short_one() -> None:
     assert 250 < len(points) <= 1_000
     assert (np.diff(points[:, 0]) > 0).all()
     # 25 frames a second where the film does not say.
-    np.testing.assert_allclose(points[:, 1], points[:, 0] * 25 / 50_000, atol=1e-9)
-    np.testing.assert_allclose(points[:, 1] + points[:, 2], 1)
+    np.testing.assert_allclose(points[:, 1], points[:, 0] / 25)
+    np.testing.assert_allclose(points[:, 2], points[:, 0] / 50_000, atol=1e-9)
+    np.testing.assert_allclose(points[:, 2] + points[:, 3], 1)
 
 
 def test_who_is_seen_most_is_drawn() -> None:
@@ -44,6 +45,15 @@ def test_a_line_ends_where_a_person_leaves() -> None:
     seconds = np.asarray(line.get_xdata())
     np.testing.assert_allclose(seconds, [0, 0.1, 0.2, 0.3, 0.4, np.nan, 2.0, 2.1, 2.3])
     assert np.isnan(line.get_ydata()[5])
+
+
+def test_frames_that_are_further_apart_in_time_end_no_line() -> None:
+    timeline = Timeline(("a", "b"))
+    times = [*np.arange(8) / 30, *1 + np.arange(4) / 5]  # a phone's in the light, then in the dark
+    for frame, seconds in enumerate(times):
+        timeline.add(row(frame, 1, 0.5, f"{seconds:.3f}"))
+    (line, _) = draw_timeline(timeline, "Film").axes[0].lines
+    np.testing.assert_allclose(np.asarray(line.get_xdata()), times, atol=1e-3)
 
 
 def test_answers_without_probabilities_have_none() -> None:

@@ -192,6 +192,8 @@ def test_frames_in_memory_are_a_film(still: Path) -> None:
     assert list(recognizer([scene()])) == []
     with pytest.raises(UserError, match=r"An image is float64 \[240, 320\]: give uint8 \[N, H, W"):
         next(recognizer([np.zeros((240, 320))]))
+    with pytest.raises(UserError, match=r"\[240, 320, 3\], which is one RGB picture"):
+        next(recognizer(colour[0]))
 
 
 def test_rows_say_what_found_the_faces(still: Path, monkeypatch: pytest.MonkeyPatch) -> None:
