@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +20,7 @@ from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.flow_judge import FlowJudge
 from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.image_judge import ImageJudge
+from lightning_modules.onnx_judge import OnnxJudge
 
 if TYPE_CHECKING:
     from datamodules.batch import PosedFlowBatch
@@ -34,20 +35,24 @@ class FrontalizationJudges(nn.Module):
     """Measures flows, and the faces that they animate, row by row of a table.
 
     The judge of flows is a Flow-CNN, that of faces a small ResNet-18. They are fitted once, on the
-    frontal flows and faces of the training fold, and no loss ever asks them.
+    frontal flows and faces of the training fold, and no loss ever asks them. Beside the latter
+    stand the judges that a run names, foreign classifiers in ONNX files, which are asked in test.
 
     Args:
         num_classes: Number of expressions K.
         size: Side of flows and faces in pixels.
+        files: The files of those by their names.
     """
 
-    def __init__(self, num_classes: int, size: int) -> None:
+    def __init__(self, num_classes: int, size: int, files: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.flow = FlowJudge(num_classes, size).requires_grad_(False)
         self.image = ImageJudge(num_classes).requires_grad_(False)
+        self.files = dict(files or {})
+        self.named: dict[str, OnnxJudge] = {}
         rows = (*_RIVALS, "emotion_gan", "frontal")
         self.table = FrontalizationQuality(
-            rows, (*rows, *(f"{row}_warp" for row in rows), *_STILLS)
+            rows, (*rows, *(f"{row}_warp" for row in rows), *_STILLS), self.files
         )
 
     @property
@@ -73,6 +78,10 @@ class FrontalizationJudges(nn.Module):
         ):
             fit_once(judge, name, samples, epochs=_EPOCHS, steps=_STEPS, seed=seed)
 
+    def open(self, classes: Sequence[str], *, loose: bool) -> dict[str, OnnxJudge]:
+        """Open the named judges; see :class:`OnnxJudge`."""
+        return {name: OnnxJudge(file, classes, loose=loose) for name, file in self.files.items()}
+
     def count_flow(
         self, row: str, flow: Tensor, logits: Tensor, batch: PosedFlowBatch
     ) -> dict[str, Tensor]:
@@ -87,8 +96,11 @@ class FrontalizationJudges(nn.Module):
 
     def count_face(self, row: str, face: Tensor, batch: PosedFlowBatch) -> dict[str, Tensor]:
         """Measure faces [B, 3, H, W] in [0, 1]; returns as :meth:`count_flow`."""
-        judged = self.image(face).float()
-        return self.table.count(row, measure_face(face, batch["apex"], judged, batch["label"]))
+        judged, label = self.image(face).float(), batch["label"]
+        values = measure_face(face, batch["apex"], judged, label)
+        for name, judge in self.named.items():
+            values[f"image_accuracy_{name}"] = (judge(face) == label).float()
+        return self.table.count(row, values)
 
     def count_stills(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
         """Measure the faces of a batch that no flow has moved."""

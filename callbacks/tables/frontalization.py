@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -35,6 +35,7 @@ FLOW_MEASURES = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_c
 FACE_MEASURES = ("ssim", "rmse", "image_accuracy")
 MEASURES = (*FLOW_MEASURES, *FACE_MEASURES, *(f"warp_{measure}" for measure in FACE_MEASURES))
 
+_JUDGED = "image_accuracy_"  # and the name of a judge
 _NAMES = {
     "epe_px": "EPE px",
     "epe_face_px": "EPE px in the face",
@@ -76,8 +77,10 @@ class FrontalizationTable(TestTable):
     ``summary.json`` holds ``rows``: by ``posed, zero, fit, registration, features, subspaces,
     emotion_gan, frontal`` the numbers ``epe_px, epe_face_px, accuracy, judge_accuracy,
     judge_confidence, ssim, rmse, image_accuracy`` and the last three with ``warp_``; ``faces``: by
-    ``neutral, posed_apex, apex`` those three; and ``comparisons``: by ``free, subspaces, warp`` and
-    measure ``against`` (a row, or ``warp``), ``ours, theirs, difference, low, high, p, outcome``.
+    ``neutral, posed_apex, apex`` those three; of each judge that the method names
+    ``image_accuracy_<judge>`` beside ``image_accuracy``; and ``comparisons``: by ``free,
+    subspaces, warp`` and measure ``against`` (a row, or ``warp``), ``ours, theirs, difference,
+    low, high, p, outcome``.
     They are read from what the test logged as ``test/<row>_<measure>`` and returned as
     ``measures``. Accuracies are shares from 0 to 1; what was not measured or is not a number is
     null.
@@ -119,17 +122,16 @@ class FrontalizationTable(TestTable):
 
     def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Read the rows, and compare eMotion-GAN with those that cost nothing."""
+        beginning = f"test/{OURS}_{_JUDGED}"
+        judged = [key.removeprefix(f"test/{OURS}_") for key in logged if key.startswith(beginning)]
+        of_rows = (*MEASURES, *judged, *(f"warp_{measure}" for measure in judged))
+
+        def read(row: str, measures: Sequence[str]) -> dict[str, float | None]:
+            return {measure: number(logged, f"test/{row}_{measure}") for measure in measures}
+
         return {
-            "rows": {
-                row: {measure: number(logged, f"test/{row}_{measure}") for measure in MEASURES}
-                for row in ROWS
-            },
-            "faces": {
-                face: {
-                    measure: number(logged, f"test/{face}_{measure}") for measure in FACE_MEASURES
-                }
-                for face in STILLS
-            },
+            "rows": {row: read(row, of_rows) for row in ROWS},
+            "faces": {face: read(face, (*FACE_MEASURES, *judged)) for face in STILLS},
             "comparisons": _comparisons(self._measured),
         }
 
@@ -157,6 +159,7 @@ class FrontalizationTable(TestTable):
         return [
             TextTable("frontalization", of_flows, flows, emphasized=ROWS[OURS]),
             TextTable("faces", ("face", *columns), faces, emphasized=ROWS[OURS]),
+            *_of_judges(summary),
         ]
 
     def verdict(self, summary: dict[str, Any]) -> list[str]:
@@ -175,6 +178,24 @@ class FrontalizationTable(TestTable):
             "G_W and by the pure warp: SSIM and RMSE (grey levels) to the true apex, accuracy "
             "(image) of an independent ResNet-18",
         ]
+
+
+def _of_judges(summary: Mapping[str, Any]) -> list[TextTable]:
+    """Lay out what each named judge says of the faces that G_W and the pure warp animate."""
+    rows, stills = summary["rows"], summary["faces"]
+    judged = [measure for measure in stills["apex"] if measure.startswith(_JUDGED)]
+    if not judged:
+        return []
+    columns = [f"{m.removeprefix(_JUDGED)} {by} %" for m in judged for by in ("G_W", "warp")]
+    lines = [
+        [title, *(_said(rows[row], name) for m in judged for name in (m, f"warp_{m}"))]
+        for row, title in ROWS.items()
+    ]
+    lines += [
+        [title, *(text for m in judged for text in ("-", _said(stills[face], m)))]
+        for face, title in STILLS.items()
+    ]
+    return [TextTable("judges", ("face", *columns), lines, emphasized=ROWS[OURS])]
 
 
 def _comparisons(samples: Samples) -> dict[str, Any]:
@@ -233,7 +254,7 @@ def _comparison(samples: Samples, measure: str, other: str, against: str) -> dic
 
 def _said(row: Mapping[str, float | None], measure: str) -> str:
     kind = measure.removeprefix("warp_")
-    if kind.endswith("accuracy"):
+    if "accuracy" in kind:
         return said(row[measure], "{:.1f}", 100)
     # Three digits of SSIM: the tables fit 80 columns, the verdict has four.
     return said(row[measure], "{:.3f}" if kind == "ssim" else _FORMS[kind])

@@ -38,7 +38,7 @@ def measure_flow(
     """
     height, width = flow.shape[-2:]
     error = endpoint_error(flow, true_flow, reduction="none") * (REFERENCE_SIDE / width)
-    rows, columns = (_middle(side) for side in (height, width))
+    rows, columns = (middle(side, FACE_SHARE) for side in (height, width))
     confidence = judged.softmax(dim=1).gather(1, label[:, None]).squeeze(1)
     return {
         "epe_px": error.mean((1, 2)),
@@ -81,11 +81,14 @@ class FrontalizationQuality(SampleMeans):
     Args:
         flows: Rows of flows.
         faces: Rows of faces. A mean is named ``<row>_<quantity>``.
+        named: Names of further judges of faces, each with an ``image_accuracy_<name>``.
     """
 
-    def __init__(self, flows: Iterable[str], faces: Iterable[str]) -> None:
+    def __init__(
+        self, flows: Iterable[str], faces: Iterable[str], named: Iterable[str] = ()
+    ) -> None:
         of_flows = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence")
-        of_faces = ("ssim", "rmse", "image_accuracy")
+        of_faces = ("ssim", "rmse", "image_accuracy", *(f"image_accuracy_{n}" for n in named))
         super().__init__(
             [f"{row}_{quantity}" for row in flows for quantity in of_flows]
             + [f"{row}_{quantity}" for row in faces for quantity in of_faces]
@@ -106,7 +109,7 @@ class FrontalizationQuality(SampleMeans):
         return named
 
 
-def _middle(side: int) -> slice:
-    """Return the middle of a crop's side that the box of the face fills."""
-    edge = round(side * (1 - FACE_SHARE) / 2)
+def middle(side: int, share: float) -> slice:
+    """Return the middle of a crop's side that so large a share of it fills."""
+    edge = round(side * (1 - share) / 2)
     return slice(edge, side - edge)

@@ -156,6 +156,26 @@ def test_the_verdict_comes_first_and_the_tables_fit_80_columns(tmp_path: Path) -
     assert lines[-1] == f"run folder: {tmp_path}"
 
 
+def test_named_judges_have_a_table_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_judge = {
+        key.replace("image_accuracy", "image_accuracy_DMUE"): value / 2
+        for key, value in logged().items()
+        if key.endswith("image_accuracy")
+    }
+    summary = run(tmp_path, logged() | of_judge)
+    assert summary["rows"]["fit"]["image_accuracy_DMUE"] == 0.25
+    assert summary["rows"]["fit"]["warp_image_accuracy_DMUE"] == 0.25
+    assert summary["faces"]["apex"]["image_accuracy_DMUE"] == 0.375
+    lines = capsys.readouterr().out.splitlines()
+    start = next(n for n, line in enumerate(lines) if "DMUE G_W %" in line)
+    ours = next(line for line in lines[start:] if f"│ {ROWS['emotion_gan']} " in line)
+    apex = next(line for line in lines[start:] if f"│ {STILLS['apex']} " in line)
+    assert [cell.strip() for cell in ours.split("│")[2:-1]] == ["43.8", "43.8"]
+    assert [cell.strip() for cell in apex.split("│")[2:-1]] == ["-", "37.5"]
+
+
 def test_another_method_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"FrontalizationTable needs measures .* take it out"):
         trainer(tmp_path, FrontalizationTable()).test(
