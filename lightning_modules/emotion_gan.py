@@ -185,6 +185,9 @@ class EMotionGAN(ExpressionModule):
         self._lent: list[LentClassifier] = []
         self.vgg = VGGFeatures().requires_grad_(False) if perceptual == "vgg16" else None
         self.judges = FrontalizationJudges(num_classes, size, judges)
+        # All zero where it is not known: of a checkpoint from before it was kept.
+        self.average_face: Tensor
+        self.register_buffer("average_face", torch.zeros(3, size, size))
 
         self.example_input_array = (torch.zeros(1, 2, size, size), torch.zeros(1, 3, size, size))
         self.quality = ClassifierQuality(num_classes)
@@ -216,11 +219,19 @@ class EMotionGAN(ExpressionModule):
                 self.class_names, loose=getattr(self.data, "crop", "none") == "loose"
             )
             self.judges.named = opened if stage == "test" else {}
+            self.judges.divide(getattr(self.data, "subset_names", ()))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the names of the classes; a checkpoint may be older than the average face."""
+        super().on_load_checkpoint(checkpoint)
+        checkpoint["state_dict"].setdefault("average_face", self.average_face)
 
     # ---- training
 
     def on_fit_start(self) -> None:
         """Load or fit the frozen networks once, before they measure flows and faces.
+
+        The average of the training fold's neutral faces is kept for what animates nobody's face.
 
         Raises:
             UserError: If e_FER, VGG-16 or the judges cannot be had, or were learnt of other classes
@@ -228,6 +239,9 @@ class EMotionGAN(ExpressionModule):
         """
         if not self.judges.fitted:
             self.judges.fit(self.data)
+        average = getattr(self.data, "average_face", None)
+        if average is not None and not self.average_face.any():
+            self.average_face.copy_(average())
         if isinstance(self.g_f, FlowFilter) and not self.g_f.subspaces.fitted:
             fit_subspaces(self.g_f, self.data)
         perceives = self.alpha_perceptual and self.vgg is None
@@ -321,6 +335,9 @@ class EMotionGAN(ExpressionModule):
     def test_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure every row of the table, each with the faces that its flow animates.
 
+        Beside the posed flows G_F gets the frontal ones, which it should leave as they are, and G_W
+        animates the average face too (the paper's SNAP-F, and its Table III).
+
         Returns:
             As :meth:`predict_step`, and ``measures``, what the means of the table are taken of, [B]
             by name.
@@ -337,9 +354,21 @@ class EMotionGAN(ExpressionModule):
             )
             animated = self.g_w(neutral, self.codec.encode(flow))
             measures |= self.judges.count_face(row, animated, batch)
-        for row, flow in {**flows, "emotion_gan": frontalized}.items():
+        again, logits, face = self(batch["flow"], neutral)
+        measures |= self.judges.count_flow("emotion_gan_frontal", again, logits, batch)
+        measures |= self.judges.count_face("emotion_gan_frontal", face, batch)
+        ours = {"emotion_gan": frontalized, "emotion_gan_frontal": again}
+        for row, flow in {**flows, **ours}.items():
             measures |= self.judges.count_face(f"{row}_warp", warp(neutral, flow), batch)
-        return {**outputs, "measures": measures | self.judges.count_stills(batch)}
+        if self.average_face.any():
+            average = self.average_face.expand_as(neutral)
+            moved = {"average": batch["posed_flow"], "average_frontal": batch["flow"]}
+            for row, flow in moved.items():
+                _, _, face = self(flow, average)
+                measures |= self.judges.count_average(row, face, batch)
+        measures |= self.judges.count_stills(batch)
+        self.judges.count_subsets(measures, batch)
+        return {**outputs, "measures": measures}
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/<row>_<quantity>``, differences of rows, and D_E's recognition."""

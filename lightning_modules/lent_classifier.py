@@ -48,7 +48,7 @@ class LentClassifier(nn.Module):
             )
         given = checkpoint["hyper_parameters"]
         arguments = {name: value for name, value in given.items() if not name.startswith("_")}
-        self.method = LENDERS[lender(checkpoint)](**arguments)
+        self.method = LENDERS[lender(checkpoint) or PCNN.__name__](**arguments)
         self.method.load_state_dict(checkpoint["state_dict"])
         self.requires_grad_(False).eval()
         self._order = [learnt.index(name) for name in classes]

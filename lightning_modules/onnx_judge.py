@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,7 +62,7 @@ class OnnxJudge:
         """
         inputs = self.prepare(face)
         # A file with a fixed batch has been exported for one image.
-        parts = inputs.split(1) if self._single else (inputs,)
+        parts = inputs.unsqueeze(1) if self._single else (inputs,)
         scores = [self._session.run([self._output], {self._input: p.numpy()})[0] for p in parts]
         answers = torch.cat([torch.from_numpy(part) for part in scores]).argmax(dim=1)
         return self._translation[answers].to(face.device)
@@ -84,7 +85,9 @@ class OnnxJudge:
 
     def _find_input(self) -> str:
         """Return the name of the input; learn its layout and size."""
-        inputs = {given.name: list(given.shape) for given in self._session.get_inputs()}
+        inputs: dict[str, list[Any]] = {
+            given.name: list(given.shape) for given in self._session.get_inputs()
+        }
         name, shape = next(iter(inputs.items()))
         is_image = len(inputs) == 1 and len(shape) == 4 and bool({1, 3} & {shape[1], shape[3]})
         if not is_image:
@@ -119,7 +122,9 @@ class OnnxJudge:
 
     def _find_output(self) -> str:
         """Choose the output with a score for each class."""
-        found = {output.name: list(output.shape) for output in self._session.get_outputs()}
+        found: dict[str, list[Any]] = {
+            output.name: list(output.shape) for output in self._session.get_outputs()
+        }
         count = len(self.card.class_names)
         fitting = [n for n, shape in found.items() if len(shape) == 2 and shape[1] == count]
         chosen = next((name for name in ("logits", "scores") if name in fitting), None)

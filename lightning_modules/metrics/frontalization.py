@@ -49,7 +49,7 @@ def measure_flow(
     }
 
 
-def measure_face(face: Tensor, apex: Tensor, judged: Tensor, label: Tensor) -> dict[str, Tensor]:
+def measure_face(face: Tensor, apex: Tensor) -> dict[str, Tensor]:
     """Measure faces against the true apex, sample by sample.
 
     SSIM is the mean of its map (Gaussian window of 11) over an image; RMSE is the root of the mean
@@ -58,20 +58,17 @@ def measure_face(face: Tensor, apex: Tensor, judged: Tensor, label: Tensor) -> d
     Args:
         face: Faces [B, 3, H, W] in [0, 1].
         apex: True faces of the same shape.
-        judged: What the independent image classifier says of ``face`` [B, K].
-        label: Class indices [B].
 
     Returns:
-        ``ssim``, ``rmse`` and ``image_accuracy`` (whether the classifier was right): each [B].
+        ``ssim`` and ``rmse``: each [B].
 
     Reference:
-        eMotion-GAN, V.A, Tables I and II.
+        eMotion-GAN, V.A, Table I.
     """
     face, apex = face.float(), apex.float()
     return {
         "ssim": ssim(face, apex, window_size=11).mean((1, 2, 3)),
         "rmse": (255 * (face - apex)).square().mean((1, 2, 3)).sqrt(),
-        "image_accuracy": (judged.argmax(dim=1) == label).float(),
     }
 
 

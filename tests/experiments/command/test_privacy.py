@@ -69,6 +69,11 @@ def test_home_and_paths() -> None:
     assert is_path("detector", "yunet.onnx")
     assert is_path("judges", {"DMUE": "dmue.onnx"})
     # A choice stays one, whatever lies in the working directory.
-    others: dict[str, Any] = {"labels": "votes", "weights_sha256": "0" * 300, "root": None, "fold": 3}
+    others: dict[str, Any] = {
+        "labels": "votes",
+        "weights_sha256": "0" * 300,
+        "root": None,
+        "fold": 3,
+    }
     others["g_f_optimizer"] = {"class_path": "torch.optim.Adam"}
     assert [is_path(*item) for item in others.items()] == [False] * 5
