@@ -70,6 +70,8 @@ class EMotionGAN(ExpressionModule):
         alpha_expression: Weight of e_FER's cross-entropy on its faces.
         animate: Flows of which G_W learns: frontal (paper), or both frontal ones and those of G_F,
             half of the samples each.
+        gain: By what predict multiplies the frontalized flows before faces are animated: above 1
+            expressions are stronger, below weaker, and 0 gives the neutral face.
         judges: Classifiers of faces that test asks beside the one fitted here, ONNX files by the
             names that tables call them; see :class:`lightning_modules.onnx_judge.OnnxJudge`.
         e_fer_checkpoint: Checkpoint of this project to take e_FER from, of eMotion-GAN, PCNN or
@@ -104,6 +106,8 @@ class EMotionGAN(ExpressionModule):
         to all four players, as "the learning rates are gradually decreased" says.
     """
 
+    animates = True
+    """It puts the motion of a recording onto the faces that ``data.neutral`` names."""
     output_names = ("frontalized_flow", "logits", "warped")
     headline_measures = ("posed_accuracy", "emotion_gan_*", "frontal_accuracy")
 
@@ -128,6 +132,7 @@ class EMotionGAN(ExpressionModule):
         alpha_perceptual: float = 7.0,
         alpha_expression: float = 1.0,
         animate: Literal["frontal", "both"] = "frontal",
+        gain: float = 1.0,
         judges: dict[str, str] | None = None,
         e_fer_checkpoint: str | None = None,
         e_fer_epochs: int = 20,
@@ -143,6 +148,8 @@ class EMotionGAN(ExpressionModule):
         super().__init__(num_classes)
         check_size((size, size), 16)
         check_judges(judges or {})
+        if not 0 <= gain < float("inf"):
+            raise UserError(f"model.gain is a factor of 0 or more, but is {gain}.")
         if e_fer_checkpoint is not None and e_fer_checkpoint.endswith(".onnx"):
             raise UserError(
                 f"e_fer_checkpoint is {e_fer_checkpoint}, and an ONNX file gives no gradients, of "
@@ -164,6 +171,7 @@ class EMotionGAN(ExpressionModule):
         self.alpha_perceptual = alpha_perceptual
         self.alpha_expression = alpha_expression
         self.animate = animate
+        self.gain = gain
         self.e_fer_checkpoint = e_fer_checkpoint
         self.e_fer_epochs = e_fer_epochs
         self.perceptual_weights = perceptual_weights
@@ -312,9 +320,19 @@ class EMotionGAN(ExpressionModule):
 
     on_test_start = on_predict_start = on_validation_start
 
+    def frontalize(self, batch: PosedFlowBatch) -> dict[str, Any]:
+        """Frontalize the posed flows of a batch.
+
+        Returns:
+            What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
+            it, and ``warped``, the faces in [0, 1] that it animates.
+        """
+        frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
+        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
+
     def validation_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
-        """Measure flows, and faces that the frontalized ones animate; as :meth:`predict_step`."""
-        outputs = self.predict_step(batch, batch_idx)
+        """Measure flows, and faces that the frontalized ones animate; as :meth:`frontalize`."""
+        outputs = self.frontalize(batch)
         frontalized = outputs["frontalized_flow"]
         for row, flow in other_flows(batch, self.g_f).items():
             self.judges.count_flow(row, flow, self.d_e(self.codec.encode(flow)).float(), batch)
@@ -339,10 +357,10 @@ class EMotionGAN(ExpressionModule):
         animates the average face too (the paper's SNAP-F, and its Table III).
 
         Returns:
-            As :meth:`predict_step`, and ``measures``, what the means of the table are taken of, [B]
+            As :meth:`frontalize`, and ``measures``, what the means of the table are taken of, [B]
             by name.
         """
-        outputs, neutral = self.predict_step(batch, batch_idx), batch["neutral"]
+        outputs, neutral = self.frontalize(batch), batch["neutral"]
         frontalized, logits = outputs["frontalized_flow"], outputs["logits"]
         self.quality.update(logits, batch["label"])
         measures = self.judges.count_flow("emotion_gan", frontalized, logits, batch)
@@ -376,15 +394,52 @@ class EMotionGAN(ExpressionModule):
         quality = self.quality.summarize(self.class_names)
         self.log_summary("test", means | self.judges.over(means) | quality)
 
-    def predict_step(self, batch: SequenceBatch | PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
-        """Frontalize pairs of frames, which may have neither label nor frontal camera.
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, Any]:
+        """Frontalize pairs of frames, which have neither label nor frontal camera.
+
+        The flow, made stronger or weaker by ``gain``, animates the neutral face of the recording,
+        or instead each of the T faces that ``data.neutral`` names.
 
         Returns:
-            What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
-            it, and ``warped``, the faces in [0, 1] that it animates.
+            As :meth:`frontalize`, of the first of these faces; and where they were named
+            ``animated`` [B, T, 3, H, W], all of them, and ``targets``, as they were at rest.
+
+        Raises:
+            UserError: If the average face is asked for, and the checkpoint keeps none.
         """
-        frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
-        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
+        faces = [face.expand_as(batch["neutral"]) for face in self._targets()]
+        encoded = self.codec.scale(self.g_f(self.codec.encode(batch["posed_flow"])), self.gain)
+        animated = [self._animate(face, encoded) for face in faces or [batch["neutral"]]]
+        outputs = {
+            **batch,
+            "logits": self.d_e(encoded).float(),
+            "frontalized_flow": self.codec.decode(encoded),
+            "warped": animated[0],
+        }
+        if faces:
+            outputs |= {"animated": torch.stack(animated, 1), "targets": torch.stack(faces, 1)}
+            outputs["neutral"] = faces[0]
+        return outputs
+
+    def _targets(self) -> list[Tensor]:
+        """Return the faces [3, H, W] that motion is put onto; none for the recording's own."""
+        given = getattr(self.data, "targets", {}).values()
+        if any(face is None for face in given) and not self.average_face.any():
+            raise UserError(
+                "The checkpoint keeps no average face, since it was written before there was one: "
+                "train again, or give data.neutral a picture."
+            )
+        return [(self.average_face if face is None else face).to(self.device) for face in given]
+
+    def _animate(self, face: Tensor, encoded: Tensor) -> Tensor:
+        """Animate neutral faces [B, 3, H, W] with encoded flows to which the gain was applied."""
+        drawn: Tensor = self.g_w(face, encoded).float()
+        if self.gain >= 1:
+            return drawn
+        # What G_W makes of a face at rest, it should not have: the weaker the motion, the more of
+        # that is taken back.
+        still: Tensor = self.g_w(face, self.codec.scale(encoded, 0)).float()
+        return (drawn + (1 - self.gain) * (face - still)).clamp(0, 1)
 
     # ---- optimizers
 

@@ -24,6 +24,7 @@ from callbacks.figures.base import (
 from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference_pixels
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid
 from callbacks.figures.style import Picture, marked
+from callbacks.figures.transfer_grid import TransferGrid
 from callbacks.outputs import gather, require
 from datamodules.files import file_name
 from losses.flow import endpoint_error
@@ -43,7 +44,7 @@ _SHOWN = {"posed_flow": "posed", "frontalized_flow": "frontalized", "warped": "w
 _STRIP = {
     "posed_flow": "posed flow",
     "frontalized_flow": "frontalized flow",
-    "neutral": "first frame",
+    "neutral": "neutral face",
     "warped": "warped face",
 }
 
@@ -53,10 +54,12 @@ class FlowPictures(GridPictures):
 
     In validation and test: posed, frontalized and true flow on one colour scale, then the neutral,
     warped and true apex face. In prediction each sequence gets
-    ``predict/<input>/<sequence>_*.png``.
+    ``predict/<input>/<sequence>_*.png``, and where its motion is put onto other faces
+    ``predict/<input>/transfer.png`` shows all recordings with all faces.
     """
 
     _sequences: SequencePictures | None = None
+    _transfer: TransferGrid | None = None
 
     def keys(self, outputs: Mapping[str, Any]) -> Sequence[str]:
         """Name the outputs that a row needs."""
@@ -86,6 +89,8 @@ class FlowPictures(GridPictures):
             max_magnitude=self.max_magnitude,
             rank=trainer.global_rank,
         )
+        names = tuple(getattr(trainer.datamodule, "targets", ()))  # type: ignore[attr-defined]
+        self._transfer = TransferGrid(names, max_magnitude=self.max_magnitude) if names else None
 
     def on_predict_batch_end(
         self,
@@ -99,6 +104,8 @@ class FlowPictures(GridPictures):
         """Look for the frame with the most motion of each sequence."""
         if self._sequences is not None:
             self._sequences.add(require(self, pl_module, outputs, SequencePictures.keys))
+        if self._transfer is not None:
+            self._transfer.add(require(self, pl_module, outputs, (*TransferGrid.keys, "sequence")))
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the pictures of the sequences in place."""
@@ -106,6 +113,9 @@ class FlowPictures(GridPictures):
             self._sequences.finish()
             self._sequences = None
             folder = figures_folder(trainer) / input_folder(trainer)
+            grid = None if self._transfer is None else self._transfer.draw(partial(titled, trainer))
+            if grid is not None and trainer.is_global_zero:
+                write_picture(folder / "transfer.png", grid)
             if folder.is_dir():  # something was answered
                 rank_zero_info(f"Pictures of the sequences: {folder}")
 

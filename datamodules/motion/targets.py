@@ -1,0 +1,78 @@
+"""Faces that the motion of a recording is put onto: photographs and drawings of any size."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.detectors import FaceDetector
+from datamodules.errors import BadSample, DatasetError
+from datamodules.faces import LOOSE_MARGIN, Box, crop, loose_box
+from datamodules.files import is_image, natural_key
+from datamodules.images import read_image
+from datamodules.motion.extraction import Extraction
+
+_log = logging.getLogger(__name__)
+_MOST = 12  # faces: each is animated with every frame of the input
+
+AVERAGE = "average"
+"""The word for the average face of the training people, which the method keeps."""
+AVERAGE_NAME = "average face"
+
+
+def read_targets(
+    path: Path, extraction: Extraction, detector: FaceDetector
+) -> dict[str, NDArray[np.uint8]]:
+    """Read a picture, or those of a folder, each with a neutral face.
+
+    The face is cut out as those of the training data were. Where none is found, as in many a
+    drawing, the middle square of the picture is taken for it, and that is said.
+
+    Args:
+        path: A picture, or a folder with some.
+        extraction: How faces are cut out.
+        detector: What finds them.
+
+    Returns:
+        Faces uint8 [C, H, W] by the names of the pictures.
+
+    Raises:
+        DatasetError: If there is no picture, too many, or one that cannot be read.
+    """
+    files = [path]
+    if path.is_dir():
+        found = (file for file in path.iterdir() if is_image(file))
+        files = sorted(found, key=lambda file: natural_key(file.name))
+    if not 0 < len(files) <= _MOST:
+        raise DatasetError(
+            f"data.neutral {path} holds {len(files)} pictures, but motion is put onto 1 to {_MOST} "
+            "faces: give a picture, or a folder of fewer."
+        )
+    faces = {}
+    for file in files:
+        picture = read_image(file, colour=extraction.colour)
+        faces[file.name] = extraction.image(
+            crop(picture, _box(picture, file, extraction, detector))
+        )
+    return faces
+
+
+def _box(
+    picture: NDArray[np.uint8], file: Path, extraction: Extraction, detector: FaceDetector
+) -> Box:
+    height, width = picture.shape[:2]
+    try:
+        face = extraction.face(picture, str(file), detector=detector)
+    except BadSample:
+        side = min(height, width)
+        _log.warning(
+            "%s shows no face that %s finds: its middle square is taken for one, with a third of "
+            "a face around it.",
+            file,
+            detector.name,
+        )
+        return Box((width - side) // 2, (height - side) // 2, side, side)
+    return face if extraction.crop == "none" else loose_box(face, LOOSE_MARGIN, picture.shape)
