@@ -27,7 +27,7 @@ from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
-from lightning_modules.networks.warp import warp
+from lightning_modules.networks.warp import arriving, warp
 from lightning_modules.onnx_judge import check_judges
 from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
 from losses.adversarial import discriminator_loss, generator_loss
@@ -402,7 +402,9 @@ class EMotionGAN(ExpressionModule):
 
         Returns:
             As :meth:`frontalize`, of the first of these faces; and where they were named
-            ``animated`` [B, T, 3, H, W], all of them, and ``targets``, as they were at rest.
+            ``targets`` [B, T, 3, H, W], all of them at rest, ``animated``, after the motion,
+            ``corrections``, what G_W adds to the pure warp, and for pictures of any size
+            ``arriving_flow`` [B, 2, H, W], the motion that ends at each pixel.
 
         Raises:
             UserError: If the average face is asked for, and the checkpoint keeps none.
@@ -417,13 +419,18 @@ class EMotionGAN(ExpressionModule):
             "warped": animated[0],
         }
         if faces:
-            outputs |= {"animated": torch.stack(animated, 1), "targets": torch.stack(faces, 1)}
-            outputs["neutral"] = faces[0]
+            flow = outputs["frontalized_flow"]
+            moved = torch.stack([warp(face, flow) for face in faces], 1)
+            outputs["neutral"], outputs["targets"] = faces[0], torch.stack(faces, 1)
+            outputs["animated"] = torch.stack(animated, 1)
+            outputs["corrections"] = outputs["animated"] - moved
+            outputs["arriving_flow"] = arriving(flow)
         return outputs
 
     def _targets(self) -> list[Tensor]:
         """Return the faces [3, H, W] that motion is put onto; none for the recording's own."""
-        given = getattr(self.data, "targets", {}).values()
+        targets = getattr(self.data, "targets", {}).values()
+        given = [None if target is None else torch.from_numpy(target.face) for target in targets]
         if any(face is None for face in given) and not self.average_face.any():
             raise UserError(
                 "The checkpoint keeps no average face, since it was written before there was one: "

@@ -55,7 +55,8 @@ class FlowPictures(GridPictures):
     In validation and test: posed, frontalized and true flow on one colour scale, then the neutral,
     warped and true apex face. In prediction each sequence gets
     ``predict/<input>/<sequence>_*.png``, and where its motion is put onto other faces
-    ``predict/<input>/transfer.png`` shows all recordings with all faces.
+    ``predict/<input>/transfer.png`` shows all recordings with all faces, and
+    ``<sequence>_on_<face>.png`` is the whole picture of a face, in its own size.
     """
 
     _sequences: SequencePictures | None = None
@@ -89,8 +90,10 @@ class FlowPictures(GridPictures):
             max_magnitude=self.max_magnitude,
             rank=trainer.global_rank,
         )
-        names = tuple(getattr(trainer.datamodule, "targets", ()))  # type: ignore[attr-defined]
-        self._transfer = TransferGrid(names, max_magnitude=self.max_magnitude) if names else None
+        targets = getattr(trainer.datamodule, "targets", None)  # type: ignore[attr-defined]
+        self._transfer = (
+            TransferGrid(targets, max_magnitude=self.max_magnitude) if targets else None
+        )
 
     def on_predict_batch_end(
         self,
@@ -113,11 +116,20 @@ class FlowPictures(GridPictures):
             self._sequences.finish()
             self._sequences = None
             folder = figures_folder(trainer) / input_folder(trainer)
-            grid = None if self._transfer is None else self._transfer.draw(partial(titled, trainer))
-            if grid is not None and trainer.is_global_zero:
-                write_picture(folder / "transfer.png", grid)
+            if self._transfer is not None:
+                self._write_transfer(trainer, self._transfer, folder)
             if folder.is_dir():  # something was answered
                 rank_zero_info(f"Pictures of the sequences: {folder}")
+
+    def _write_transfer(self, trainer: pl.Trainer, transfer: TransferGrid, folder: Path) -> None:
+        transfer.gather()
+        if not trainer.is_global_zero or not folder.is_dir():
+            return
+        write_picture(folder / "transfer.png", transfer.draw(partial(titled, trainer)))
+        for recording, face, picture in transfer.pictures():
+            name = f"{file_name(recording)}_on_{file_name(face).removesuffix('.png')}"
+            caption = titled(trainer, f"{recording} on {face}")
+            write_picture(folder / f"{name}.png", captioned(picture, caption))
 
 
 class OcclusionPictures(GridPictures):

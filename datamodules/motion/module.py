@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +25,7 @@ from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.flow import ALGORITHMS
 from datamodules.motion.pairs import PairReader, Pairs, make_pairs
-from datamodules.motion.targets import AVERAGE, AVERAGE_NAME, read_targets
+from datamodules.motion.targets import AVERAGE, AVERAGE_NAME, Target, read_targets
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
@@ -89,7 +88,7 @@ class FlowDataModule(FERDataModule):
         self._caches: PairCaches
         self._registered: Cache | None = None
         self.subset_names: tuple[str, ...] = ()
-        self.targets: dict[str, Tensor | None] = {}
+        self.targets: dict[str, Target | None] = {}
 
     # ---- what a subclass may change
 
@@ -180,10 +179,8 @@ class FlowDataModule(FERDataModule):
             if self.neutral == AVERAGE or path is None:
                 self.targets = {AVERAGE_NAME: None}
             else:
-                # In colour, whatever the recordings are.
-                extraction = replace(self._extraction(), colour=True)
-                faces = read_targets(path, extraction, open_detector(self.detector))
-                self.targets = {name: torch.from_numpy(face) / 255 for name, face in faces.items()}
+                detector = open_detector(self.detector)
+                self.targets = {**read_targets(path, self._extraction(), detector)}
         super()._setup_input()
 
     def _animates_others(self) -> bool:

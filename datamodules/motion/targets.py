@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,23 @@ AVERAGE = "average"
 AVERAGE_NAME = "average face"
 
 
-def read_targets(
-    path: Path, extraction: Extraction, detector: FaceDetector
-) -> dict[str, NDArray[np.uint8]]:
-    """Read a picture, or those of a folder, each with a neutral face.
+@dataclass(frozen=True)
+class Target:
+    """A picture with a neutral face.
+
+    Attributes:
+        picture: uint8 [H, W, 3] RGB.
+        box: What of it the method sees.
+        face: float32 [3, size, size] in [0, 1], that part of it.
+    """
+
+    picture: NDArray[np.uint8]
+    box: Box
+    face: NDArray[np.float32]
+
+
+def read_targets(path: Path, extraction: Extraction, detector: FaceDetector) -> dict[str, Target]:
+    """Read a picture, or those of a folder, each with a neutral face, in colour.
 
     The face is cut out as those of the training data were. Where none is found, as in many a
     drawing, the middle square of the picture is taken for it, and that is said.
@@ -37,7 +51,7 @@ def read_targets(
         detector: What finds them.
 
     Returns:
-        Faces uint8 [C, H, W] by the names of the pictures.
+        The targets by the names of the pictures.
 
     Raises:
         DatasetError: If there is no picture, too many, or one that cannot be read.
@@ -51,13 +65,14 @@ def read_targets(
             f"data.neutral {path} holds {len(files)} pictures, but motion is put onto 1 to {_MOST} "
             "faces: give a picture, or a folder of fewer."
         )
-    faces = {}
+    extraction = replace(extraction, colour=True)
+    targets = {}
     for file in files:
-        picture = read_image(file, colour=extraction.colour)
-        faces[file.name] = extraction.image(
-            crop(picture, _box(picture, file, extraction, detector))
-        )
-    return faces
+        picture = read_image(file, colour=True)
+        box = _box(picture, file, extraction, detector)
+        face = extraction.image(crop(picture, box)).astype(np.float32) / np.float32(255)
+        targets[file.name] = Target(picture, box, face)
+    return targets
 
 
 def _box(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 from datamodules.errors import UserError
 from lightning_modules import EMotionGAN
 from lightning_modules.networks.codec import FlowCodec
+from lightning_modules.networks.warp import arriving, warp
 from tests.lightning_modules.fakes import SIZE, FakeFlows, fake_batch
 
 Build = Callable[..., EMotionGAN]
@@ -24,7 +26,10 @@ class Recordings(LightningDataModule):
 
     def __init__(self, targets: dict[str, Tensor | None] | None = None) -> None:
         super().__init__()
-        self.targets = targets or {}
+        self.targets = {
+            name: None if face is None else SimpleNamespace(face=face.numpy())
+            for name, face in (targets or {}).items()
+        }
         self.class_names: tuple[str, ...] = ()
 
     def predict_dataloader(self) -> DataLoader[dict[str, Tensor]]:
@@ -103,6 +108,11 @@ def test_motion_is_put_onto_each_face(predict: Callable[..., dict[str, Any]]) ->
         with torch.inference_mode():
             wanted = module(batch["posed_flow"], resting)[2]
         torch.testing.assert_close(outputs["animated"][:, number], wanted)
+        moved = warp(resting, outputs["frontalized_flow"])
+        assert torch.equal(
+            outputs["corrections"][:, number], outputs["animated"][:, number] - moved
+        )
+    assert torch.equal(outputs["arriving_flow"], arriving(outputs["frontalized_flow"]))
     assert torch.equal(outputs["warped"], outputs["animated"][:, 0])
     assert torch.equal(outputs["neutral"], outputs["targets"][:, 0])
 

@@ -25,11 +25,13 @@ LOOSE = Extraction(32, "farneback", "loose", colour=True)
 def test_a_face_is_cut_out_of_a_picture_of_any_size(tmp_path: Path) -> None:
     picture = np.dstack([scene((100, 120, 60))] * 3)
     cv2.imwrite(str(tmp_path / "a.png"), picture)
-    (face,) = read_targets(tmp_path / "a.png", LOOSE, HaarCascade()).values()
+    (target,) = read_targets(tmp_path / "a.png", LOOSE, HaarCascade()).values()
     found = detect_face(picture[..., 0])
     assert found is not None
-    wanted = resize(crop(picture, loose_box(found, LOOSE_MARGIN, picture.shape)), 32)
-    np.testing.assert_array_equal(face, wanted.transpose(2, 0, 1))
+    assert target.box == loose_box(found, LOOSE_MARGIN, picture.shape)
+    np.testing.assert_array_equal(target.picture, picture)
+    wanted = resize(crop(picture, target.box), 32)
+    np.testing.assert_allclose(255 * target.face, wanted.transpose(2, 0, 1), atol=1e-4)
 
 
 def test_where_no_face_is_found_the_middle_is_taken_and_that_is_said(
@@ -39,9 +41,10 @@ def test_where_no_face_is_found_the_middle_is_taken_and_that_is_said(
     drawing[:, 20:60] = (10, 20, 30)
     cv2.imwrite(str(tmp_path / "drawing.png"), drawing)
     with caplog.at_level(logging.WARNING):
-        (face,) = read_targets(tmp_path / "drawing.png", LOOSE, HaarCascade()).values()
-    np.testing.assert_array_equal(face[:, 5, 5], [30, 20, 10])
-    assert len(np.unique(face)) == 3
+        (target,) = read_targets(tmp_path / "drawing.png", LOOSE, HaarCascade()).values()
+    assert target.box == (20, 0, 40, 40)
+    np.testing.assert_allclose(255 * target.face[:, 5, 5], [30, 20, 10], atol=1e-4)
+    assert len(np.unique(target.face)) == 3
     assert "drawing.png shows no face that haarcascade" in caplog.text
 
 
@@ -80,8 +83,8 @@ def test_a_picture_is_animated_by_methods_that_can_and_else_begins_the_flows(
     assert data.neutral_face() is None  # flows start from the recording's own
     (target,) = data.targets.values()
     assert target is not None
-    assert target.shape == (3, 16, 16)
-    assert target.eq(0.2).all()
+    assert target.face.shape == (3, 16, 16)
+    np.testing.assert_allclose(target.face, 0.2)
     data = predicting(tmp_path, str(face), animates=False)
     assert (data.neutral_face(), data.targets) == (face, {})
 
