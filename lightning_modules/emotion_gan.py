@@ -27,9 +27,10 @@ from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.image_generator import ImageGenerator, ImagePrior
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
-from lightning_modules.networks.warp import arriving, warp
+from lightning_modules.networks.warp import warp
 from lightning_modules.onnx_judge import check_judges
 from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
+from lightning_modules.transfer import animate, target_faces, transferred
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.flow import charbonnier_loss, endpoint_error
 from losses.perceptual import perceptual_loss
@@ -361,23 +362,15 @@ class EMotionGAN(ExpressionModule):
             by name.
         """
         outputs, neutral = self.frontalize(batch), batch["neutral"]
-        frontalized, logits = outputs["frontalized_flow"], outputs["logits"]
-        self.quality.update(logits, batch["label"])
-        measures = self.judges.count_flow("emotion_gan", frontalized, logits, batch)
-        measures |= self.judges.count_face("emotion_gan", outputs["warped"], batch)
-        flows = other_flows(batch, self.g_f)
-        for row, flow in flows.items():
-            measures |= self.judges.count_flow(
-                row, flow, self.d_e(self.codec.encode(flow)).float(), batch
-            )
-            animated = self.g_w(neutral, self.codec.encode(flow))
-            measures |= self.judges.count_face(row, animated, batch)
-        again, logits, face = self(batch["flow"], neutral)
-        measures |= self.judges.count_flow("emotion_gan_frontal", again, logits, batch)
-        measures |= self.judges.count_face("emotion_gan_frontal", face, batch)
-        ours = {"emotion_gan": frontalized, "emotion_gan_frontal": again}
-        for row, flow in {**flows, **ours}.items():
-            measures |= self.judges.count_face(f"{row}_warp", warp(neutral, flow), batch)
+        self.quality.update(outputs["logits"], batch["label"])
+        ours = (outputs[name] for name in self.output_names)
+        measures = self.judges.count("emotion_gan", *ours, batch=batch)
+        again = self(batch["flow"], neutral)
+        measures |= self.judges.count("emotion_gan_frontal", *again, batch=batch)
+        for row, flow in other_flows(batch, self.g_f).items():
+            encoded = self.codec.encode(flow)
+            logits, face = self.d_e(encoded).float(), self.g_w(neutral, encoded)
+            measures |= self.judges.count(row, flow, logits, face, batch)
         if self.average_face.any():
             average = self.average_face.expand_as(neutral)
             moved = {"average": batch["posed_flow"], "average_frontal": batch["flow"]}
@@ -398,55 +391,30 @@ class EMotionGAN(ExpressionModule):
         """Frontalize pairs of frames, which have neither label nor frontal camera.
 
         The flow, made stronger or weaker by ``gain``, animates the neutral face of the recording,
-        or instead each of the T faces that ``data.neutral`` names.
+        or instead each of the faces that ``data.neutral`` names.
 
         Returns:
-            As :meth:`frontalize`, of the first of these faces; and where they were named
-            ``targets`` [B, T, 3, H, W], all of them at rest, ``animated``, after the motion,
-            ``corrections``, what G_W adds to the pure warp, and for pictures of any size
-            ``arriving_flow`` [B, 2, H, W], the motion that ends at each pixel.
+            As :meth:`frontalize`, of the first of these faces; and where they were named what
+            :func:`transferred` returns of all.
 
         Raises:
             UserError: If the average face is asked for, and the checkpoint keeps none.
         """
-        faces = [face.expand_as(batch["neutral"]) for face in self._targets()]
         encoded = self.codec.scale(self.g_f(self.codec.encode(batch["posed_flow"])), self.gain)
-        animated = [self._animate(face, encoded) for face in faces or [batch["neutral"]]]
-        outputs = {
+        targets = [
+            face.expand_as(batch["neutral"]) for face in target_faces(self.data, self.average_face)
+        ]
+        faces = targets or [batch["neutral"]]
+        animated = [animate(self.g_w, self.codec, face, encoded, self.gain) for face in faces]
+        flow = self.codec.decode(encoded)
+        return {
             **batch,
+            **(transferred(targets, animated, flow) if targets else {}),
+            "neutral": faces[0],
             "logits": self.d_e(encoded).float(),
-            "frontalized_flow": self.codec.decode(encoded),
+            "frontalized_flow": flow,
             "warped": animated[0],
         }
-        if faces:
-            flow = outputs["frontalized_flow"]
-            moved = torch.stack([warp(face, flow) for face in faces], 1)
-            outputs["neutral"], outputs["targets"] = faces[0], torch.stack(faces, 1)
-            outputs["animated"] = torch.stack(animated, 1)
-            outputs["corrections"] = outputs["animated"] - moved
-            outputs["arriving_flow"] = arriving(flow)
-        return outputs
-
-    def _targets(self) -> list[Tensor]:
-        """Return the faces [3, H, W] that motion is put onto; none for the recording's own."""
-        targets = getattr(self.data, "targets", {}).values()
-        given = [None if target is None else torch.from_numpy(target.face) for target in targets]
-        if any(face is None for face in given) and not self.average_face.any():
-            raise UserError(
-                "The checkpoint keeps no average face, since it was written before there was one: "
-                "train again, or give data.neutral a picture."
-            )
-        return [(self.average_face if face is None else face).to(self.device) for face in given]
-
-    def _animate(self, face: Tensor, encoded: Tensor) -> Tensor:
-        """Animate neutral faces [B, 3, H, W] with encoded flows to which the gain was applied."""
-        drawn: Tensor = self.g_w(face, encoded).float()
-        if self.gain >= 1:
-            return drawn
-        # What G_W makes of a face at rest, it should not have: the weaker the motion, the more of
-        # that is taken back.
-        still: Tensor = self.g_w(face, self.codec.scale(encoded, 0)).float()
-        return (drawn + (1 - self.gain) * (face - still)).clamp(0, 1)
 
     # ---- optimizers
 
