@@ -77,3 +77,20 @@ def test_home_and_paths() -> None:
     }
     others["g_f_optimizer"] = {"class_path": "torch.optim.Adam"}
     assert [is_path(*item) for item in others.items()] == [False] * 5
+
+
+def test_users_of_addresses_are_hidden() -> None:
+    hide = environment_hider([])
+    assert hide(
+        {
+            "input": "rtsp://user:pa@ss:w0rd@camera.local:554/stream?a=b@c",
+            "command": ["--data.input=http://token@host/a"],
+            "api": "https://wandb.ai/a@b",
+            "notes": "write to a@b",
+        }
+    ) == {
+        "input": "rtsp://***@camera.local:554/stream?a=b@c",
+        "command": ["--data.input=http://***@host/a"],
+        "api": "https://wandb.ai/a@b",
+        "notes": "write to a@b",
+    }
