@@ -78,6 +78,8 @@ class PosedFlowBatch(FlowBatch):
         feature_registered_flow: The same by keypoints (SIFT).
         posed_apex: float32 [B, 3, H, W], the frame of the moving head at which `posed_flow` ends;
             in test batches only.
+        subsets: bool [B, S], which of the data module's `subset_names` a sample is in, such as the
+            movements of the head; in test batches only, where the data say so.
     """
 
     posed_flow: Tensor
@@ -87,6 +89,7 @@ class PosedFlowBatch(FlowBatch):
     registered_flow: NotRequired[Tensor]
     feature_registered_flow: NotRequired[Tensor]
     posed_apex: NotRequired[Tensor]
+    subsets: NotRequired[Tensor]
 
 
 class SequenceBatch(TypedDict):
@@ -95,6 +98,7 @@ class SequenceBatch(TypedDict):
     Attributes:
         posed_flow: float32 [B, 2, H, W] in pixels, from the neutral frame of the recording.
         neutral: float32 [B, 3, H, W], the neutral frame.
+        apex: float32 [B, 3, H, W], the frame at which the flow ends.
         frame: int64 [B], index from 0 of the frame at which the flow ends.
         seconds: B times of these frames; NaN where the recording does not say.
         track: B numbers of the person in the recording.
@@ -105,6 +109,7 @@ class SequenceBatch(TypedDict):
 
     posed_flow: Tensor
     neutral: Tensor
+    apex: Tensor
     frame: Tensor
     seconds: list[float]
     track: list[int]

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from datamodules.base import FERDataModule
 from datamodules.batch import REFERENCE_SIDE
+from datamodules.detectors import open_detector
 from datamodules.errors import UserError
 from datamodules.faces import LOOSE_MARGIN
+from datamodules.files import given_path
 from datamodules.index import Index
 from datamodules.inputs import given_neutral
 from datamodules.loaders import Batch, CacheDataset, to_float
@@ -23,6 +25,7 @@ from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.flow import ALGORITHMS
 from datamodules.motion.pairs import PairReader, Pairs, make_pairs
+from datamodules.motion.targets import AVERAGE, AVERAGE_NAME, Target, read_targets
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
@@ -42,9 +45,11 @@ class FlowDataModule(FERDataModule):
             (the frames are faces already).
         clip: Magnitude at which the method clips, in pixels of a 128x128 grid; for the report of
             magnitudes.
-        neutral: What the flows of recordings to predict on start from: the number of a frame, from
-            0 as in their rows, or a picture of the same person's neutral face; null for the first
-            frame.
+        neutral: The neutral face of recordings to predict on: the number of a frame, from 0 as in
+            their rows, where flows start; null or first for the first frame. A picture is, of
+            methods that only read motion, the same person's neutral face, where flows start. A
+            method that animates faces puts the motion from the first frame on onto it, as onto all
+            pictures of a folder, or with average onto the average face of its training people.
         **kwargs: See `FERDataModule`.
 
     Raises:
@@ -82,6 +87,8 @@ class FlowDataModule(FERDataModule):
         self._pairs: Pairs
         self._caches: PairCaches
         self._registered: Cache | None = None
+        self.subset_names: tuple[str, ...] = ()
+        self.targets: dict[str, Target | None] = {}
 
     # ---- what a subclass may change
 
@@ -117,6 +124,8 @@ class FlowDataModule(FERDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Open the caches and split them by persons; see `FERDataModule`."""
         super().setup(stage)
+        if self._parts is not None:
+            self.subset_names = tuple(self._parts.index.subsets)
         if stage in (None, "test") and self.split_sizes["test"]:
             self._registered = self.open_registered()
             self.split_sizes["test"] = len(self.dataset("test"))
@@ -140,11 +149,15 @@ class FlowDataModule(FERDataModule):
         return {"sample_of": pairs.sequence, "trains": wanted}
 
     def columns(self, part: str) -> dict[str, NDArray[Any]]:
-        """Return ``subject``, the person, and ``is_neutral_apex`` of each pair."""
-        return {
-            "subject": self._open().index.person_of[self._pairs.sequence],
+        """Return ``subject`` and ``is_neutral_apex`` of each pair; in test also ``subsets``."""
+        index, sequence = self._open().index, self._pairs.sequence
+        columns: dict[str, NDArray[Any]] = {
+            "subject": index.person_of[sequence],
             "is_neutral_apex": self._pairs.is_neutral_apex,
         }
+        if part == "test" and index.subsets:
+            columns["subsets"] = np.stack([*index.subsets.values()], axis=1)[sequence]
+        return columns
 
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test; test has what only it compares."""
@@ -157,7 +170,25 @@ class FlowDataModule(FERDataModule):
 
     def neutral_face(self) -> int | Path | None:
         """Return which frame of each recording, or which picture, flows start from."""
-        return given_neutral(self.neutral)
+        return given_neutral(None if self._animates_others() else self.neutral)
+
+    def _setup_input(self) -> None:
+        """Find what to predict on, and the faces, by their names, to put its motion onto."""
+        if self._animates_others():
+            path = given_path("neutral", self.neutral)
+            if self.neutral == AVERAGE or path is None:
+                self.targets = {AVERAGE_NAME: None}
+            else:
+                detector = open_detector(self.detector)
+                self.targets = {**read_targets(path, self._extraction(), detector)}
+        super()._setup_input()
+
+    def _animates_others(self) -> bool:
+        """Tell whether the method of the run puts motion onto the face that `neutral` names."""
+        given, method = self.neutral, self.trainer and self.trainer.lightning_module
+        if given is None or not getattr(method, "animates", False):
+            return False
+        return given == AVERAGE or Path(given).expanduser().exists()
 
     def open_registered(self) -> Cache | None:
         """Open the cache of registered flows and posed faces of the test pairs; None for none."""
@@ -233,6 +264,22 @@ class FlowDataModule(FERDataModule):
             )
             face = to_float({"face": torch.from_numpy(stored)})["face"]
             yield face, torch.from_numpy(classes[chosen])
+
+    def average_face(self) -> Tensor:
+        """Average the neutral frontal faces of the training fold's people, each counted once.
+
+        Returns:
+            float32 [3, H, W] in [0, 1], on the CPU.
+
+        Reference:
+            eMotion-GAN, V.B: the neutral average face of Table III.
+        """
+        parts = self._open()
+        rows, faces = parts.samples("train"), np.asarray(parts.cache.arrays["neutral"])
+        person = parts.index.person_of[self._pairs.sequence[rows]]
+        means = [faces[rows[person == number]].mean(axis=0) for number in np.unique(person)]
+        average = torch.from_numpy(np.mean(means, axis=0)).float() / 255
+        return average.expand(3, *average.shape[1:]).clone()
 
     def frontal_flows(
         self, epoch: int = 0, batch_size: int = 64
