@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import UserError, missing_root
+from datamodules.errors import missing_root, some_of
 from datamodules.files import Problems, matching_files
 from datamodules.index import Index
 from datamodules.labels import KDEF_CODES
@@ -46,6 +46,9 @@ class KDEFDataModule(FaceDataModule):
         strict_counts: Whether another number of pictures than published is an error.
         **kwargs: See `FaceDataModule`.
 
+    Raises:
+        UserError: If a view does not exist.
+
     Reference:
         Lundqvist, Flykt and Oehman, The Karolinska Directed Emotional Faces, 1998.
 
@@ -68,7 +71,8 @@ KDEF/AF01/AF01AFS.JPG ...
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._views, self._unusable, self._strict = tuple(views), unusable, strict_counts
+        self._views = some_of("views", views, VIEWS)
+        self._unusable, self._strict = unusable, strict_counts
 
     def read_index(self, root: Path) -> Index:
         """Find the pictures of KDEF.
@@ -78,12 +82,7 @@ KDEF/AF01/AF01AFS.JPG ...
 
         Raises:
             DatasetError: If there is no picture.
-            UserError: If a view does not exist.
         """
-        if not self._views or not set(self._views) <= set(VIEWS):
-            raise UserError(
-                f"data.views must name some of {', '.join(VIEWS)}, but is {list(self._views)}."
-            )
         problems: Problems = []
         everything = matching_files(root, _NAME, depth=3, problems=problems)
         if not everything:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import UserError, missing_root
+from datamodules.errors import missing_root, some_of
 from datamodules.files import Problems, matching_files
 from datamodules.index import Index
 from datamodules.labels import EXPRESSION_WORDS, RAFD_CODES
@@ -41,6 +41,9 @@ class RaFDDataModule(FaceDataModule):
         strict_counts: Whether another number of pictures than published is an error.
         **kwargs: See `FaceDataModule`.
 
+    Raises:
+        UserError: If a camera or a gaze does not exist.
+
     Reference:
         Langner et al., Presentation and validation of the Radboud Faces Database, Cognition and
         Emotion 2010. The DCGAN paper takes as frontal what the default takes (1,608 pictures), as
@@ -61,7 +64,9 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._angles, self._gazes, self._strict = tuple(angles), tuple(gazes), strict_counts
+        self._angles = some_of("angles", angles, ANGLES)
+        self._gazes = some_of("gazes", gazes, GAZES)
+        self._strict = strict_counts
 
     def read_index(self, root: Path) -> Index:
         """Find the pictures of RaFD.
@@ -71,17 +76,7 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
 
         Raises:
             DatasetError: If there is no picture.
-            UserError: If a camera or a gaze does not exist.
         """
-        for argument, chosen, known in (
-            ("angles", self._angles, ANGLES),
-            ("gazes", self._gazes, GAZES),
-        ):
-            if not chosen or not set(chosen) <= set(known):
-                raise UserError(
-                    f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
-                    f"{list(chosen)}."
-                )
         problems: Problems = []
         everything = matching_files(root, _NAME, problems=problems)
         if not everything:
@@ -103,7 +98,7 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
             expressions.append(int(expression))
             subjects.append(model)
         counts = Counter(expressions)
-        each = _MODELS * len(set(self._angles)) * len(set(self._gazes))
+        each = _MODELS * len(self._angles) * len(self._gazes)
         return Index(
             names=names,
             files=files,
