@@ -146,14 +146,14 @@ class ADFESFacesDataModule(ADFES, FaceDataModule):
             films = read_films(root, ("forward",), _MIDDLE, strict=self._strict)
             return stills_of(films, self._apex_frames, first_as_neutral=True)
         chosen = _sort_out(pictures, problems)
-        films = [film.path for film in matching_files(root, _FILM, depth=None, problems=problems)]
+        others = [film.path for film in matching_files(root, _FILM, depth=None, problems=problems)]
         return Index(
             names=[key.name for key in chosen.kept],
             files=list(chosen.kept.values()),
             expressions=np.array([key.expression for key in chosen.kept], np.int8),
             subjects=[key.subject for key in chosen.kept],
             problems=problems,
-            left_out=[*chosen.left_out, *films],
+            left_out=[*chosen.left_out, *others],
             notes=[*chosen.notes, *_count(root, list(chosen.kept), 1, self._strict, "image")],
         )
 

@@ -77,7 +77,7 @@ Sessions/1/S001-001.xml   (Metatag Emotion: 1 to 6)
 Sessions/1/session.xml    (track view: 0, 1 or 2)
 """
     origin = "mmifacedb.eu, with an account, under a licence for research"
-    crop: str
+    crop: Any  # of the subclass
 
     def __init__(
         self,
