@@ -31,22 +31,27 @@ from losses.perceptual import perceptual_loss
 
 TOLERANCE = 1e-3
 """Largest difference of outputs, as a share of the largest output, that counts as equal."""
+CPU = torch.device("cpu")
 Action = Callable[[], Tensor]
 
 
-def measure_pcnn(folder: Path, *, quick: bool = False) -> Iterator[tuple[str, Result]]:
+def measure_pcnn(
+    folder: Path, *, quick: bool = False, device: torch.device = CPU
+) -> Iterator[tuple[str, Result]]:
     """Time PCNN's answers at batches of 1, 8 and 32 images, and a training step of 16 images.
 
     Args:
         folder: Where the authors' code lies.
         quick: Whether two turns of the smallest batch are enough.
+        device: Where both compute.
     """
     network = PCNNNetwork(7)
     _pretend_trained(network)
-    theirs = load_pcnn(folder, network)
+    theirs = load_pcnn(folder, network).to(device)
+    network = network.to(device)
     ours = fused(network)
     for batch, bound in ((1, "at most 1"), (8, "none"), (32, "at most 0.6"))[: 1 if quick else 3]:
-        image = torch.randn(batch, 3, 224, 224)
+        image = torch.randn(batch, 3, 224, 224, device=device)
         asked = {
             "ours": partial(_answer, ours, image),
             "theirs": partial(_answer, theirs.eval(), image),
@@ -55,7 +60,8 @@ def measure_pcnn(folder: Path, *, quick: bool = False) -> Iterator[tuple[str, Re
         what = f"PCNN's answer to {batch} images / the authors' code"
         yield f"pcnn_forward_{batch}", _compare(what, bound, asked, turns=2 if quick else 6)
     size = 2 if quick else 16
-    image, label = torch.randn(size, 3, 224, 224), torch.randint(7, (size,))
+    image = torch.randn(size, 3, 224, 224, device=device)
+    label = torch.randint(7, (size,), device=device)
     steps = {
         "ours": _pcnn_step(network, image, label),
         "theirs": _pcnn_step(theirs, image, label),
@@ -66,7 +72,11 @@ def measure_pcnn(folder: Path, *, quick: bool = False) -> Iterator[tuple[str, Re
 
 
 def measure_emotion_gan(
-    folder: Path, *, quick: bool = False, module: EMotionGAN | None = None
+    folder: Path,
+    *,
+    quick: bool = False,
+    device: torch.device = CPU,
+    module: EMotionGAN | None = None,
 ) -> Iterator[tuple[str, Result]]:
     """Time G_F and G_W, forwards and backwards, and the training step of all four players.
 
@@ -75,6 +85,7 @@ def measure_emotion_gan(
     Args:
         folder: Where the authors' code lies.
         quick: Whether two turns are enough.
+        device: Where both compute.
         module: An eMotion-GAN as the paper's in all but sizes; by default one of the paper's.
 
     Deviation:
@@ -83,8 +94,9 @@ def measure_emotion_gan(
         classes in place of those of VGG-16 and DMUE, which cost both sides the same.
     """
     module = module or EMotionGAN(connection_epoch=0)
-    theirs: Any = load_emotion_gan(folder, module)
-    batch = _flow_batch(module)
+    theirs: Any = load_emotion_gan(folder, module).to(device)
+    module = module.to(device)
+    batch = {name: value.to(device) for name, value in _flow_batch(module).items()}
     posed, frontal = (module.codec.encode(batch[name]) for name in ("posed_flow", "flow"))
     turns = 2 if quick else 3  # a step of both takes a minute of one core
     both: dict[str, Callable[[], Any]] = {
@@ -163,7 +175,8 @@ def _compare(
             if name == "ours" and not share <= TOLERANCE:
                 raise ValueError(f"{what}: the outputs differ by {share:.1e}, over {TOLERANCE:g}.")
     del answers
-    times = dict(zip(actions, take_turns(list(actions.values()), turns), strict=True))
+    finished = [partial(_finish, action) for action in actions.values()]
+    times = dict(zip(actions, take_turns(finished, turns), strict=True))
     wall = {name: [one.wall for one in column] for name, column in times.items()}
     spent = {name: [one.processor for one in column] for name, column in times.items()}
     details: dict[str, Any] = {"cores": cores(), "torch_threads": torch.get_num_threads()}
@@ -188,8 +201,18 @@ def _compare(
     }
 
 
+def _finish(action: Callable[[], Any]) -> None:
+    """Do something and wait until a GPU has done it too."""
+    action()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def _answer(network: nn.Module, image: Tensor, *, bfloat16: bool = False) -> Tensor:
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    with (
+        torch.inference_mode(),
+        torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16),
+    ):
         whole, local = network(image)[:2]
     return torch.stack((whole.float(), local.float()))
 
@@ -201,7 +224,7 @@ def _pcnn_step(
     optimizer = torch.optim.SGD(network.parameters(), 0.0, momentum=0.9, weight_decay=1e-4)
 
     def step() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16):
             whole, local = network(image)[:2]
         descend(optimizer, two_phase_loss(whole.float(), local.float(), label).total)
         return torch.stack((whole, local)).detach().float()
@@ -211,7 +234,7 @@ def _pcnn_step(
 
 def _backwards(network: nn.Module, inputs: Sequence[Tensor], *, bfloat16: bool = False) -> Tensor:
     network.zero_grad()
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=bfloat16):
         output = network(*inputs).float()
     output.square().mean().backward()
     return output.detach()  # type: ignore[no-any-return]

@@ -25,9 +25,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.against import measure_emotion_gan, measure_pcnn
 from benchmarks.generated import METHODS, Setting, paper_setting, steady_setting, tiny_setting
 from benchmarks.machine import describe_machine
-from benchmarks.measuring import median_interval
+from benchmarks.measuring import Result, median_interval
 from benchmarks.stepping import (
     Pace,
     Variant,
@@ -71,6 +72,7 @@ class Bench(NamedTuple):
         folder: For faces that are drawn and their caches.
         more: Arguments of `lightning fit` in the rows of data that say which; by default few faces
             are drawn.
+        against: Folder of the authors' code, if there is one.
         quick: Whether only the workings are tested.
         flops: Operations of a step of each method, once they were counted.
     """
@@ -82,6 +84,7 @@ class Bench(NamedTuple):
     small: dict[str, Setting]
     folder: Path
     more: list[str]
+    against: Path | None
     quick: bool
     flops: dict[str, int]
 
@@ -125,6 +128,7 @@ def main(args: list[str] | None = None) -> None:
         {method: steady_setting(method) for method in options.only},
         Path(folder.name),
         options.data,
+        options.against,
         options.tiny,
         {},
     )
@@ -135,9 +139,6 @@ def main(args: list[str] | None = None) -> None:
         "rows": [],
     }
     console.print(f"{report['device']}: bf16 product {peak / 1e12:.1f} TFLOP/s", highlight=False)
-    if options.against is None:
-        report["against"] = "skipped: --against names no folder of the authors' code"
-        console.print(f"The authors' code: {report['against']}", highlight=False)
     began = time.perf_counter()
     for kind, method, measure in _plan(options.rows, options.only):
         spent = time.perf_counter() - began
@@ -268,10 +269,27 @@ def measure_compiled(bench: Bench, method: str) -> Row:
     return measure_plain(bench, method, COMPILED)
 
 
+def measure_against(bench: Bench, method: str) -> Row:
+    """Take turns with the authors' code, of which `--against` names the folder."""
+    if bench.against is None:
+        return {"skipped": "--against names no folder of the authors' code"}
+    if method not in _AUTHORS:
+        return {"skipped": "no code of the authors is known"}
+    results = _AUTHORS[method](bench.against, quick=bench.quick, device=bench.device)
+    return {"variant": "float32 (TF32)", "bound": "a step at most 0.33", "authors": dict(results)}
+
+
+_AUTHORS: dict[str, Callable[..., Iterator[tuple[str, Result]]]] = {
+    "eMotion-GAN": measure_emotion_gan,
+    "PCNN": measure_pcnn,
+}
+
+
 _Measure = Callable[[Bench, str], Row]
 KINDS: dict[str, tuple[_Measure, ...]] = {
     "step": tuple(partial(measure_plain, variant=variant) for variant in PLAIN),
     "fit / bare": (measure_overhead,),
+    "authors": (measure_against,),
     "parity": (measure_parity,),
     "compiled": (measure_compiled,),
     "data": (measure_data,),
@@ -336,6 +354,9 @@ def _measured(row: Row) -> str:
     """Say what is particular to a kind of rows."""
     if "error" in row or "skipped" in row:
         return str(row.get("error") or row["skipped"])[:80]
+    if "authors" in row:
+        ratios = (f"{key} {result['ratio']:.2f}" for key, result in row["authors"].items())
+        return f"ours / theirs: {', '.join(ratios)} ({row['bound']})"
     if "ratio" in row:
         low, high = row["interval"]
         return f"fit / bare {row['ratio']:.3f} [{low:.3f}, {high:.3f}] ({row['bound']})"

@@ -54,9 +54,12 @@ class OccludedFlowBatch(FlowBatch):
 
     Attributes:
         occluded_flow: float32 [B, R, 2, H, W] in pixels; the boxes were drawn on the frames.
+        occluded_face: float32 [B, R, 3, H, W] in [0, 1], the frame at which the flow ends; not in
+            training.
     """
 
     occluded_flow: Tensor
+    occluded_face: Tensor
 
 
 class PosedFlowBatch(FlowBatch):

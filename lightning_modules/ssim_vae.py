@@ -15,12 +15,14 @@ from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule
 from lightning_modules.metrics.occlusion import OcclusionQuality, conditions
 from lightning_modules.networks.codec import FlowCodec
+from lightning_modules.networks.dcgan import DCGANDiscriminator
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.variational_autoencoder import (
     ReconstructionPrior,
     VariationalAutoencoder,
 )
 from lightning_modules.optim import TwoStepLR, advance, descend, uncount
+from losses.adversarial import discriminator_loss, generator_loss
 from losses.variational import ReconstructionCost, kl_divergence, reconstruction_loss
 
 if TYPE_CHECKING:
@@ -51,10 +53,13 @@ class SSIMVAE(ExpressionModule):
         kl_weight: Weight of a nat of KL divergence against a unit of cost: one element, or all that
             no motion costs where the cost is relative.
         variational: False makes it a denoising autoencoder: no sampling, no KL divergence.
+        adversarial: Weight of telling reconstructions as true flows to a DCGAN's discriminator,
+            against a unit of cost; 0 (paper) for no discriminator. It needs a size of 16 to 128.
         classifier_on: What Flow-CNN learns on: clean flows, reconstructions, or both by halves; of
             the regions one is drawn for each sample.
         dropout: Share of units that the MLP of either Flow-CNN drops in training.
-        vae_optimizer: Optimizer of the autoencoder; trainer.global_step counts its steps.
+        vae_optimizer: Optimizer of the autoencoder; trainer.global_step counts its steps. Of its
+            rate and kind is the discriminator's too.
         flow_cnn_optimizer: Optimizer of each Flow-CNN.
         lr_scheduler: Scheduler of all.
         lr_interval: Whether it counts in epochs or in steps.
@@ -63,7 +68,9 @@ class SSIMVAE(ExpressionModule):
         UserError: If the size does not fit the networks.
 
     Reference:
-        Kemmou et al., 3.2 and 4.2. The denoising autoencoder is that of its Table 4.
+        Kemmou et al., 3.2 and 4.2. Of the rivals in its Table 4 the denoising autoencoder is
+        ``variational: false``, and the reconstruction by a DCGAN ``adversarial`` beside it, on the
+        same networks; their own papers' sizes and weights are not public.
 
     Deviation:
         The paper's total is reconstruction plus KL, each under a reduction of its own; here all
@@ -90,6 +97,7 @@ class SSIMVAE(ExpressionModule):
         relative_cost: bool = False,
         kl_weight: float = 0.1,
         variational: bool = True,
+        adversarial: float = 0.0,
         classifier_on: ClassifierInput = "clean",
         dropout: float = 0.5,
         vae_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
@@ -106,9 +114,13 @@ class SSIMVAE(ExpressionModule):
         self.relative_cost = relative_cost
         self.kl_weight = kl_weight
         self.variational = variational
+        self.adversarial = adversarial
         self.classifier_on: ClassifierInput = classifier_on
         self.lr_interval = lr_interval
-        self.optimizer_callables = (vae_optimizer, flow_cnn_optimizer, flow_cnn_optimizer)
+        self.optimizer_callables = (
+            *(vae_optimizer, flow_cnn_optimizer, flow_cnn_optimizer),
+            vae_optimizer,
+        )
         self.lr_scheduler = lr_scheduler
 
         self.codec = FlowCodec(clip * size / REFERENCE_SIDE, "cartesian")
@@ -116,6 +128,7 @@ class SSIMVAE(ExpressionModule):
         self.vae = VariationalAutoencoder(size, latent, width, prior=prior)
         self.flow_cnn = FlowCNN(num_classes, size, dropout=dropout)
         self.baseline_cnn = FlowCNN(num_classes, size, dropout=dropout)
+        self.discriminator = DCGANDiscriminator(width, size, 2) if adversarial else None
         # The mean of the clean flows of training, encoded: the reconstruction that needs no input.
         self.mean_flow: Tensor
         self.register_buffer("mean_flow", torch.zeros(2, size, size))
@@ -144,7 +157,12 @@ class SSIMVAE(ExpressionModule):
                 "OccludedCKPlusDataModule; the one given has none."
             )
         self.conditions = conditions(regions)
-        self.quality = OcclusionQuality(regions, self.num_classes, self.latent)
+        self.quality = OcclusionQuality(
+            regions,
+            self.num_classes,
+            self.latent,
+            selects=getattr(self.data, "train_regions", regions),
+        )
 
     # ---- training
 
@@ -157,8 +175,9 @@ class SSIMVAE(ExpressionModule):
         """Move the autoencoder from occluded to clean flows, and each Flow-CNN on its flows."""
         if self.lr_interval == "step":
             advance(cast(list[Any], self.lr_schedulers()), self.global_step)
-        vae, flow_cnn, baseline_cnn = cast(list[LightningOptimizer], self.optimizers())
-        uncount([flow_cnn, baseline_cnn])
+        vae, *others = cast(list[LightningOptimizer], self.optimizers())
+        uncount(others)
+        flow_cnn, baseline_cnn = others[:2]
         clean = self.codec.encode(batch["flow"])
         regions = batch["occluded_flow"].shape[1]
         occluded = self.codec.encode(batch["occluded_flow"].flatten(0, 1))  # (B * R, 2, H, W)
@@ -178,6 +197,12 @@ class SSIMVAE(ExpressionModule):
             logits = self.baseline_cnn(_choose(clean, occluded, "both")).float()
             losses["cross_entropy_baseline"] = functional.cross_entropy(logits, batch["label"])
             descend(self, baseline_cnn, losses["cross_entropy_baseline"])
+        if self.discriminator is not None:
+            with self.toggled_optimizer(others[2]):
+                losses["discriminator"] = discriminator_loss(
+                    self.discriminator(clean), self.discriminator(restored)
+                )
+                descend(self, others[2], losses["discriminator"])
 
         self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
 
@@ -245,11 +270,12 @@ class SSIMVAE(ExpressionModule):
     # ---- optimizers
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        """Return the optimizers of autoencoder, Flow-CNN and baseline, and a scheduler for each."""
-        networks = (self.vae, self.flow_cnn, self.baseline_cnn)
+        """Return an optimizer and a scheduler of each network, the autoencoder's first."""
+        networks = (self.vae, self.flow_cnn, self.baseline_cnn, self.discriminator)
         optimizers = [
             build(network.parameters())
             for build, network in zip(self.optimizer_callables, networks, strict=True)
+            if network is not None
         ]
         return optimizers, [self.lr_scheduler(optimizer) for optimizer in optimizers]
 
@@ -267,11 +293,15 @@ class SSIMVAE(ExpressionModule):
             data_range=self.data_range,
             relative=self.relative_cost,
         )
-        if not self.variational:
-            return {"reconstruction": reconstruction, "vae": reconstruction}, reconstructed
-        kl = kl_divergence(*posterior)
-        total = reconstruction + self.kl_weight * kl
-        return {"reconstruction": reconstruction, "kl": kl, "vae": total}, reconstructed
+        losses = {"reconstruction": reconstruction}
+        total = reconstruction
+        if self.variational:
+            losses["kl"] = kl_divergence(*posterior)
+            total = total + self.kl_weight * losses["kl"]
+        if self.discriminator is not None:
+            losses["adversarial"] = generator_loss(self.discriminator(_from_unit(reconstructed)))
+            total = total + self.adversarial * losses["adversarial"]
+        return {**losses, "vae": total}, reconstructed
 
 
 def _choose(clean: Tensor, shown: Tensor, learns_on: ClassifierInput) -> Tensor:

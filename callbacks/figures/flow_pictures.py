@@ -111,7 +111,9 @@ class FlowPictures(GridPictures):
 
 
 class OcclusionPictures(GridPictures):
-    """Draws occluded, reconstructed and true flow side by side, on one colour scale.
+    """Draws the face behind each occlusion, its flow and the reconstruction, and the true flow.
+
+    Flows are on one colour scale.
 
     Each occluded and each reconstructed flow says its endpoint error in pixels of a 128x128 grid,
     and which expression is read from it.
@@ -123,13 +125,13 @@ class OcclusionPictures(GridPictures):
     def keys(self, outputs: Mapping[str, Any]) -> Sequence[str]:
         """Name the outputs that a row needs."""
         answers = [key for key in outputs if key.startswith("logits")]
-        return ("flow", "occluded_flow", "reconstructed_flow", *answers)
+        return ("flow", "occluded_face", "occluded_flow", "reconstructed_flow", *answers)
 
     def columns(self, trainer: pl.Trainer) -> Sequence[str]:
-        """Name what stands in a row: two flows for each region, and the true one."""
+        """Name what stands in a row: a face and two flows for each region, and the true flow."""
         regions = trainer.datamodule.regions  # type: ignore[attr-defined]
-        pairs = [(f"{region} occluded", f"{region} reconstructed") for region in regions]
-        return (*(title for pair in pairs for title in pair), "true flow")
+        groups = [(name, f"{name} occluded", f"{name} reconstructed") for name in regions]
+        return (*(title for group in groups for title in group), "true flow")
 
     def cells(self, sample: Mapping[str, Tensor], class_names: Sequence[str]) -> list[Cell]:
         """Draw the flows of a sample."""
@@ -146,6 +148,7 @@ class OcclusionPictures(GridPictures):
 
         cells = []
         for index, region in enumerate(regions):
+            cells.append(Cell(face_to_rgb(sample["occluded_face"][index])))
             cells.append(cell(sample["occluded_flow"][index], region))
             cells.append(cell(sample["reconstructed_flow"][index], f"{region}_reconstructed"))
         return [*cells, self.flow_cell(true, *_answer(sample, "logits", class_names))]

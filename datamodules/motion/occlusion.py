@@ -1,4 +1,4 @@
-"""Black boxes over regions of a face, static or moving, drawn on the frames before the flow."""
+"""What hides a face, static or moving, drawn on the frames before the flow: boxes and things."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from datamodules.errors import BadSample, UserError
 from datamodules.faces import Box
 from datamodules.index import Index
-from datamodules.motion.extraction import Extraction, Landmarks
+from datamodules.motion import occluders
+from datamodules.motion.extraction import Extraction, Frame, Landmarks
+from datamodules.motion.occluders import THINGS, inpaint, mean_landmarks, place_thing
 from datamodules.motion.pairs import PairReader, Pairs
 from datamodules.store.cache import files_digest
 from datamodules.store.rows import ArraySpec
+from datamodules.synthetic import occluders as synthetic_occluders
 
 _Edges = tuple[float, float, float, float]
 
@@ -53,8 +56,11 @@ _REGIONS = {
     ),
 }
 
-REGIONS = (*_REGIONS, "random", "moving")
-"""What can be occluded, by name; left and right are those of the picture."""
+BOXES = (*_REGIONS, "random", "moving")
+"""Where a black box can lie, by name; left and right are those of the picture."""
+INPAINTED = "_inpainted"
+REGIONS = (*BOXES, *THINGS)
+"""What can be occluded, or by what; a name that ends in `INPAINTED` fills it from its border."""
 
 
 def occlusion_boxes(
@@ -72,7 +78,7 @@ def occlusion_boxes(
     grow with an opening mouth and tell the expression by its size.
 
     Args:
-        region: One of `REGIONS`. All are static, that is, the same box on every frame, except
+        region: One of `BOXES`. All are static, that is, the same box on every frame, except
             ``moving``, which crosses the face from side to side like a passing hand: on the first
             frame it touches the one side, on the last the other.
         frames: Number of frames.
@@ -96,8 +102,8 @@ def occlusion_boxes(
     Deviation:
         The paper gives neither the size of its boxes nor what they are placed from.
     """
-    if region not in REGIONS:
-        raise UserError(f"The region must be one of {', '.join(REGIONS)}, but is {region!r}.")
+    if region not in BOXES:
+        raise UserError(f"The region must be one of {', '.join(BOXES)}, but is {region!r}.")
     if not 0 < share <= 1:
         raise UserError(f"The occluded share of a face lies above 0 and up to 1, got {share}.")
     if landmarks is not None:
@@ -134,19 +140,19 @@ def occlude(frame: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
 
 
 class OccludedPairReader(PairReader):
-    """Computes flows of whole faces and of the same faces behind black boxes.
+    """Computes flows of whole faces and of the same faces behind black boxes or things.
 
-    The boxes lie on the frames before the flow is estimated, as an object before the camera would.
-    Those of ``random`` and ``moving`` are a pure function of sequence and region.
+    These lie on the frames before the flow is estimated, as an object before the camera would.
+    Where they lie and how they look is a pure function of sequence and region.
 
     Args:
-        regions: R names from `REGIONS`.
+        regions: R names from `REGIONS`, each with or without `INPAINTED`.
         share: Of the area of the face that ``random`` and ``moving`` cover, in (0, 1].
         landmarks: File of 68 landmarks of the first frame of each sequence, where there is one.
         root: Folder below which these files lie.
     """
 
-    modules = (sys.modules[__name__],)
+    modules = (sys.modules[__name__], occluders, synthetic_occluders)
 
     def __init__(
         self,
@@ -174,18 +180,24 @@ class OccludedPairReader(PairReader):
             BadSample: If a frame or its landmarks cannot be used.
         """
         first, second = self._faces(row, camera=0)
-        flows = [
-            self._flow(row, 0, occlude(first, before), occlude(second, after))
-            for before, after in self._boxes_in_crop(row)
-        ]
-        return {"flow": self._flow(row, 0, first, second), "occluded_flow": np.stack(flows)}
+        shown = self._occlude(row, first, second)
+        return {
+            "flow": self._flow(row, 0, first, second),
+            "occluded_flow": np.stack([self._flow(row, 0, *pair) for pair in shown]),
+            "occluded_face": np.stack([self._extraction.image(after) for _, after in shown]),
+        }
 
     def specs(self) -> dict[str, ArraySpec]:
-        """Describe the arrays: flows [2, size, size] and [R, 2, size, size], float16."""
-        size = self._extraction.size
+        """Describe the arrays: float16 flows [2, size, size] and [R, 2, size, size], uint8 faces.
+
+        Faces are the second frames [R, C, size, size].
+        """
+        size, regions = self._extraction.size, len(self._regions)
+        channels = 3 if self._extraction.colour else 1
         return {
             "flow": ArraySpec((2, size, size), "float16"),
-            "occluded_flow": ArraySpec((len(self._regions), 2, size, size), "float16"),
+            "occluded_flow": ArraySpec((regions, 2, size, size), "float16"),
+            "occluded_face": ArraySpec((regions, channels, size, size), "uint8"),
         }
 
     def parameters(self) -> dict[str, Any]:
@@ -198,26 +210,37 @@ class OccludedPairReader(PairReader):
             "names": self._names,
         }
 
-    def _boxes_in_crop(self, row: int) -> list[tuple[Box, Box]]:
-        """Place the box of each region on both frames, in pixels of the cut-out face."""
+    def _occlude(self, row: int, first: Frame, second: Frame) -> list[tuple[Frame, Frame]]:
+        """Hide each region on both frames, which are the cut-out face."""
         sequence = int(self._pairs.sequence[row])
         crops = self._crops(row, camera=0)
-        landmarks = self.landmarks(sequence)
-        placed_from: dict[str, Any] = {"landmarks": landmarks}
+        landmarks, face = self.landmarks(sequence), None
         if landmarks is None:
-            name = crops.recording.frame_name(0)
-            placed_from = {"face": self._extraction.face(crops.neutral, name)}
-        first, second = int(self._pairs.first[row]), int(self._pairs.second[row])
+            face = self._extraction.face(crops.neutral, crops.recording.frame_name(0))
+        frames = int(self._lengths[sequence])
+        numbers = int(self._pairs.first[row]), int(self._pairs.second[row])
         found = []
         for region in self._regions:
-            boxes = occlusion_boxes(
-                region,
-                int(self._lengths[sequence]),
-                share=self._share,
-                seed=zlib.crc32(f"{self._names[sequence]} {region}".encode()),
-                **placed_from,
-            )
-            found.append((_shift(boxes[first], crops.box), _shift(boxes[second], crops.box)))
+            name = region.removesuffix(INPAINTED)
+            seed = zlib.crc32(f"{self._names[sequence]} {name}".encode())
+            if name in THINGS:
+                points = mean_landmarks(face) if landmarks is None else landmarks  # type: ignore[arg-type]
+                points = points - (crops.box.left, crops.box.top)
+                before, after = (
+                    place_thing(frame, name, points, progress=number / (frames - 1), seed=seed)
+                    for frame, number in zip((first, second), numbers, strict=True)
+                )
+            else:
+                boxes = occlusion_boxes(
+                    name, frames, landmarks=landmarks, face=face, share=self._share, seed=seed
+                )
+                before, after = (
+                    occlude(frame, _shift(boxes[number], crops.box))
+                    for frame, number in zip((first, second), numbers, strict=True)
+                )
+            if region != name:
+                before, after = inpaint(before, first), inpaint(after, second)
+            found.append((before, after))
         return found
 
     def landmarks(self, sequence: int) -> Landmarks | None:

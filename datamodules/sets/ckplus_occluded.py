@@ -1,4 +1,4 @@
-"""CK+ behind black boxes over parts of the face."""
+"""CK+ behind black boxes, or things, over parts of the face."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datamodules.files import find_folder, nested
 from datamodules.index import Index
 from datamodules.loaders import Batch
 from datamodules.motion.extraction import Extraction
-from datamodules.motion.occlusion import REGIONS, OccludedPairReader
+from datamodules.motion.occlusion import INPAINTED, REGIONS, OccludedPairReader
 from datamodules.motion.pairs import PairReader, Pairs
 from datamodules.motion.posing import draw_share, mirrored
 from datamodules.sets.ckplus import FrontalCKPlus
@@ -28,7 +28,11 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
     the flow is estimated. A batch to predict on holds the flows of its recordings as they are.
 
     Args:
-        regions: What is occluded, by names from `occlusion.REGIONS`; a sample comes with all.
+        regions: What is occluded, by names from `occlusion.REGIONS`; a sample comes with all. A
+            name that ends in ``_inpainted`` fills what that region hides from its border before
+            the flow, which costs nothing to learn.
+        train_regions: Those of them that are shown in training; null for all. The others are
+            hidden in validation and test alone.
         share: Of the area of the face that the regions ``random`` and ``moving`` cover, in (0, 1].
         expressions: Classes: basic7, basic6, all8 or ck7.
         size: Side of the grid to which flows are resized, in pixels.
@@ -49,6 +53,7 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
     def __init__(
         self,
         regions: tuple[str, ...] = ("eyes", "mouth"),
+        train_regions: tuple[str, ...] | None = None,
         share: float = 0.25,
         expressions: str = "ck7",
         size: int = 64,
@@ -64,16 +69,24 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
             steps=(),
             **kwargs,
         )
-        if not regions or len(set(regions)) < len(regions) or set(regions) - set(REGIONS):
+        hidden = {region.removesuffix(INPAINTED) for region in regions}
+        if not regions or len(set(regions)) < len(regions) or hidden - set(REGIONS):
             raise UserError(
-                f"data.regions must name one or more of {', '.join(REGIONS)}, each once, "
-                f"but is {', '.join(regions) or 'empty'}."
+                f"data.regions must name one or more of {', '.join(REGIONS)}, with or without "
+                f"{INPAINTED}, each once, but is {', '.join(regions) or 'empty'}."
+            )
+        shown = regions if train_regions is None else train_regions
+        if not shown or len(set(shown)) < len(shown) or set(shown) - set(regions):
+            raise UserError(
+                f"data.train_regions must name one or more of data.regions, {', '.join(regions)}, "
+                f"each once, but is {', '.join(shown) or 'empty'}."
             )
         if not 0 < share <= 1:
             raise UserError(f"data.share must lie above 0 and up to 1, but is {share}.")
         if not 0 <= mirror <= 1:
             raise UserError(f"data.mirror must lie from 0 to 1, but is {mirror}.")
         self.regions = tuple(regions)
+        self.train_regions = tuple(shown)
         self._share = share
         self._mirror = mirror
 
@@ -96,10 +109,19 @@ class OccludedCKPlusDataModule(FrontalCKPlus):
         return
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Turn stored types into float32 and mirror a share of the training samples."""
+        """Turn stored types into float32; choose and mirror what is shown in training."""
+        training = self.trainer is not None and self.trainer.training
+        faces = batch.pop("occluded_face", None)  # not of a recording
+        if faces is not None and not training:
+            batch["occluded_face"] = faces.flatten(0, 1)
         batch = super().on_after_batch_transfer(batch, dataloader_idx)
-        if self._mirror and self.trainer is not None and self.trainer.training:
-            epoch = self.trainer.current_epoch
+        if faces is not None and not training:
+            batch["occluded_face"] = batch["occluded_face"].unflatten(0, faces.shape[:2])
+        if training and len(self.train_regions) < len(self.regions):
+            shown = [self.regions.index(region) for region in self.train_regions]
+            batch["occluded_flow"] = batch["occluded_flow"][:, shown]
+        if training and self._mirror:
+            epoch = self.trainer.current_epoch  # type: ignore[union-attr]
             chosen = draw_share(batch["sample_id"], seed=self.seed, epoch=epoch, share=self._mirror)
             for key in ("flow", "occluded_flow"):
                 batch[key] = mirrored(batch[key], chosen)

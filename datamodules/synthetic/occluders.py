@@ -1,4 +1,4 @@
-"""Things that hide a part of a drawn face: sunglasses, a mask, a hand, a box."""
+"""Painters of things that hide a part of a face: sunglasses, a mask, a hand, a scarf, a bar."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from datamodules.synthetic.geometry import Floats
 from datamodules.synthetic.identity import Colour
 from datamodules.synthetic.painting import Bytes, shifted
 
-Occluder = Literal["sunglasses", "mask", "hand", "box"]
+Occluder = Literal["sunglasses", "mask", "hand", "box", "scarf", "bar"]
 OCCLUDERS: tuple[Occluder, ...] = ("sunglasses", "mask", "hand", "box")
-"""All occluders, in the order of their codes from 1."""
+"""Those of drawn stills, in the order of their codes from 1."""
 
 _SHIFT = 4  # OpenCV's coordinates in sixteenths of a pixel
 _CLOTHS = ((176, 206, 222), (236, 238, 240), (40, 42, 48), (120, 168, 160))
@@ -50,6 +50,10 @@ def paint_occluder(
         _mask(layer, landmarks, unit, rng)
     elif kind == "hand":
         _hand(layer, landmarks, unit, skin, rng)
+    elif kind == "scarf":
+        _scarf(layer, landmarks, unit, rng)
+    elif kind == "bar":
+        _bar(layer, landmarks, unit, rng)
     else:
         _box(layer, landmarks, unit, rng)
     # The edge is as soft as the rest of the picture, and the sensor as noisy.
@@ -96,6 +100,36 @@ def _mask(layer: Bytes, landmarks: Floats, unit: float, rng: np.random.Generator
         inside = [middle + 0.8 * (end - middle) for end in ends]
         fold = np.stack([inside[0], shifted(middle, 0.03 * unit), inside[1]])
         cv2.polylines(layer, [_fixed(fold)], False, shade, 1, cv2.LINE_AA, _SHIFT)
+
+
+def _scarf(layer: Bytes, landmarks: Floats, unit: float, rng: np.random.Generator) -> None:
+    """A striped cloth from under the nose over the chin, wider than the face."""
+    colour = rng.uniform(60, 200, 3)
+    left, right = landmarks[2], landmarks[14]
+    top = landmarks[33] + (left + right - landmarks[1] - landmarks[15]) / 8
+    down = landmarks[8] - landmarks[30]
+    upper = np.stack([left - 0.1 * (right - left), top, right + 0.1 * (right - left)])
+    _polygon(layer, np.concatenate([upper, (upper + 1.8 * down)[::-1]]), tuple(colour.tolist()))
+    stripe = tuple((rng.uniform(0.4, 1.3) * colour).clip(0, 255).tolist())
+    for share in np.arange(0.15, 1.75, 0.3):
+        line = upper + share * down
+        thick = max(1, round(0.06 * unit))
+        cv2.polylines(layer, [_fixed(line)], False, stripe, thick, cv2.LINE_AA, _SHIFT)
+
+
+def _bar(layer: Bytes, landmarks: Floats, unit: float, rng: np.random.Generator) -> None:
+    """An upright plank before the nose, with a grain along it."""
+    colour = np.array((150, 110, 70)) * rng.uniform(0.6, 1.3)
+    half, height = rng.uniform(0.22, 0.32) * unit, float(layer.shape[0])
+    middle = float(landmarks[30, 0])
+    edges = (middle - half, middle + half)
+    corners = np.array([(x, y) for x, y in zip(edges * 2, (0, 0, height, height), strict=True)])
+    _polygon(layer, corners[[0, 1, 3, 2]], tuple(colour.tolist()))
+    for share in rng.uniform(-0.9, 0.9, 9):
+        x = middle + share * half
+        grain = tuple((rng.uniform(0.7, 1.1) * colour).tolist())
+        ends = np.array([(x, 0.0), (x + 0.1 * half, height)])
+        cv2.polylines(layer, [_fixed(ends)], False, grain, 1, cv2.LINE_AA, _SHIFT)
 
 
 def _hand(

@@ -43,11 +43,16 @@ class OcclusionQuality(nn.Module):
         regions: Names of the R occlusions, in the order of the batches.
         num_classes: Number of expressions K.
         latent: Number of latent dimensions Z.
+        selects: Those of the regions whose confidence counts, so that no checkpoint is chosen by
+            what training has not shown.
     """
 
-    def __init__(self, regions: Sequence[str], num_classes: int, latent: int) -> None:
+    def __init__(
+        self, regions: Sequence[str], num_classes: int, latent: int, *, selects: Sequence[str]
+    ) -> None:
         super().__init__()
         self.regions = tuple(regions)
+        self._selects = [conditions(regions).index(f"{name}_reconstructed") for name in selects]
         self.recognition = nn.ModuleDict(
             {name: classification_metrics(num_classes) for name in conditions(regions)}
         )
@@ -83,8 +88,7 @@ class OcclusionQuality(nn.Module):
             if 0 < index < flows.shape[1]:
                 self.means.update(**{f"epe_px_{name}": errors[:, index]})
         right = logits.softmax(dim=2).gather(2, label.view(-1, 1, 1).expand(-1, logits.shape[1], 1))
-        restored = right[:, flows.shape[1] - len(self.regions) : flows.shape[1]]
-        self.means.update(confidence_reconstructed=restored)
+        self.means.update(confidence_reconstructed=right[:, self._selects])
         guess = endpoint_error(mean_flow.expand_as(flows[:, 0]), flows[:, 0], reduction="none")
         scale = REFERENCE_SIDE / flows.shape[-1]
         self.means.update(epe_px_mean_flow=scale * guess.mean((1, 2)))

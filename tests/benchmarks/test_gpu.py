@@ -14,7 +14,7 @@ import torch
 from benchmarks import gpu
 from benchmarks.bare import bare_loop
 from benchmarks.generated import METHODS, GeneratedData, paper_setting, tiny_setting
-from benchmarks.measuring import median_interval
+from benchmarks.measuring import Result, median_interval
 from benchmarks.stepping import (
     DrawnOnCPU,
     Losses,
@@ -48,7 +48,7 @@ def test_settings_are_those_of_the_experiments() -> None:
 
 def test_the_command_writes_every_row(tmp_path: Path) -> None:
     output = tmp_path / "gpu.json"
-    rows = ["step", "fit / bare", "parity"]
+    rows = ["step", "fit / bare", "authors", "parity"]
     gpu.main(["--tiny", "--only", "ResNet-18", "--rows", *rows, "--output", str(output)])
     report = json.loads(output.read_text())
     assert [row["kind"] for row in report["rows"]] == ["step"] * 3 + rows[1:]
@@ -57,8 +57,26 @@ def test_the_command_writes_every_row(tmp_path: Path) -> None:
         assert row["step_ms"] > 0
     assert report["rows"][0]["share_of_peak"] > 0
     assert math.isfinite(report["rows"][3]["ratio"])
-    assert report["rows"][4]["largest_deviation"] == 0
-    assert "skipped" in report["against"]
+    assert "--against" in report["rows"][4]["skipped"]
+    assert report["rows"][5]["largest_deviation"] == 0
+
+
+def test_the_authors_code_stands_beside_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(folder: Path, **chosen: object) -> Iterator[tuple[str, Result]]:
+        assert folder == tmp_path
+        assert chosen == {"quick": True, "device": torch.device("cpu")}
+        yield "pcnn_train", {"what": "a step", "ratio": 0.25, "bound": "none", "details": {}}
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setitem(gpu._AUTHORS, "PCNN", measure)
+    arguments = ["--tiny", "--rows", "authors", "--against", str(tmp_path)]
+    output = tmp_path / "gpu.json"
+    gpu.main([*arguments, "--only", "PCNN", "DCGAN", "--output", str(output)])
+    rows = json.loads(output.read_text())["rows"]
+    assert rows[0]["authors"]["pcnn_train"]["ratio"] == 0.25
+    assert "no code of the authors" in rows[1]["skipped"]
 
 
 def test_a_row_that_fails_leaves_the_others(

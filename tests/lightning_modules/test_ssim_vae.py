@@ -155,6 +155,30 @@ def test_a_denoising_autoencoder_neither_samples_nor_is_pulled_to_the_prior(mode
     assert "train/kl" not in runner.callback_metrics
 
 
+def test_a_discriminator_plays_against_the_reconstruction(model, trainer):
+    """The DCGAN of Table 4: one more player, which sees encoded flows and moves alone."""
+    module = model(adversarial=0.5)
+    flows = torch.rand(4, 2, SIZE, SIZE)
+    losses, made = module._vae_losses(flows, flows)
+    judged = module.discriminator(2 * made - 1)
+    torch.testing.assert_close(losses["adversarial"], functional.softplus(-judged).mean())
+    expected = losses["reconstruction"] + module.kl_weight * losses["kl"]
+    torch.testing.assert_close(losses["vae"], expected + 0.5 * losses["adversarial"])
+    before = weights(module.discriminator)
+    runner = trainer()
+    runner.fit(module, datamodule=OccludedDataModule())
+    assert not same(weights(module.discriminator), before)
+    assert runner.callback_metrics["train/discriminator"] > 0
+    assert runner.global_step == 2  # those of the autoencoder alone
+    alone = model(adversarial=0.5, vae_optimizer=still)
+    before = weights(alone)
+    trainer().fit(alone, datamodule=OccludedDataModule())
+    held = {key for key in before if key.startswith("discriminator") and "running" not in key}
+    assert all(
+        torch.equal(before[key], alone.state_dict()[key]) for key in held if "num_" not in key
+    )
+
+
 @pytest.mark.parametrize("classifier_on", ["clean", "reconstructed", "both"])
 def test_each_flow_cnn_learns_on_what_it_is_told(model, trainer, monkeypatch, classifier_on):
     restored, seen, seen_by_baseline = [], [], []

@@ -221,6 +221,7 @@ class OccludedModule(FakeModule):
         restored = {f"logits_{name}_reconstructed": right for name in ("eyes", "mouth")}
         return outputs | {
             "occluded_flow": flow.unsqueeze(1) - hidden,
+            "occluded_face": torch.zeros(len(flow), 2, 3, 16, 16),
             "reconstructed_flow": flow.unsqueeze(1).expand(-1, 2, -1, -1, -1),
             **others,
             **restored,
@@ -235,16 +236,20 @@ def test_a_row_shows_what_was_hidden_and_what_came_back(
     )
     (call,) = drawn
     assert call["columns"] == (
+        "eyes",
         "eyes occluded",
         "eyes reconstructed",
+        "mouth",
         "mouth occluded",
         "mouth reconstructed",
         "true flow",
     )
     # One pixel of 16x16 along both axes is 8 * sqrt(2) of 128x128.
     assert [cell.caption for cell in call["rows"][0].cells] == [
+        "",
         "EPE 11.31 px\n✓ neutral",
         "EPE 0.00 px\n✓ neutral",
+        "",
         "EPE 22.63 px\n✓ neutral",
         "EPE 0.00 px\n✓ neutral",
         "✗ happiness",

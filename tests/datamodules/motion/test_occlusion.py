@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from datamodules.faces import Box
-from datamodules.motion.occlusion import REGIONS, occlude, occlusion_boxes
+from datamodules.motion.occlusion import BOXES, occlude, occlusion_boxes
 
-STATIC = [region for region in REGIONS if region != "moving"]
+STATIC = [region for region in BOXES if region != "moving"]
 FACE = Box(100, 60, 200, 200)
 
 
@@ -81,7 +81,7 @@ def test_landmarks_go_before_the_face() -> None:
     assert boxes == occlusion_boxes("mouth", 1, landmarks=mean_face())
 
 
-@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("region", BOXES)
 def test_boxes_move_and_grow_with_the_face(region: str) -> None:
     points = mean_face()
     before = np.array(occlusion_boxes(region, 4, landmarks=points, seed=3))

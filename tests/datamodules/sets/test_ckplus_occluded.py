@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from datamodules import detectors
 from datamodules.batch import OccludedFlowBatch
-from datamodules.errors import BadSamples
+from datamodules.errors import BadSamples, UserError
 from datamodules.faces import Box, face_of_landmarks
 from datamodules.loaders import Batch
 from datamodules.motion.flow import estimate_flow, resize_flow
@@ -198,6 +198,36 @@ def test_regions_keep_the_order_in_which_they_are_given(tmp_path: Path) -> None:
     default, turned = of_test_fold(make(root)), of_test_fold(make(root, regions=("mouth", "eyes")))
     assert not torch.equal(default["occluded_flow"][:, 0], default["occluded_flow"][:, 1])
     assert torch.equal(turned["occluded_flow"], default["occluded_flow"].flip(1))
+
+
+def test_training_shows_its_regions_and_the_test_all_of_them(tmp_path: Path) -> None:
+    write_landmarks(tree(tmp_path))
+    data = make(tmp_path, regions=("eyes", "bar", "mouth"), train_regions=("mouth", "eyes"))
+    test = of_test_fold(data)
+    assert test["occluded_flow"].shape[:2] == test["occluded_face"].shape[:2] == (2, 3)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    data.trainer = SimpleNamespace(training=True, current_epoch=0)  # type: ignore[assignment]
+    stored = batch["occluded_flow"].float()
+    shown = data.on_after_batch_transfer(batch, 0)
+    assert torch.equal(shown["occluded_flow"], stored[:, [2, 0]])
+    assert "occluded_face" not in shown
+    with pytest.raises(UserError, match=r"data.train_regions .* of data.regions, eyes"):
+        make(tmp_path, regions=("eyes",), train_regions=("mouth",))
+
+
+def test_the_face_is_shown_behind_what_hides_it_and_filled(tmp_path: Path) -> None:
+    write_landmarks(tree(tmp_path))
+    data = make(tmp_path, regions=("mouth", "mouth_inpainted", "hand"))
+    batch = of_test_fold(data)
+    faces = batch["occluded_face"]
+    assert faces.shape == (2, 3, 3, 32, 32)
+    assert faces.min() == 0
+    assert faces.max() <= 1
+    mouth = (slice(None), slice(24, 25), slice(22, 25))  # 70 to 76 of 96 pixels, 60 to 76
+    assert (faces[(0, 0, *mouth)] == 0).all()
+    assert (faces[(0, 1, *mouth)] > 0.1).all()
+    assert not torch.equal(*batch["occluded_flow"][:, :2].unbind(1))
 
 
 def test_landmarks_in_a_folder_of_their_archive_make_another_cache(tmp_path: Path) -> None:

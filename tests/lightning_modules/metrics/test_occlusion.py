@@ -34,7 +34,7 @@ def test_conditions_are_shown_first_reconstructed_then_and_last_of_the_baseline(
 def test_every_condition_agrees_with_scikit_learn():
     torch.manual_seed(3)
     whole = samples(23)
-    quality = OcclusionQuality(REGIONS, 3, 4)
+    quality = OcclusionQuality(REGIONS, 3, 4, selects=REGIONS)
     for part in (slice(0, 4), slice(4, 23)):  # parts of unequal size: a mean of means would show
         quality.update(*(tensor[part] for tensor in whole), MEAN_FLOW)
     got = {name: value.item() for name, value in quality.summarize().items()}
@@ -57,7 +57,7 @@ def test_every_condition_agrees_with_scikit_learn():
 
 
 def test_means_are_over_the_regions_and_leave_the_clean_faces_out():
-    quality = OcclusionQuality(REGIONS, 2, 3)
+    quality = OcclusionQuality(REGIONS, 2, 3, selects=REGIONS)
     label = torch.zeros(4, dtype=torch.long)
     # The class is read right with these probabilities, in the order of the conditions.
     shares = torch.tensor([0.9, 0.8, 0.3, 0.1, 0.6, 0.7, 0.9, 0.2, 0.4])
@@ -68,10 +68,13 @@ def test_means_are_over_the_regions_and_leave_the_clean_faces_out():
     assert got["accuracy_reconstructed"] == 1.0
     assert got["accuracy_baseline"] == 0.0
     torch.testing.assert_close(got["confidence_reconstructed"], torch.tensor(0.65))
+    one = OcclusionQuality(REGIONS, 2, 3, selects=REGIONS[1:])
+    one.update(logits, torch.zeros(4, 6, 2, 8, 8), label, torch.randn(4, 2, 3), MEAN_FLOW)
+    torch.testing.assert_close(one.summarize()["confidence_reconstructed"], torch.tensor(0.7))
 
 
 def test_a_dimension_that_tells_only_the_region_is_not_active():
-    quality = OcclusionQuality(REGIONS, 3, 4)
+    quality = OcclusionQuality(REGIONS, 3, 4, selects=REGIONS)
     logits, flows, label, _ = samples(12)
     means = torch.zeros(12, 2, 4)
     means[..., 0] = torch.tensor([-3.0, 3.0])
@@ -82,18 +85,18 @@ def test_a_dimension_that_tells_only_the_region_is_not_active():
 
 
 def test_each_summary_starts_anew():
-    quality = OcclusionQuality(REGIONS, 3, 4)
+    quality = OcclusionQuality(REGIONS, 3, 4, selects=REGIONS)
     quality.update(*samples(5), MEAN_FLOW)
     quality.summarize()
     later = samples(7)
     quality.update(*later, MEAN_FLOW)
-    again = OcclusionQuality(REGIONS, 3, 4)
+    again = OcclusionQuality(REGIONS, 3, 4, selects=REGIONS)
     again.update(*later, MEAN_FLOW)
     assert quality.summarize() == again.summarize()
 
 
 def test_a_flow_that_is_not_finite_shows():
-    quality = OcclusionQuality(REGIONS, 3, 4)
+    quality = OcclusionQuality(REGIONS, 3, 4, selects=REGIONS)
     logits, flows, label, means = samples(5)
     flows[2, 4] = float("nan")
     quality.update(logits, flows, label, means, MEAN_FLOW)
