@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from datamodules.lazy import lazy
 
 if TYPE_CHECKING:
+    from datamodules.motion.mixed import MixedFlowDataModule
     from datamodules.sets.adfes import ADFESDataModule, ADFESFacesDataModule
     from datamodules.sets.celeba import CelebADataModule
     from datamodules.sets.ckplus import CKPlusDataModule
@@ -40,6 +41,7 @@ __all__ = [
     "KDEFDataModule",
     "MMIDataModule",
     "MMIFacesDataModule",
+    "MixedFlowDataModule",
     "OccludedCKPlusDataModule",
     "OuluCASIADataModule",
     "OuluCASIAFacesDataModule",

@@ -135,7 +135,7 @@ def first_file(index: Index) -> Path:
 
 def test_each_reader_has_a_tree() -> None:
     readers = {name for name in datamodules.__all__ if name.endswith("DataModule")}
-    assert readers == set(TREES)
+    assert readers - {"MixedFlowDataModule"} == set(TREES)  # it has the readers of others
 
 
 @each_reader
