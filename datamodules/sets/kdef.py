@@ -32,6 +32,7 @@ _UNUSABLE = frozenset((
 ))
 # fmt: on
 _PEOPLE, _SESSIONS = 70, 2
+_SEX = {"F": "female", "M": "male"}
 
 
 class KDEFDataModule(FaceDataModule):
@@ -73,6 +74,10 @@ KDEF/AF01/AF01AFS.JPG ...
         super().__init__(**kwargs)
         self._views = some_of("views", views, VIEWS)
         self._unusable, self._strict = unusable, strict_counts
+
+    def groups(self, sample_ids: Sequence[int]) -> dict[str, list[str]]:
+        """Return the sex of the people, the second letter of a name."""
+        return {"sex": [_SEX[self.row_name(number)[1]] for number in sample_ids]}
 
     def read_index(self, root: Path) -> Index:
         """Find the pictures of KDEF.

@@ -68,6 +68,11 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
         self._gazes = some_of("gazes", gazes, GAZES)
         self._strict = strict_counts
 
+    def groups(self, sample_ids: Sequence[int]) -> dict[str, list[str]]:
+        """Return the sex and the group (such as Caucasian) of the models, as in the names."""
+        fields = [self.row_name(number).lower().split("_") for number in sample_ids]
+        return {"sex": [field[3] for field in fields], "group": [field[2] for field in fields]}
+
     def read_index(self, root: Path) -> Index:
         """Find the pictures of RaFD.
 
