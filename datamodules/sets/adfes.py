@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from datamodules.base import FERDataModule
 from datamodules.errors import BadSample, DatasetError, missing_root, some_of
 from datamodules.files import MatchingFile, Problems, matching_files, natural_key
 from datamodules.index import Index
@@ -19,6 +18,7 @@ from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import Video, open_video
 from datamodules.sets.apex import apex_length, check_apex
 from datamodules.sets.counts import compare_counts
+from datamodules.sets.lists.listed import ListedSequences
 from datamodules.sets.sequence_stills import check_apex_frames, stills_of
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_adfes
@@ -49,7 +49,7 @@ _PEOPLE = 22
 _MIDDLE = 0.5
 
 
-class ADFES(FERDataModule):
+class ADFES(ListedSequences):
     """What the data modules of ADFES share.
 
     22 people show nine expressions and a neutral face in three versions: facing the camera, turning
@@ -58,7 +58,7 @@ class ADFES(FERDataModule):
     Args:
         synthetic_subjects: Number of embedded people, where there is no root.
         strict_counts: Whether other counts than the published ones are an error.
-        **kwargs: See `FERDataModule`.
+        **kwargs: See `ListedSequences`.
 
     Reference:
         Van der Schalk, Hawk, Fischer and Doosje, Moving faces, looking places: validation of the
@@ -74,6 +74,7 @@ class ADFES(FERDataModule):
     tree = """
 F01-Joy-Face Forward.mpg, F01-Joy-Turn Toward.mpg, ...   (films, in any folders)
 F01-Joy-Apex.jpg, F01-Neutral.jpg, ...                   (pictures, in any folders)
+  or S001/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "aice.uva.nl, by a request form, for research"
 
@@ -113,6 +114,8 @@ class ADFESDataModule(ADFES, TurnedFlowDataModule):
 
     def read_index(self, root: Path) -> Index:
         """Find the films, see `read_films`."""
+        if (listed := self.read_listed(root, self._apex)) is not None:
+            return listed
         return read_films(root, self._versions, self._apex, strict=self._strict)
 
 
@@ -140,6 +143,8 @@ class ADFESFacesDataModule(ADFES, FaceDataModule):
         Raises:
             DatasetError: If there is neither a picture nor a film.
         """
+        if (listed := self.read_listed(root, _MIDDLE)) is not None:
+            return stills_of(listed, self._apex_frames, first_as_neutral=True)
         problems: Problems = []
         pictures = matching_files(root, _PICTURE, depth=None, problems=problems)
         if not pictures:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ from datamodules.labels import CKPLUS_CODES, Expression, refuse_shift, whole_num
 from datamodules.motion.module import FlowDataModule
 from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import frame_folder
+from datamodules.sets.lists.frame_sequences import read_frame_sequences
 from datamodules.sets.lists.lille import expression_codes, key, read_labels
 from datamodules.synthetic import write_ckplus
 
@@ -99,6 +102,7 @@ class FrontalCKPlus(FlowDataModule):
     tree = """
 cohn-kanade-images/S005/001/S005_001_00000001.png ...
 Emotion/S005/001/S005_001_00000011_emotion.txt
+  or S005/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
 
@@ -152,6 +156,10 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
         DatasetError: If the data set is not there, or the list cannot be read.
     """
     images = find_folder(root, _IMAGES)
+    if images is None and labels_csv is not None and root.is_dir():
+        found = read_frame_sequences(root, labels_csv, codes)
+        shown = [Expression(expression) for expression in found.expressions]
+        return replace(found, notes=[*found.notes, _compare(shown, found.subjects or (), _LILLE)])
     if images is None:
         raise missing_root(FrontalCKPlus, root)
     problems: Problems = []
@@ -178,16 +186,16 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
             problems.append((recordings[k].path, f"has {count} frame(s), but a flow needs two"))
         else:
             kept.append(k)
-    found = [recordings[k] for k in kept]
-    subjects = [recording.path.parent.name for recording in found]
+    films = [recordings[k] for k in kept]
+    subjects = [recording.path.parent.name for recording in films]
     expressions = [labels[k][1] for k in kept]
     notes.append(f"{len(recordings)} sequences found, {len(labels)} labelled")
     notes.append(_compare(expressions, subjects, _OFFICIAL if labels_csv is None else _LILLE))
     return Index(
-        names=[f"{recording.path.parent.name}/{recording.path.name}" for recording in found],
+        names=[f"{recording.path.parent.name}/{recording.path.name}" for recording in films],
         expressions=np.array(expressions, np.int8),
-        recordings=[(recording,) for recording in found],
-        lengths=np.array([len(recording) for recording in found], np.int64),
+        recordings=[(recording,) for recording in films],
+        lengths=np.array([len(recording) for recording in films], np.int64),
         subjects=subjects,
         problems=problems,
         left_out=[recording.path for recording in recordings.values()],
@@ -233,7 +241,9 @@ def _code(path: Path, problems: Problems) -> int | None:
     return code
 
 
-def _compare(expressions: list[Expression], subjects: list[str], published: _Published) -> str:
+def _compare(
+    expressions: Sequence[Expression], subjects: Sequence[str], published: _Published
+) -> str:
     """Compare counts with those of the publication."""
     counts, people = Counter(expressions), len(set(subjects))
     expected = published.sequences

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from datamodules.base import FERDataModule
 from datamodules.errors import BadSample, missing_root, some_of
 from datamodules.files import (
     IMAGE_SUFFIXES,
@@ -28,6 +27,7 @@ from datamodules.labels import MMI_CODES, Expression, refuse_shift, whole_number
 from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import Video, open_video
 from datamodules.sets.apex import apex_length, check_apex
+from datamodules.sets.lists.listed import ListedSequences
 from datamodules.sets.sequence_stills import check_apex_frames, stills_of
 from datamodules.stills.module import FaceDataModule
 from datamodules.stills.reader import FaceCrop
@@ -42,7 +42,7 @@ _BOTH = 2
 _LITERATURE = "the literature has 205 to 208 of 30 or 31 people"
 
 
-class MMI(FERDataModule):
+class MMI(ListedSequences):
     """What the data modules of MMI share: its films of the six expressions.
 
     By code they are 1 anger, 2 disgust, 3 fear, 4 happiness, 5 sadness, 6 surprise; the codes
@@ -54,7 +54,7 @@ class MMI(FERDataModule):
             which the detector finds the face that looks at it: not with `crop` none).
         apex: Position of the apex in a film, from 0 (first frame) to 1 (last).
         synthetic_subjects: Number of embedded people, where there is no root.
-        **kwargs: See `FERDataModule`.
+        **kwargs: See `ListedSequences`.
 
     Raises:
         UserError: If there is no such view, or the apex lies outside of the film.
@@ -75,8 +75,10 @@ class MMI(FERDataModule):
 Sessions/1/S001-001.avi
 Sessions/1/S001-001.xml   (Metatag Emotion: 1 to 6)
 Sessions/1/session.xml    (track view: 0, 1 or 2)
+  or S001/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "mmifacedb.eu, with an account, under a licence for research"
+    list_codes = MMI_CODES  # the group's list of MMI alone has the codes of the data set
     crop: Any  # of the subclass
 
     def __init__(
@@ -99,6 +101,8 @@ Sessions/1/session.xml    (track view: 0, 1 or 2)
 
     def read_index(self, root: Path) -> Index:
         """Find the films, see `read_mmi`."""
+        if (listed := self.read_listed(root, self._apex)) is not None:
+            return listed
         return read_mmi(root, self._views, self._apex, detected=self.crop != "none")
 
 

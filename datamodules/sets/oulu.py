@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from datamodules.base import FERDataModule
 from datamodules.errors import missing_root, some_of
 from datamodules.files import Problems, folders, natural_key, walk
 from datamodules.index import Index
@@ -18,6 +17,7 @@ from datamodules.labels import EXPRESSION_WORDS, OULU_CODES, Expression
 from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.counts import compare_counts
+from datamodules.sets.lists.listed import ListedSequences
 from datamodules.sets.sequence_stills import check_apex_frames, stills_of
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_oulu
@@ -39,7 +39,7 @@ _FOLDER_OF = {expression: word for word, expression in OULU_CODES.items()}
 _PEOPLE = 80
 
 
-class OuluCASIA(FERDataModule):
+class OuluCASIA(ListedSequences):
     """What the data modules of Oulu-CASIA share: which of its sequences are taken.
 
     80 people show six expressions, each filmed by a camera of visible light and one of near
@@ -54,7 +54,7 @@ class OuluCASIA(FERDataModule):
             for original pictures, and for cropped ones where those are not there.
         synthetic_subjects: Number of embedded people, where there is no root.
         strict_counts: Whether other counts than the published ones are an error.
-        **kwargs: See `FERDataModule`.
+        **kwargs: See `ListedSequences`.
 
     Raises:
         UserError: If there is no such camera or light.
@@ -68,6 +68,7 @@ class OuluCASIA(FERDataModule):
     tree = """
 OriginalImg/VL/Strong/P001/Anger/000.jpeg ...          (also NI; Weak, Dark)
 PreProcess_Img/VL_Acropped/Strong/P001/Anger/000.jpeg ...
+  or S001/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "the CMVS of the University of Oulu, under a signed agreement, for research"
 
@@ -95,6 +96,8 @@ PreProcess_Img/VL_Acropped/Strong/P001/Anger/000.jpeg ...
 
     def read_index(self, root: Path) -> Index:
         """Find the sequences, see `read_oulu`."""
+        if (listed := self.read_listed(root)) is not None:
+            return listed
         return read_oulu(root, self._spectra, self._lights, self._images, strict=self._strict)
 
 
