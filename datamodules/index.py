@@ -51,6 +51,8 @@ class Index:
             `labels.ACTION_UNITS`.
         boxes: int64 [N, 4], where the face lies in its file: x, y, width, height in pixels; None
             for the whole image, or for a face still to be detected.
+        first_frames: The first frame of the recording that each file is a frame of: where no face
+            is found in the file, it is where one is found there.
         subsets: bool [N] by the names of test lists.
         problems: (path, reason) of unusable files and rows.
         left_out: Files, and folders of them, that the reader found and that are left out by a
@@ -77,6 +79,7 @@ class Index:
     votes: NDArray[np.float32] | None = None
     action_units: NDArray[np.int8] | None = None
     boxes: NDArray[np.int64] | None = None
+    first_frames: Sequence[Path] | None = None
     subsets: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     problems: Sequence[tuple[str | Path, str]] = field(default_factory=list)
     left_out: Sequence[str | Path] = field(default_factory=list)
@@ -102,6 +105,7 @@ class Index:
             "votes": (self.votes, (len(Expression),)),
             "action_units": (self.action_units, (len(ACTION_UNITS),)),
             "boxes": (self.boxes, (4,)),
+            "first_frames": (self.first_frames, ()),
             **{f"subsets[{name!r}]": (mask, ()) for name, mask in self.subsets.items()},
         }
         for name, (column, shape) in columns.items():
@@ -125,8 +129,9 @@ class Index:
     def _compact(self) -> None:
         """Keep a million rows in little memory: readers give plain lists."""
         columns: dict[str, Any] = {"names": Texts(self.names)}
-        if self.files is not None:
-            columns["files"] = Paths(self.files)
+        for name in ("files", "first_frames"):
+            if (paths := getattr(self, name)) is not None:
+                columns[name] = Paths(paths)
         for name in ("subjects", "splits"):
             if (column := getattr(self, name)) is not None:
                 known: dict[str, str] = {}  # each text once, however often it comes

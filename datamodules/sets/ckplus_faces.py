@@ -151,6 +151,7 @@ class _Rows:
 
     names: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    first_frames: list[Path] = field(default_factory=list)
     expressions: list[int] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
     units: list[NDArray[np.int8]] = field(default_factory=list)
@@ -159,10 +160,17 @@ class _Rows:
     notes: list[str] = field(default_factory=list)
 
     def add(
-        self, name: str, file: Path, expression: int, subject: str, units: Items[int] = ()
+        self,
+        name: str,
+        file: Path,
+        expression: int,
+        subject: str,
+        units: Items[int] = (),
+        first: Path | None = None,
     ) -> None:
         self.names.append(name)
         self.files.append(file)
+        self.first_frames.append(first or file)
         self.expressions.append(expression)
         self.subjects.append(subject)
         self.units.append(np.array([unit in units for unit in ACTION_UNITS], np.int8))
@@ -171,6 +179,7 @@ class _Rows:
         return Index(
             names=self.names,
             files=self.files,
+            first_frames=self.first_frames,
             expressions=np.array(self.expressions, np.int8),
             subjects=self.subjects,
             action_units=np.stack(self.units) if with_units and self.units else None,
@@ -196,7 +205,7 @@ def _add_sequence(
     alone = last_k == 1 and not first_as_neutral  # then it stands for the sequence
     for number in range(max(len(files) - last_k, 1), len(files)):  # the first is never the peak
         label = name if alone else f"{name}:{number + 1}"
-        rows.add(label, files[number], expression, subject, units)
+        rows.add(label, files[number], expression, subject, units, files[0])
 
 
 def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:
@@ -209,7 +218,7 @@ def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:
         subject = folder.parent.name
         for number in range(max(len(files) - last_k, 1), len(files)):
             name = f"{subject}/{folder.name}:{number + 1}"
-            rows.add(name, files[number], _NO_EXPRESSION, subject, units)
+            rows.add(name, files[number], _NO_EXPRESSION, subject, units, files[0])
 
 
 def _find_facs(facs: Path) -> dict[tuple[str, str], Path]:

@@ -41,7 +41,8 @@ class FaceReader:
         index: The data set.
         size: Side of the cached images.
         colour: Whether they are RGB rather than grey; an index of pixels has grey images only.
-        crop: none: take the whole image; detect: cut out the largest face. The boxes of the
+        crop: none: take the whole image; detect: cut out the largest face, or, where none is
+            found, what lies where it is in the first frame of the same recording. The boxes of the
             index, where it has some, come before both.
     """
 
@@ -77,6 +78,9 @@ class FaceReader:
         if self.crop == "none":
             return None
         found = detect_face(grey(image))
+        if found is None and self.index.first_frames is not None:
+            first = read_image(self.index.first_frames[row], colour=False)
+            found = detect_face(first) if first.shape[:2] == image.shape[:2] else None
         if found is None:
             raise BadSample(name, "no face was found in this image")
         return loose_box(found, FACE_MARGIN, image.shape)
@@ -150,4 +154,4 @@ def _meets(box: Box, shape: tuple[int, ...]) -> bool:
 def _images_digest(index: Index, root: Path) -> str:
     if index.pixels is not None:
         return hashlib.sha256(np.ascontiguousarray(index.pixels).data).hexdigest()
-    return files_digest(index.files or [], root)
+    return files_digest([*(index.files or ()), *(index.first_frames or ())], root)

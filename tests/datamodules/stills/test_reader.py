@@ -105,6 +105,23 @@ def test_the_largest_face_is_cut_out_and_no_face_is_named(tmp_path: Path) -> Non
     )
 
 
+def test_a_face_that_is_not_found_lies_where_it_is_in_the_first_frame(tmp_path: Path) -> None:
+    first = scene((220, 120, 50))
+    apex = np.full_like(first, 90)
+    apex[: first.shape[0] // 2] = 160
+    small = np.full((20, 30), 90, np.uint8)
+    files = write(tmp_path, ("first.png", first), ("apex.png", apex), ("small.png", small))
+    found = index(files[:2], first_frames=[files[0], files[0]])
+    stored = build(found, tmp_path, crop="detect", colour=False).arrays["image"]
+    box = detect_face(first)
+    assert box is not None
+    cut = crop(apex, loose_box(box, 1.2, apex.shape))
+    np.testing.assert_array_equal(stored[1], resize(cut, 16))
+    other = index([files[2]], first_frames=[files[0]])
+    with pytest.raises(BadSamples, match=r"small\.png: no face was found in this image"):
+        build(other, tmp_path, crop="detect", colour=False)
+
+
 def test_all_unusable_images_are_one_error(tmp_path: Path) -> None:
     files = write(tmp_path, *((f"{i}.png", face(i)) for i in range(4)))
     files[0].write_bytes(files[0].read_bytes()[:90])
