@@ -41,6 +41,7 @@ def stills_of(sequences: Index, apex_frames: int, first_as_neutral: bool) -> Ind
     """
     names: list[str] = []
     files: list[Path] = []
+    first_frames: list[Path] = []
     frames: list[int] = []
     expressions: list[int] = []
     subjects: list[str] = []
@@ -61,6 +62,7 @@ def stills_of(sequences: Index, apex_frames: int, first_as_neutral: bool) -> Ind
         for frame, shown in chosen.items():
             names.append(name if alone else f"{name}:{frame + 1}")
             files.append(recording.files()[0 if film else frame])
+            first_frames.append(recording.files()[0])
             frames.append(frame if film else -1)
             expressions.append(shown)
             subjects.append(subject)
@@ -68,6 +70,7 @@ def stills_of(sequences: Index, apex_frames: int, first_as_neutral: bool) -> Ind
     return Index(
         names=names,
         files=files,
+        first_frames=first_frames,
         frames=np.array(frames, np.int64) if any(frame >= 0 for frame in frames) else None,
         expressions=np.array(expressions, np.int8),
         subjects=subjects,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DatasetError
+from datamodules.faces import Box
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.sets.mmi import MMIDataModule, MMIFacesDataModule
@@ -128,6 +129,24 @@ def test_stills_are_frames_around_the_apex_and_the_first(tmp_path: Path) -> None
     reader = FaceReader(index, size=32, colour=False, crop="none")
     for row, frame in enumerate(index.frames):
         assert np.array_equal(reader.row(row)["image"], picture(1, frame / 8))
+
+
+def test_a_frame_without_a_face_is_cut_where_the_first_shows_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mmi_session(tmp_path, 1, "S001-001", 5)
+    index = MMIFacesDataModule(apex_frames=1, first_as_neutral=False).read_index(tmp_path)
+    first = picture(1, 0.0)
+    seen: list[np.ndarray] = []
+
+    def detect(image: np.ndarray) -> Box | None:
+        seen.append(image)
+        return Box(8, 8, 10, 10) if np.array_equal(image, first) else None
+
+    monkeypatch.setattr("datamodules.stills.reader.detect_face", detect)
+    row = FaceReader(index, size=12, colour=False, crop="detect").row(0)
+    assert len(seen) == 2
+    assert np.array_equal(row["image"], picture(1, 0.5)[7:19, 7:19])
 
 
 def test_drawn_faces_are_read_by_both(tmp_path: Path) -> None:
