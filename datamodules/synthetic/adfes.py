@@ -25,7 +25,8 @@ _QUALITY = 95  # of the JPEG files
 def write_adfes(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: Any) -> None:
     """Draws a data set of films whose apex is held, and a picture of each apex, once.
 
-    Every second person is a woman; everybody shows seven expressions and a neutral face.
+    Every second name is a woman's; everybody shows seven expressions and a neutral face,
+    in colour.
 
     Args:
         root: Where the tree goes: `Films/F01-Joy-Face Forward.mp4`, `Pictures/F01-Joy-Apex.jpg`,
@@ -51,7 +52,8 @@ def write_adfes(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: A
         held = [pictures[-1]] * (frames - 1)
         write_film(films / f"{name}-Face Forward.mp4", "mp4v", [*pictures, *held])
         still = stills / (f"{name}.jpg" if shown == Expression.NEUTRAL else f"{name}-Apex.jpg")
-        _, data = cv2.imencode(".jpg", pictures[-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        image = cv2.cvtColor(pictures[-1], cv2.COLOR_RGB2BGR)
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         still.write_bytes(np.asarray(data).tobytes())
 
     frame = Frame(_HEIGHT, _WIDTH, unit=0.22 * _HEIGHT, centre=(0.5 * _WIDTH, 0.48 * _HEIGHT))
@@ -64,5 +66,6 @@ def write_adfes(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: A
         frame=frame,
         subjects=subjects,
         frames=frames,
+        colour=True,
         **drawing,
     )

@@ -8,6 +8,7 @@ from datamodules.errors import DatasetError
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.sets.adfes import ADFESDataModule, ADFESFacesDataModule
+from datamodules.stills.reader import is_coloured
 from datamodules.synthetic import write_adfes
 from datamodules.unread import name_unread
 from tests.datamodules.still_trees import touch
@@ -113,4 +114,6 @@ def test_drawn_faces_are_read_by_both(tmp_path: Path) -> None:
     assert index.subjects[0] == "F01"
     assert index.lengths.tolist() == [3] * 16
     assert not index.problems
-    assert len(ADFESFacesDataModule().read_index(tmp_path)) == 16
+    pictures = ADFESFacesDataModule().read_index(tmp_path)
+    assert len(pictures) == 16
+    assert is_coloured(pictures)
