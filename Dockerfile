@@ -10,7 +10,8 @@ COPY . .
 # --build-arg PIP_EXTRA_INDEX_URL=..., whose version is the higher one of the two.
 ARG PIP_EXTRA_INDEX_URL
 RUN pip install --no-cache-dir -c constraints.txt '.[export]'
-# Whoever runs it owns what it writes: docker run --user "$(id -u)".
+# Whoever runs it owns what it writes, `.cache` beside the runs: docker run --user "$(id -u)".
 WORKDIR /fer
+RUN chmod a+rwx /fer
 ENV HOME=/tmp
 ENTRYPOINT ["lightning"]

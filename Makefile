@@ -14,8 +14,8 @@ ARGS ?=
 .PHONY: help install demo test test-slow test-slurm lint typecheck check bench docs clean
 
 help:  ## Show the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' \
-		| awk -F: '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) \
+		| awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## Make .venv with the pinned versions
 
@@ -53,7 +53,7 @@ bench: $(STAMP)  ## Measure speeds as ratios into runs/bench.json
 
 docs: $(STAMP)  ## Build the documentation into build/site, with its links checked
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	$(BIN)/mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean:  ## Remove what was built, but no run and no cache of data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

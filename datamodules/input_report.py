@@ -71,8 +71,8 @@ class InputReport:
         named = f"{len(problems)} files or frames cannot be used:\n{name_bad(problems)}"
         faceless = (
             f"No face was found in {self.without_face} of {self.pictures} pictures and frames "
-            f"({name_some(self.named, self.without_face)}); where they are faces already, set "
-            "data.input_crop to none."
+            f"({name_some(self.named, self.without_face)}); where they are faces already, predict "
+            "by the checkpoint with --data.input_crop none."
         )
         if alone and not self.answers and self.without_face and not problems:
             raise DatasetError(f"Nothing is answered. {faceless}")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
+import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from experiments.cli import main  # noqa: E402
 from experiments.command.help import command_help, help_text  # noqa: E402
 from experiments.command.signatures import ClassSource, find_class  # noqa: E402
 from experiments.command.usage import COMMANDS, OWN_COMMANDS  # noqa: E402
@@ -29,13 +34,18 @@ _COPIES = {
 }
 
 
+@cache
 def pages() -> dict[str, str]:
     """Return the Markdown of all generated pages by their paths."""
-    found = {page: (ROOT / file).read_text("utf-8") for file, page in _COPIES.items()}
+    found = {
+        page: (ROOT / file).read_text("utf-8").replace("](docs/", "](")  # pictures
+        for file, page in _COPIES.items()
+    }
     found["commands.md"] = _commands()
+    shown: set[str] = set()
     for folder, package in (("methods", "lightning_modules"), ("data", "datamodules")):
         for name, source in _classes(package).items():
-            found[f"{folder}/{name}.md"] = _class_page(package, name, source)
+            found[f"{folder}/{name}.md"] = _class_page(package, name, source, shown)
     return found
 
 
@@ -89,23 +99,44 @@ def _imports(module: str, package: str) -> list[str]:
 
 def _commands() -> str:
     shown = {"lightning --help": help_text()}
-    shown |= {
-        f"lightning {name} --help": command_help(name, [])
-        for name in COMMANDS
-        if name not in OWN_COMMANDS
-    }
+    for name in COMMANDS:
+        own = name in OWN_COMMANDS
+        shown[f"lightning {name} --help"] = _said(name) if own else command_help(name, [])
+    shown["lightning predict --onnx FILE --help"] = _said("predict", "--onnx", "FILE")
     parts = [f"## `{command}`\n\n```text\n{text}\n```\n" for command, text in shown.items()]
     return "\n".join(["# Commands\n", *parts])
 
 
-def _class_page(package: str, name: str, source: ClassSource) -> str:
+def _said(*command: str) -> str:
+    """Ask a command for its help, whose lines are as long as here on every terminal."""
+    said = io.StringIO()
+    os.environ["COLUMNS"] = "88"
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main([*command, "--help"])
+    return said.getvalue().strip()
+
+
+def _class_page(package: str, name: str, source: ClassSource, shown: set[str]) -> str:
+    """Write the page of a class.
+
+    Args:
+        package: Where users import it from.
+        name: Of the class.
+        source: Its source.
+        shown: Networks that stand on pages before; the page links to them, and its own are added.
+    """
     title = source.constant("name") or name
     lines = [f"# {title}\n", f"::: {source.module}.{name}\n"]
     if (tree := source.constant("tree")) and (origin := source.constant("origin")):
         lines += [f"## Layout\n\n```text\n{tree.strip()}\n```\n", f"It comes from {origin}.\n"]
     if networks := [path for path in _imports(source.module, _NETWORKS) if find_class(path)]:
         lines.append("## Networks\n")
-        lines += [f"::: {path}\n    options: {{heading_level: 3}}\n" for path in networks]
+    for path in networks:
+        if path in shown:
+            lines.append(f"[`{path.rpartition('.')[2]}`][{path}], as in another method.\n")
+        else:
+            lines.append(f"::: {path}\n    options: {{heading_level: 3}}\n")
+    shown.update(networks)
     part = "model" if package == "lightning_modules" else "data"
     for file in sorted((ROOT / "experiments").glob("**/*.yaml")):
         text = file.read_text("utf-8")

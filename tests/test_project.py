@@ -17,6 +17,7 @@ import datamodules
 import lightning_modules
 from experiments.command.errors import CommandError
 from experiments.command.precheck import check
+from experiments.command.usage import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -52,6 +53,23 @@ def test_the_pages_of_the_navigation_are_there(pages: ModuleType) -> None:
         for page in entry.values():
             assert page in made or (ROOT / "docs" / page).is_file(), page
     assert all((ROOT / hook).is_file() for hook in config["hooks"])
+
+
+def test_pages_show_pictures_that_are_there_and_a_class_once(pages: ModuleType) -> None:
+    made = pages.pages()
+    pictures = re.findall(r"!\[[^\]]*\]\((\S+)\)", made["index.md"])
+    assert pictures
+    assert [name for name in pictures if not (ROOT / "docs" / name).is_file()] == []
+    classes = [name for page in made.values() for name in re.findall(r"^::: (\S+)", page, re.M)]
+    assert len(classes) == len(set(classes))
+
+
+def test_every_command_is_documented(pages: ModuleType) -> None:
+    page = pages.pages()["commands.md"]
+    for command in COMMANDS:
+        said = page.split(f"## `lightning {command} --help`")[1].split("\n## ")[0]
+        assert f"usage: lightning {command}" in said
+    assert "--onnx FILE" in page.split("## `lightning predict --onnx FILE --help`")[1]
 
 
 def commands(text: str) -> list[list[str]]:
@@ -91,6 +109,8 @@ def test_what_the_image_is_built_from_is_there() -> None:
     assert all("-c constraints.txt" in install for install in installs)
     python = next(step for step in steps if step.startswith("FROM python:")).split(":")[1]
     assert python.startswith("3.11")  # the version that constraints.txt was tested with
+    place = [step.split()[1] for step in steps if step.startswith("WORKDIR ")][-1]
+    assert f"RUN chmod a+rwx {place}" in steps  # any --user writes its cache there
 
 
 def test_hooks_run_the_checks_of_the_makefile() -> None:

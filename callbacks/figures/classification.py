@@ -13,15 +13,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.metrics import ConfusionMatrixDisplay, auc, confusion_matrix, roc_curve
 
-from callbacks.figures.base import (
-    checksum,
-    figures_folder,
-    new_axes,
-    new_figure,
-    send_picture,
-    set_title,
-    titled,
-)
+from callbacks.figures.base import checksum, figures_folder, send_picture, titled
+from callbacks.figures.pictures import new_axes, new_figure, set_title
 from callbacks.figures.style import HEAT, PALETTE, RIGHT, WRONG, class_colours
 from callbacks.outputs import Samples, TestSamples
 from datamodules.errors import UserError

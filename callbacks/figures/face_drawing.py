@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from PIL import ImageColor
 
-from callbacks.figures.base import captioned, write_picture
 from callbacks.figures.heat import blend_heat, heat_bar
+from callbacks.figures.pictures import captioned, write_picture
 from callbacks.figures.style import PALETTE, Picture, put_label
 from datamodules.errors import BadSample
 from datamodules.files import file_name, is_video

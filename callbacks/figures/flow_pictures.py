@@ -13,16 +13,10 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from callbacks.figures.base import (
-    captioned,
-    face_to_rgb,
-    figures_folder,
-    input_folder,
-    titled,
-    write_picture,
-)
+from callbacks.figures.base import face_to_rgb, figures_folder, input_folder, titled
 from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference_pixels
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid
+from callbacks.figures.pictures import captioned, write_picture
 from callbacks.figures.style import Picture, marked
 from callbacks.outputs import gather, require
 from datamodules.files import file_name

@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.nn.functional import pad
 
-from callbacks.figures.base import captioned, face_to_rgb, new_axes, send_picture, titled
+from callbacks.figures.base import face_to_rgb, send_picture, titled
+from callbacks.figures.pictures import captioned, new_axes
 from callbacks.figures.style import PALETTE, Picture
 from datamodules.errors import UserError
 

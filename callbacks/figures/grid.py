@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from callbacks.figures.base import ChosenSamples, new_figure, send_picture, titled
+from callbacks.figures.base import ChosenSamples, send_picture, titled
 from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference_pixels
+from callbacks.figures.pictures import new_figure
 from callbacks.figures.style import RIGHT, WRONG, Picture, drawable, text_width, wrap
 from callbacks.outputs import require
 from datamodules.errors import UserError

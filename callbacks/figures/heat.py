@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from callbacks.figures.base import DPI, new_figure, raster
+from callbacks.figures.pictures import DPI, new_figure, raster
 from callbacks.figures.style import HEAT, Picture
 
 _OPACITY = 0.75

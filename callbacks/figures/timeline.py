@@ -6,9 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from callbacks.figures.base import new_figure
+from callbacks.figures.pictures import new_figure, set_title
 from callbacks.figures.style import class_colours
 from callbacks.records.rows import SMOOTHED
 from datamodules.tracks import time_of
@@ -66,20 +68,30 @@ def draw_timeline(timeline: Timeline, title: str) -> Figure:
     """Draw the probabilities of each person as lines over seconds, a plot a person."""
     people = timeline.longest()
     figure = new_figure(9.0, 0.9 + 1.5 * len(people))
-    figure.suptitle(title, fontsize=9.5, parse_math=False)
+    set_title(figure, title)
     plots = figure.subplots(len(people), 1, sharex=True, squeeze=False)[:, 0]
     colours = class_colours(timeline.classes)
     for axes, track in zip(plots, people, strict=True):
-        seconds, *shares = zip(*timeline.tracks[track], strict=True)
+        seconds, *shares = _with_gaps(timeline.tracks[track]).T
         for name, colour, values in zip(timeline.classes, colours, shares, strict=True):
-            marker = "." if len(seconds) == 1 else None  # a single frame is no line
-            axes.plot(seconds, values, label=name, color=colour, marker=marker)
+            # The marker shows what is no line: a single frame.
+            axes.plot(seconds, values, label=name, color=colour, marker=".", markersize=3)
         axes.set_ylim(0, 1)
         axes.set_ylabel(f"person {track}", fontsize=8)
     plots[-1].set_xlabel("seconds", fontsize=8)
     handles, names = plots[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside right center", fontsize=8)
     return figure
+
+
+def _with_gaps(points: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:
+    """Put a row of NaN, which ends a line, where a person was away for several points' time."""
+    rows = np.array(points, np.float64)
+    steps = np.diff(rows[:, 0])
+    if not len(steps):
+        return rows
+    away = np.flatnonzero(steps > 2.5 * np.median(steps)) + 1  # a single frame may be missed
+    return np.insert(rows, away, np.nan, axis=0)
 
 
 def _mean(points: Sequence[tuple[float, ...]]) -> tuple[float, ...]:

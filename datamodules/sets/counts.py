@@ -10,6 +10,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from datamodules.errors import DatasetError
 from datamodules.files import is_synthetic
 
+_NAMED = 3  # parts in a warning
+
 
 def compare_counts(
     name: str,
@@ -41,18 +43,19 @@ def compare_counts(
     if is_synthetic(root):
         return f"{total} synthetic {kind}s"
     parts = {**published, **{part: 0 for part in found if part not in published}}
-    differing = ", ".join(
+    differing = [
         f"{part} {found.get(part, 0)} (of {count})"
         for part, count in parts.items()
         if found.get(part, 0) != count
-    )
+    ]
     if not differing:
         return f"{total} {kind}s, each count as published"
-    note = (
-        f"{total} {kind}s are usable, published are {sum(published.values())}; "
-        f"counts differ in {differing}"
-    )
+    summary = f"{total} {kind}s are usable, published are {sum(published.values())}"
+    note = f"{summary}; counts differ in {', '.join(differing)}"
     if strict:
         raise DatasetError(f"{name} at {root}: {note}. Set data.strict_counts to false to go on.")
-    rank_zero_warn(f"{name} at {root}: {note}.")
+    # A person's own faces in this layout differ in every part: the note names all.
+    more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+    few = f"{', '.join(differing[:_NAMED])}{more}"
+    rank_zero_warn(f"{name} at {root}: {summary}; counts differ in {few}.")
     return note

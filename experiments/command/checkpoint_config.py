@@ -16,6 +16,10 @@ from experiments.command.privacy import is_path
 
 # Not of the result: settings of the trainer and of the run folder.
 _COMPARED = ("seed_everything", "model", "data")
+# Of what is predicted on, which a training has none of.
+_OF_INPUT = tuple(
+    f"data.init_args.{name}" for name in ("input", "every", "detector", "smoothing", "neutral")
+)
 
 
 @dataclass
@@ -63,6 +67,8 @@ def reconcile(
         {part: saved.get(part) for part in _COMPARED},
         {part: given.get(part) for part in _COMPARED},
     ):
+        if key in _OF_INPUT:
+            continue
         part, *path = key.split(".")
         name = path[1] if path[:1] == ["init_args"] else ""
         taken = "the command's"

@@ -24,6 +24,8 @@ _WARNINGS = (
     ".*`lr_scheduler.step\\(\\)` before `optimizer.step\\(\\)`.*",
     # What Lightning 2.6 still calls by its old name in jsonargparse 4, to which we are bound.
     "(?s).*(JsonargparseDeprecationWarning|v5\\.0\\.0)",
+    # Jobs of several tasks without srun are refused (jobs/slurm.py); one process needs none.
+    ".*`srun` command is available on your system but is not used.*",
     # Between Lightning 2.6 and torch 2.13.
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
     # One device is the default; the samplers count each sample once on several.

@@ -22,6 +22,7 @@ from datamodules.errors import UserError
 from experiments.command.console import quiet, say
 from experiments.command.errors import CommandError, complain, missing_library, usage_error
 from experiments.command.experiment import ExperimentCLI
+from experiments.command.privacy import without_user
 from experiments.command.refusals import refused_argument
 from experiments.command.usage import OWN_COMMANDS, TRACEBACK
 from experiments.jobs.context import die_with_parent
@@ -106,10 +107,11 @@ def report(error: BaseException, session: Session, args: Sequence[str]) -> int |
     # Any process may be the one that fails, so each says it.
     if told is None:
         traceback.print_exception(error)
+        given = without_user(shlex.join(args))
         told = CommandError(
             "That is a bug of this project and not your mistake: please report it with the lines "
-            f"above, the command (lightning {shlex.join(args)}) and, from the run folder, "
-            "config.yaml and environment.json."
+            f"above, the command (lightning {given}) and, from the run folder, config.yaml and "
+            "environment.json."
         )
     complain(told)
     return told.exit_code

@@ -31,7 +31,7 @@ from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.parsing import AddingConfigFile, explain_usage
-from experiments.command.privacy import environment_hider
+from experiments.command.privacy import environment_hider, without_user
 from experiments.command.progress import RunProgress
 from experiments.command.usage import (
     DEFAULTS,
@@ -324,8 +324,14 @@ class ExperimentCLI(LightningCLI):
             say(f"Best: {kept.monitor} {kept.best_score:.4g}{place}")
         if run.last.exists():
             say(f"Everything is in {run.path}")
+            if isinstance(kept, RunCheckpoints) and kept.monitor and kept.best_score is None:
+                say(
+                    f"No checkpoint is the best: the {self.trainer.global_step} steps ended before "
+                    "the first validation. Train longer, validate more often "
+                    "(--trainer.val_check_interval), or take --ckpt_path last."
+                )
         if (run.checkpoints / "best.ckpt").exists() and self.session.fold is None:
-            given = shlex.join(arguments_of_test(self.given))
+            given = without_user(shlex.join(arguments_of_test(self.given)))
             say(f"Test it with: lightning test {given}")
             say(f"Use it with: lightning predict {given} --data.input PICTURE_VIDEO_OR_FOLDER")
 

@@ -25,7 +25,11 @@ _EXAMPLES = {
         "--config experiments/pcnn.yaml --ckpt_path best",
         "--config experiments/pcnn.yaml \\\n      --ckpt_path runs/pcnn/RUN/checkpoints/last.ckpt",
     ),
-    "predict": ("--config experiments/pcnn.yaml --ckpt_path best \\\n      --data.input clip.mp4",),
+    "predict": (
+        "--config experiments/pcnn.yaml --ckpt_path best \\\n      --data.input clip.mp4 --every 5",
+        "--config experiments/pcnn.yaml --ckpt_path best \\\n      --data.input 0",
+        "--onnx model.onnx --data.input folder",
+    ),
 }
 _COMMON = {
     "--config FILE": "A YAML file; later files win, and keys given by hand win over all.",
@@ -38,6 +42,22 @@ _COMMON = {
     "--seed_everything N": "Of weights, folds and order; default 0.",
     "--ckpt_path best": "Or last, of the newest run, or a path; fit starts from its weights.",
     "--print_config": "Print all keys with their values, and run nothing.",
+}
+_OF_PREDICT = {
+    "--config FILE": _COMMON["--config FILE"],
+    "--ckpt_path best": "Or last, of the newest run, or a path.",
+    "--onnx FILE": "In place of both: a file of lightning export, answered without PyTorch; "
+    "lightning predict --onnx FILE --help lists its keys.",
+    "--data.input INPUT": "A picture, a film, a folder of such, the number of a camera, or the "
+    "address of a stream (rtsp://, http://), which is read until Ctrl-C.",
+    "--every N": "Of films and streams look at every N-th frame; short for --data.every.",
+    "--smoothing SECONDS": "Of the smoothed probabilities, 0 for none; short for --data.smoothing.",
+    "--data.detector FILE": "YuNet's ONNX file, which finds faces in place of OpenCV's cascade.",
+    "--data.neutral 12": "Of methods that see motion: number of the neutral frame, from 0, or a "
+    "picture of the neutral face; default: the first frame.",
+    "--data.on_bad_sample skip": "Exit with 0 though something could not be read.",
+    "--films.annotated false": "Write no film with boxes; --films.timeline false: no timeline.",
+    "--trainer.accelerator cpu": _COMMON["--trainer.accelerator cpu"],
 }
 
 
@@ -93,7 +113,7 @@ def command_help(command: str, configs: Sequence[str]) -> str:
         f"\n{COMMANDS[command]}\n\nexamples:",
         *(f"  lightning {command} {example}" for example in _EXAMPLES[command]),
         "",
-        *_table("what is mostly changed:", _COMMON),
+        *_table("what is mostly changed:", _OF_PREDICT if command == "predict" else _COMMON),
         *_table("further keys:", dict(_own_keys(command))),
     ]
     for part, class_path in chosen.items():

@@ -1,4 +1,4 @@
-"""What of a config is written down and sent: no values of the environment, no home folder."""
+"""What of a config is written down and sent: no value of the environment, password or home."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.command.usage import config_files
 
+_USER_OF_ADDRESS = re.compile(r"(?<=://)[^\s/?#]*(?=@)")
 _REFERENCE = re.compile(r"\$\{oc\.env:(\w+)")
 # Arguments that take a path.
 _PATH = re.compile(
@@ -18,15 +19,17 @@ _PATH = re.compile(
 
 
 def environment_hider(args: Sequence[str]) -> Callable[[Any], Any]:
-    """Make a function that puts references in place of what came from the environment.
+    """Make a function that takes out of plain values what is for this process alone.
 
-    A config may say `${oc.env:TOKEN}`, whose value is for this process alone.
+    References stand in place of what came from the environment: a config may say `${oc.env:TOKEN}`.
+    User and password of an address are left out.
 
     Args:
         args: The command line; its config files are read too.
 
     Returns:
-        Takes and returns plain values, such as a config; its texts hold `${oc.env:TOKEN}` again.
+        Takes and returns plain values, such as a config; its texts hold `${oc.env:TOKEN}` again,
+        and `rtsp://***@camera`.
     """
     files = [Path(file).expanduser() for file in config_files(args)]
     texts = [*args, *(file.read_text("utf-8-sig") for file in files if file.is_file())]
@@ -38,9 +41,14 @@ def environment_hider(args: Sequence[str]) -> Callable[[Any], Any]:
             # A value of a few characters may be part of any word.
             text = reference if text == value else text
             text = text.replace(value, reference) if len(value) > 3 else text
-        return text
+        return without_user(text)
 
     return lambda content: map_texts(hide, content)
+
+
+def without_user(text: str) -> str:
+    """Put `***` in place of user and password of every address in a text."""
+    return _USER_OF_ADDRESS.sub("***", text)
 
 
 def without_home(content: Any) -> Any:

@@ -32,7 +32,7 @@ OWN_COMMANDS = {
     "export": "experiments.export",
 }
 """Modules of the commands that are not Lightning's own."""
-_SHORT = {"--every": "--data.every"}
+_SHORT = {"--every": "--data.every", "--smoothing": "--data.smoothing"}
 TRAINER = "lightning.pytorch.Trainer"
 EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
 """Classes whose arguments are the keys of Lightning's commands."""

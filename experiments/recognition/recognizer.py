@@ -16,10 +16,12 @@ from datamodules.input_report import InputReport
 from datamodules.inputs import (
     Input,
     InputOptions,
+    InputSource,
     given_frames,
     given_input,
     given_neutral,
 )
+from datamodules.recordings import FrameFolder, Video
 from datamodules.smoothing import DEFAULT_SECONDS
 from experiments.recognition.method import Method
 from experiments.recognition.onnx_file import OnnxMethod
@@ -63,6 +65,7 @@ class Recognizer:
         self.method = method
         self.smoothing = smoothing
         self.options = InputOptions(open_detector(detector), every, batch_size, face)
+        self._sources: Sequence[InputSource] = ()
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> Recognizer:
@@ -122,7 +125,7 @@ class Recognizer:
     def columns(self, given: Input, report: InputReport) -> Iterator[Columns]:
         """Yield the rows of each batch of an input as columns, and let a report count them."""
         method, options = self.method, self.options
-        sources = method.reading.find(given, options, report)
+        self._sources = method.reading.find(given, options, report)
         rows = InputRows(
             method.class_names,
             source=given.resolve().name if isinstance(given, Path) else given.name,
@@ -130,5 +133,10 @@ class Recognizer:
             trained_on=method.trained_on,
             smoothing=self.smoothing,
         )
-        for batch in method.reading.stream(sources, options, report):
+        for batch in method.reading.stream(self._sources, options, report):
             yield rows.columns(batch, **method.answer(batch))
+
+    def film(self, name: str) -> FrameFolder | Video | None:
+        """Open a film of the last input once more by its name in the rows; None for no film."""
+        found = next((source for source in self._sources if source.name == name), None)
+        return None if found is None else found.film()

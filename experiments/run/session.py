@@ -204,8 +204,8 @@ def find_checkpoint(name: str, folder: Path) -> Path:
             if path.is_file():
                 return path
         raise CommandError(
-            f"No run in {folder} has a {name}.ckpt yet: train one with lightning fit, or give the "
-            "path of a checkpoint."
+            f"No run in {folder} has a {name}.ckpt yet: train one with lightning fit, or give "
+            f"{'last' if name == 'best' else 'best'} or the path of a checkpoint."
         )
     if not Path(name).is_file():
         raise CommandError(no_checkpoint(name))

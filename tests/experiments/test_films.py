@@ -91,5 +91,6 @@ def test_a_film_and_a_camera(
         main(["predict", *command, "--ckpt_path=best", "--data.input=rtsp://a:b@nowhere/a"])
     assert exit_.value.code == 1
     assert not list((run.path / "predict").glob("rtsp*/*"))
+    assert "rtsp://***@nowhere/a" in (run.path / "config.predict.yaml").read_text()
     told = capfd.readouterr().err.strip().splitlines()[-1]
     assert "The stream rtsp_nowhere_a does not open" in told

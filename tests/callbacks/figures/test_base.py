@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from callbacks.figures.base import (
-    LINE_HEIGHT,
-    ChosenSamples,
-    captioned,
-    face_to_rgb,
-    new_figure,
-    send_picture,
-    write_picture,
-)
+from callbacks.figures.base import ChosenSamples, face_to_rgb, send_picture
+from callbacks.figures.pictures import LINE_HEIGHT, captioned, new_figure, write_picture
 from tests.callbacks.fakes import faces_of, trainer
 
 

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from callbacks.figures.base import new_figure
 from callbacks.figures.colour_wheel import colour_wheel, draw_wheel, flow_to_rgb, wheel
+from callbacks.figures.pictures import new_figure
 
 
 def uniform(u: float, v: float) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from callbacks.figures import faces
-from callbacks.figures.base import LINE_HEIGHT, new_figure
 from callbacks.figures.faces import FacePictures, said
+from callbacks.figures.pictures import LINE_HEIGHT, new_figure
 from tests.callbacks.fakes import NAMES, FaceData, FaceModule, faces_of, trainer
 
 

@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch.loggers import WandbLogger
 
 from callbacks.figures import flow_pictures, grid
-from callbacks.figures.base import LINE_HEIGHT, new_figure
 from callbacks.figures.colour_wheel import flow_to_rgb
 from callbacks.figures.flow_pictures import FlowPictures, OcclusionPictures, SequencePictures
 from callbacks.figures.grid import Row
+from callbacks.figures.pictures import LINE_HEIGHT, new_figure
 from callbacks.figures.style import Picture
 from callbacks.outputs import read
 from tests.callbacks.fakes import (

@@ -11,8 +11,8 @@ from matplotlib.image import imread
 from torch.utils.data import DataLoader
 
 from callbacks.figures import generated_samples
-from callbacks.figures.base import LINE_HEIGHT, new_figure
 from callbacks.figures.generated_samples import GeneratedSamples, draw_samples
+from callbacks.figures.pictures import LINE_HEIGHT, new_figure
 from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from callbacks.figures.base import raster, write_picture
 from callbacks.figures.colour_wheel import draw_wheel
 from callbacks.figures.grid import Cell, Row, draw_grid
+from callbacks.figures.pictures import raster, write_picture
 
 LONG = "a caption that is far wider than the picture above it, " * 2
 

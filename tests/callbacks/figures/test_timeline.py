@@ -36,6 +36,16 @@ def test_who_is_seen_most_is_drawn() -> None:
     assert [line.get_label() for line in plots[0].lines] == ["a", "b"]
 
 
+def test_a_line_ends_where_a_person_leaves() -> None:
+    timeline = Timeline(("a", "b"))
+    for frame in [*range(5), *range(20, 22), 23]:  # one frame is missed, fifteen are away
+        timeline.add(row(frame, 1, 0.5, f"{frame / 10}"))
+    (line, _) = draw_timeline(timeline, "Film").axes[0].lines
+    seconds = np.asarray(line.get_xdata())
+    np.testing.assert_allclose(seconds, [0, 0.1, 0.2, 0.3, 0.4, np.nan, 2.0, 2.1, 2.3])
+    assert np.isnan(line.get_ydata()[5])
+
+
 def test_answers_without_probabilities_have_none() -> None:
     timeline = Timeline(("a", "b"))
     timeline.add({"frame": "0", "seconds": "0", "track": "1", "predicted": "6+12"})

@@ -25,6 +25,13 @@ def test_a_difference_warns_and_may_be_an_error(tmp_path: Path) -> None:
         compare_counts("X", tmp_path, {"train": 3}, PUBLISHED, strict=True)
 
 
+def test_a_warning_names_few_parts_and_the_note_all(tmp_path: Path) -> None:
+    published = {f"part{number}": 9 for number in range(21)}
+    with pytest.warns(UserWarning, match=r"part2 0 \(of 9\) and 18 more\.$"):
+        note = compare_counts("X", tmp_path, {}, published)
+    assert "part20 0 (of 9)" in note
+
+
 def test_drawn_faces_are_not_compared(tmp_path: Path) -> None:
     (tmp_path / MARKER).touch()
     note = compare_counts("X", tmp_path / "basic", {"train": 1}, PUBLISHED, strict=True)

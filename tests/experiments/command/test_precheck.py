@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -280,6 +281,13 @@ def test_help_of_a_command_describes_what_its_config_names(
     assert "--fresh" in plain
     assert "--fresh" not in help_of("test")
     assert max(map(len, given.splitlines())) < 80
+
+    table = help_of("predict").split("what is mostly changed:")[1].split("further keys:")[0]
+    keys = re.findall(r"^  (--[\w.]+) ", table, re.M)
+    assert {"--data.input", "--every", "--smoothing", "--data.neutral"} < {*keys}
+    # The full parser takes them too, of a method that sees motion.
+    given = [f"{key}=best" for key in keys if key not in ("--config", "--onnx")]
+    check(["predict", f"--config={PACKAGE / 'flow_cnn.yaml'}", *given])
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,20 @@ def test_rows_of_a_training_by_steps_go_on_after_a_resume(
     assert _places(said) == ["step 12/12"]
 
 
+def test_a_training_that_ends_before_its_first_validation_says_so(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps = ["--trainer.check_val_every_n_epoch=null", "--trainer.val_check_interval=8"]
+    main([*FIT, *steps, "--trainer.max_epochs=1"])
+    said = capfd.readouterr().err
+    assert "steps ended before the first validation. Train longer" in said
+    with pytest.raises(SystemExit):
+        main(["test", "--config=tiny.yaml", "--ckpt_path=best"])
+    assert "has a best.ckpt yet: train one with lightning fit, or give last or" in (
+        capfd.readouterr().err
+    )
+
+
 def _places(said: str) -> list[str]:
     rows = [line.split(", ") for line in said.splitlines() if ", lr " in line]
     return [next(part for part in parts if part.startswith("step ")) for parts in rows]

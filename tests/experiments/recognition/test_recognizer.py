@@ -159,6 +159,24 @@ def test_the_file_alone_is_read_and_torch_is_not_imported(still: Path) -> None:
     assert "haarcascade" in rows[0]["detector"]
     expected = [row["a"] for row in Recognizer.load(still)("in")]
     assert [float(row["a"]) for row in rows] == pytest.approx(expected, abs=1e-6)
+    drawn = cv2.imread(str(table.parent / "a.png")).astype(int)
+    assert (drawn[..., 2] - drawn[..., 0] > 100).any()  # a box, where all was grey
+
+
+def test_a_film_is_drawn_beside_its_rows(still: Path) -> None:
+    codec = cv2.VideoWriter_fourcc(*"FFV1")  # type: ignore[attr-defined]
+    writer = cv2.VideoWriter("film.avi", codec, 10, (320, 240), isColor=False)
+    for time in range(9):
+        writer.write(scene((80 + 2 * time, 120, 40)))
+    writer.release()
+    given = ["predict", f"--onnx={still}", "--data.input=film.avi", "--every=2"]
+    main([*given, "--output=out"])
+    (table,) = Path("out", "predict").glob("film*/predictions.csv")
+    shown = cv2.VideoCapture(str(table.parent / "film.avi.mp4"))
+    assert (shown.get(cv2.CAP_PROP_FRAME_COUNT), shown.get(cv2.CAP_PROP_FPS)) == (5, 5)
+    assert cv2.imread(str(table.parent / "film.avi_timeline.png")) is not None
+    main([*given, "--output=bare", "--films.annotated=false", "--films.timeline=false"])
+    assert {path.name for path in Path("bare").rglob("*") if path.is_file()} == {"predictions.csv"}
 
 
 def test_frames_in_memory_are_a_film(still: Path) -> None:
@@ -216,7 +234,19 @@ def test_a_wrong_command_line_and_a_bad_file_end_with_a_sentence(
     still: Path, refused: Callable[..., tuple[int, str]]
 ) -> None:
     given = ("predict", f"--onnx={still}")
-    assert refused(*given)[0] == 2
+    for wrong, told in (
+        ((), "predict --onnx needs an input: add --data.input"),
+        (("--data.inptu=a",), "takes no --data.inptu; did you mean --data.input?"),
+        (("--data.input=a", "--config=a.yaml"), "predict --onnx takes no --config"),
+        (("--data.input=a", "--films.timeline=x"), "must be true or false, but is 'x'"),
+    ):
+        code, said = refused(*given, *wrong)
+        assert code == 2
+        assert told in said
+    assert (
+        "The ONNX file best does not exist"
+        in refused("predict", "--onnx=best", "--data.input=a")[1]
+    )
     code, said = refused(*given, "--data.input=nowhere.mp4")
     assert code == 1
     assert "There is no input nowhere.mp4" in said
