@@ -98,6 +98,7 @@ class SequenceBatch(TypedDict):
     Attributes:
         posed_flow: float32 [B, 2, H, W] in pixels, from the neutral frame of the recording.
         neutral: float32 [B, 3, H, W], the neutral frame.
+        apex: float32 [B, 3, H, W], the frame at which the flow ends.
         frame: int64 [B], index from 0 of the frame at which the flow ends.
         seconds: B times of these frames; NaN where the recording does not say.
         track: B numbers of the person in the recording.
@@ -108,6 +109,7 @@ class SequenceBatch(TypedDict):
 
     posed_flow: Tensor
     neutral: Tensor
+    apex: Tensor
     frame: Tensor
     seconds: list[float]
     track: list[int]

@@ -97,15 +97,16 @@ def given_input(text: str | None) -> Path | LiveStream | None:
 
 
 def given_neutral(text: str | None) -> int | Path | None:
-    """Make the neutral face that an argument names: a number of a frame, or a picture."""
-    if text is None:
+    """Make the neutral face that an argument names: first, a number of a frame, or a picture."""
+    if text is None or text == "first":
         return None
     if text.lstrip("-").isdecimal():
         return int(text)
     path = Path(text).expanduser()
     if not path.is_file():
         raise UserError(
-            f"There is no neutral face {text}: give the number of a frame, from 0, or a picture."
+            f"There is no neutral face {text}: give first, the number of a frame, from 0, or a "
+            "picture."
         )
     return path
 

@@ -30,6 +30,7 @@ from lightning_modules.networks.vgg import VGGFeatures
 from lightning_modules.networks.warp import warp
 from lightning_modules.onnx_judge import check_judges
 from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
+from lightning_modules.transfer import animate, target_faces, transferred
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.flow import charbonnier_loss, endpoint_error
 from losses.perceptual import perceptual_loss
@@ -70,6 +71,8 @@ class EMotionGAN(ExpressionModule):
         alpha_expression: Weight of e_FER's cross-entropy on its faces.
         animate: Flows of which G_W learns: frontal (paper), or both frontal ones and those of G_F,
             half of the samples each.
+        gain: By what predict multiplies the frontalized flows before faces are animated: above 1
+            expressions are stronger, below weaker, and 0 gives the neutral face.
         judges: Classifiers of faces that test asks beside the one fitted here, ONNX files by the
             names that tables call them; see :class:`lightning_modules.onnx_judge.OnnxJudge`.
         e_fer_checkpoint: Checkpoint of this project to take e_FER from, of eMotion-GAN, PCNN or
@@ -104,6 +107,8 @@ class EMotionGAN(ExpressionModule):
         to all four players, as "the learning rates are gradually decreased" says.
     """
 
+    animates = True
+    """It puts the motion of a recording onto the faces that ``data.neutral`` names."""
     output_names = ("frontalized_flow", "logits", "warped")
     headline_measures = ("posed_accuracy", "emotion_gan_*", "frontal_accuracy")
 
@@ -128,6 +133,7 @@ class EMotionGAN(ExpressionModule):
         alpha_perceptual: float = 7.0,
         alpha_expression: float = 1.0,
         animate: Literal["frontal", "both"] = "frontal",
+        gain: float = 1.0,
         judges: dict[str, str] | None = None,
         e_fer_checkpoint: str | None = None,
         e_fer_epochs: int = 20,
@@ -143,6 +149,8 @@ class EMotionGAN(ExpressionModule):
         super().__init__(num_classes)
         check_size((size, size), 16)
         check_judges(judges or {})
+        if not 0 <= gain < float("inf"):
+            raise UserError(f"model.gain is a factor of 0 or more, but is {gain}.")
         if e_fer_checkpoint is not None and e_fer_checkpoint.endswith(".onnx"):
             raise UserError(
                 f"e_fer_checkpoint is {e_fer_checkpoint}, and an ONNX file gives no gradients, of "
@@ -164,6 +172,7 @@ class EMotionGAN(ExpressionModule):
         self.alpha_perceptual = alpha_perceptual
         self.alpha_expression = alpha_expression
         self.animate = animate
+        self.gain = gain
         self.e_fer_checkpoint = e_fer_checkpoint
         self.e_fer_epochs = e_fer_epochs
         self.perceptual_weights = perceptual_weights
@@ -312,9 +321,19 @@ class EMotionGAN(ExpressionModule):
 
     on_test_start = on_predict_start = on_validation_start
 
+    def frontalize(self, batch: PosedFlowBatch) -> dict[str, Any]:
+        """Frontalize the posed flows of a batch.
+
+        Returns:
+            What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
+            it, and ``warped``, the faces in [0, 1] that it animates.
+        """
+        frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
+        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
+
     def validation_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
-        """Measure flows, and faces that the frontalized ones animate; as :meth:`predict_step`."""
-        outputs = self.predict_step(batch, batch_idx)
+        """Measure flows, and faces that the frontalized ones animate; as :meth:`frontalize`."""
+        outputs = self.frontalize(batch)
         frontalized = outputs["frontalized_flow"]
         for row, flow in other_flows(batch, self.g_f).items():
             self.judges.count_flow(row, flow, self.d_e(self.codec.encode(flow)).float(), batch)
@@ -339,27 +358,19 @@ class EMotionGAN(ExpressionModule):
         animates the average face too (the paper's SNAP-F, and its Table III).
 
         Returns:
-            As :meth:`predict_step`, and ``measures``, what the means of the table are taken of, [B]
+            As :meth:`frontalize`, and ``measures``, what the means of the table are taken of, [B]
             by name.
         """
-        outputs, neutral = self.predict_step(batch, batch_idx), batch["neutral"]
-        frontalized, logits = outputs["frontalized_flow"], outputs["logits"]
-        self.quality.update(logits, batch["label"])
-        measures = self.judges.count_flow("emotion_gan", frontalized, logits, batch)
-        measures |= self.judges.count_face("emotion_gan", outputs["warped"], batch)
-        flows = other_flows(batch, self.g_f)
-        for row, flow in flows.items():
-            measures |= self.judges.count_flow(
-                row, flow, self.d_e(self.codec.encode(flow)).float(), batch
-            )
-            animated = self.g_w(neutral, self.codec.encode(flow))
-            measures |= self.judges.count_face(row, animated, batch)
-        again, logits, face = self(batch["flow"], neutral)
-        measures |= self.judges.count_flow("emotion_gan_frontal", again, logits, batch)
-        measures |= self.judges.count_face("emotion_gan_frontal", face, batch)
-        ours = {"emotion_gan": frontalized, "emotion_gan_frontal": again}
-        for row, flow in {**flows, **ours}.items():
-            measures |= self.judges.count_face(f"{row}_warp", warp(neutral, flow), batch)
+        outputs, neutral = self.frontalize(batch), batch["neutral"]
+        self.quality.update(outputs["logits"], batch["label"])
+        ours = (outputs[name] for name in self.output_names)
+        measures = self.judges.count("emotion_gan", *ours, batch=batch)
+        again = self(batch["flow"], neutral)
+        measures |= self.judges.count("emotion_gan_frontal", *again, batch=batch)
+        for row, flow in other_flows(batch, self.g_f).items():
+            encoded = self.codec.encode(flow)
+            logits, face = self.d_e(encoded).float(), self.g_w(neutral, encoded)
+            measures |= self.judges.count(row, flow, logits, face, batch)
         if self.average_face.any():
             average = self.average_face.expand_as(neutral)
             moved = {"average": batch["posed_flow"], "average_frontal": batch["flow"]}
@@ -376,15 +387,34 @@ class EMotionGAN(ExpressionModule):
         quality = self.quality.summarize(self.class_names)
         self.log_summary("test", means | self.judges.over(means) | quality)
 
-    def predict_step(self, batch: SequenceBatch | PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
-        """Frontalize pairs of frames, which may have neither label nor frontal camera.
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> dict[str, Any]:
+        """Frontalize pairs of frames, which have neither label nor frontal camera.
+
+        The flow, made stronger or weaker by ``gain``, animates the neutral face of the recording,
+        or instead each of the faces that ``data.neutral`` names.
 
         Returns:
-            What the batch holds; ``frontalized_flow`` in pixels, ``logits`` [B, K] of Flow-CNN on
-            it, and ``warped``, the faces in [0, 1] that it animates.
+            As :meth:`frontalize`, of the first of these faces; and where they were named what
+            :func:`transferred` returns of all.
+
+        Raises:
+            UserError: If the average face is asked for, and the checkpoint keeps none.
         """
-        frontalized, logits, face = self(batch["posed_flow"], batch["neutral"])
-        return {**batch, "logits": logits, "frontalized_flow": frontalized, "warped": face}
+        encoded = self.codec.scale(self.g_f(self.codec.encode(batch["posed_flow"])), self.gain)
+        targets = [
+            face.expand_as(batch["neutral"]) for face in target_faces(self.data, self.average_face)
+        ]
+        faces = targets or [batch["neutral"]]
+        animated = [animate(self.g_w, self.codec, face, encoded, self.gain) for face in faces]
+        flow = self.codec.decode(encoded)
+        return {
+            **batch,
+            **(transferred(targets, animated, flow) if targets else {}),
+            "neutral": faces[0],
+            "logits": self.d_e(encoded).float(),
+            "frontalized_flow": flow,
+            "warped": animated[0],
+        }
 
     # ---- optimizers
 

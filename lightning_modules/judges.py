@@ -20,6 +20,7 @@ from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.flow_judge import FlowJudge
 from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.image_judge import ImageJudge
+from lightning_modules.networks.warp import warp
 from lightning_modules.onnx_judge import OnnxJudge
 
 if TYPE_CHECKING:
@@ -86,6 +87,28 @@ class FrontalizationJudges(nn.Module):
     def open(self, classes: Sequence[str], *, loose: bool) -> dict[str, OnnxJudge]:
         """Open the named judges; see :class:`OnnxJudge`."""
         return {name: OnnxJudge(file, classes, loose=loose) for name, file in self.files.items()}
+
+    def count(
+        self, row: str, flow: Tensor, logits: Tensor, face: Tensor, batch: PosedFlowBatch
+    ) -> dict[str, Tensor]:
+        """Measure a row of the table: flows, and the faces that G_W and the pure warp move by them.
+
+        Args:
+            row: Its name.
+            flow: [B, 2, H, W] in pixels.
+            logits: What D_E says of them [B, K].
+            face: What G_W makes of the neutral faces [B, 3, H, W] in [0, 1].
+            batch: The batch.
+
+        Returns:
+            As :meth:`count_flow`.
+        """
+        moved = warp(batch["neutral"], flow)
+        return (
+            self.count_flow(row, flow, logits, batch)
+            | self.count_face(row, face, batch)
+            | self.count_face(f"{row}_warp", moved, batch)
+        )
 
     def count_flow(
         self, row: str, flow: Tensor, logits: Tensor, batch: PosedFlowBatch

@@ -18,6 +18,7 @@ from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference
 from callbacks.figures.grid import Cell, GridPictures, Row, draw_grid
 from callbacks.figures.pictures import captioned, write_picture
 from callbacks.figures.style import Picture, marked
+from callbacks.figures.transfer_grid import TransferGrid
 from callbacks.outputs import gather, require
 from datamodules.files import file_name
 from losses.flow import endpoint_error
@@ -37,7 +38,7 @@ _SHOWN = {"posed_flow": "posed", "frontalized_flow": "frontalized", "warped": "w
 _STRIP = {
     "posed_flow": "posed flow",
     "frontalized_flow": "frontalized flow",
-    "neutral": "first frame",
+    "neutral": "neutral face",
     "warped": "warped face",
 }
 
@@ -47,10 +48,13 @@ class FlowPictures(GridPictures):
 
     In validation and test: posed, frontalized and true flow on one colour scale, then the neutral,
     warped and true apex face. In prediction each sequence gets
-    ``predict/<input>/<sequence>_*.png``.
+    ``predict/<input>/<sequence>_*.png``, and where its motion is put onto other faces
+    ``predict/<input>/transfer.png`` shows all recordings with all faces, and
+    ``<sequence>_on_<face>.png`` is the whole picture of a face, in its own size.
     """
 
     _sequences: SequencePictures | None = None
+    _transfer: TransferGrid | None = None
 
     def keys(self, outputs: Mapping[str, Any]) -> Sequence[str]:
         """Name the outputs that a row needs."""
@@ -80,6 +84,10 @@ class FlowPictures(GridPictures):
             max_magnitude=self.max_magnitude,
             rank=trainer.global_rank,
         )
+        targets = getattr(trainer.datamodule, "targets", None)  # type: ignore[attr-defined]
+        self._transfer = (
+            TransferGrid(targets, max_magnitude=self.max_magnitude) if targets else None
+        )
 
     def on_predict_batch_end(
         self,
@@ -93,6 +101,8 @@ class FlowPictures(GridPictures):
         """Look for the frame with the most motion of each sequence."""
         if self._sequences is not None:
             self._sequences.add(require(self, pl_module, outputs, SequencePictures.keys))
+        if self._transfer is not None:
+            self._transfer.add(require(self, pl_module, outputs, (*TransferGrid.keys, "sequence")))
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the pictures of the sequences in place."""
@@ -100,8 +110,20 @@ class FlowPictures(GridPictures):
             self._sequences.finish()
             self._sequences = None
             folder = figures_folder(trainer) / input_folder(trainer)
+            if self._transfer is not None:
+                self._write_transfer(trainer, self._transfer, folder)
             if folder.is_dir():  # something was answered
                 rank_zero_info(f"Pictures of the sequences: {folder}")
+
+    def _write_transfer(self, trainer: pl.Trainer, transfer: TransferGrid, folder: Path) -> None:
+        transfer.gather()
+        if not trainer.is_global_zero or not folder.is_dir():
+            return
+        write_picture(folder / "transfer.png", transfer.draw(partial(titled, trainer)))
+        for recording, face, picture in transfer.pictures():
+            name = f"{file_name(recording)}_on_{file_name(face).removesuffix('.png')}"
+            caption = titled(trainer, f"{recording} on {face}")
+            write_picture(folder / f"{name}.png", captioned(picture, caption))
 
 
 class OcclusionPictures(GridPictures):

@@ -74,6 +74,7 @@ class _Reference(NamedTuple):
 
 class _Pair(NamedTuple):
     frame: Frame
+    face: NDArray[np.uint8]
     flow: NDArray[np.float32]
     reference: _Reference
 
@@ -167,6 +168,7 @@ class MotionReading:
                 yield {
                     "posed_flow": np.stack([pair.flow for pair in batch]),
                     "neutral": np.stack([self.extraction.image(reference.face)] * len(batch)),
+                    "apex": np.stack([self.extraction.image(pair.face) for pair in batch]),
                     "frame": frame,
                     "seconds": [pair.frame.seconds for pair in batch],
                     "track": [1] * len(batch),  # one person a recording
@@ -201,7 +203,7 @@ class MotionReading:
             except BadSample as bad:
                 report.add(bad.path, bad.reason)
             else:
-                yield _Pair(frame, flow, reference)
+                yield _Pair(frame, face, flow, reference)
 
     def _box(self, recording: Film, options: InputOptions, path: Path | str = "images") -> Box:
         """Find what to cut out of a recording, of which at least one flow can be estimated."""

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from datamodules.base import FERDataModule
 from datamodules.batch import REFERENCE_SIDE
+from datamodules.detectors import open_detector
 from datamodules.errors import UserError
 from datamodules.faces import LOOSE_MARGIN
+from datamodules.files import given_path
 from datamodules.index import Index
 from datamodules.inputs import given_neutral
 from datamodules.loaders import Batch, CacheDataset, to_float
@@ -23,6 +25,7 @@ from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.flow import ALGORITHMS
 from datamodules.motion.pairs import PairReader, Pairs, make_pairs
+from datamodules.motion.targets import AVERAGE, AVERAGE_NAME, Target, read_targets
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
@@ -42,9 +45,11 @@ class FlowDataModule(FERDataModule):
             (the frames are faces already).
         clip: Magnitude at which the method clips, in pixels of a 128x128 grid; for the report of
             magnitudes.
-        neutral: What the flows of recordings to predict on start from: the number of a frame, from
-            0 as in their rows, or a picture of the same person's neutral face; null for the first
-            frame.
+        neutral: The neutral face of recordings to predict on: the number of a frame, from 0 as in
+            their rows, where flows start; null or first for the first frame. A picture is, of
+            methods that only read motion, the same person's neutral face, where flows start. A
+            method that animates faces puts the motion from the first frame on onto it, as onto all
+            pictures of a folder, or with average onto the average face of its training people.
         **kwargs: See `FERDataModule`.
 
     Raises:
@@ -83,6 +88,7 @@ class FlowDataModule(FERDataModule):
         self._caches: PairCaches
         self._registered: Cache | None = None
         self.subset_names: tuple[str, ...] = ()
+        self.targets: dict[str, Target | None] = {}
 
     # ---- what a subclass may change
 
@@ -179,7 +185,25 @@ class FlowDataModule(FERDataModule):
 
     def neutral_face(self) -> int | Path | None:
         """Return which frame of each recording, or which picture, flows start from."""
-        return given_neutral(self.neutral)
+        return given_neutral(None if self._animates_others() else self.neutral)
+
+    def _setup_input(self) -> None:
+        """Find what to predict on, and the faces, by their names, to put its motion onto."""
+        if self._animates_others():
+            path = given_path("neutral", self.neutral)
+            if self.neutral == AVERAGE or path is None:
+                self.targets = {AVERAGE_NAME: None}
+            else:
+                detector = open_detector(self.detector)
+                self.targets = {**read_targets(path, self._extraction(), detector)}
+        super()._setup_input()
+
+    def _animates_others(self) -> bool:
+        """Tell whether the method of the run puts motion onto the face that `neutral` names."""
+        given, method = self.neutral, self.trainer and self.trainer.lightning_module
+        if given is None or not getattr(method, "animates", False):
+            return False
+        return given == AVERAGE or Path(given).expanduser().exists()
 
     def open_registered(self) -> Cache | None:
         """Open the cache of registered flows and posed faces of the test pairs; None for none."""

@@ -20,6 +20,7 @@ _DATA = ("cache_dir", "fold", "num_workers", "on_device")
 
 State = Literal["running", "finished", "stopped", "failed"]
 
+_LEFT = ("checkpoints", "metrics.csv", "predict")  # by a training, a test and a prediction
 _STATUS = "status.json"
 
 
@@ -84,8 +85,8 @@ class RunFolder:
             self._lock.release()
 
     def remove_if_empty(self) -> None:
-        """Remove the folder of a run that never took a step."""
-        if not self.checkpoints.exists() and not (self.path / "metrics.csv").exists():
+        """Remove the folder of a run that never took a step and answered nothing."""
+        if not any((self.path / left).exists() for left in _LEFT):
             shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -94,3 +94,10 @@ class FlowCodec:
         magnitude, direction = encoded.chunk(2, dim=1)
         angle = direction * math.pi
         return torch.cat((magnitude * angle.cos(), magnitude * angle.sin()), dim=1)
+
+    def scale(self, encoded: Tensor, factor: float) -> Tensor:
+        """Strengthen or weaken encoded flows [B, 2, H, W]; a factor of 1 changes no bit."""
+        if self.representation == "cartesian":
+            return encoded * factor
+        magnitude, direction = encoded.chunk(2, dim=1)
+        return torch.cat((magnitude * factor, direction), dim=1)

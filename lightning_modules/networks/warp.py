@@ -12,24 +12,18 @@ from datamodules.errors import UserError
 def warp(image: Tensor, flow: Tensor, *, iterations: int = 5) -> Tensor:
     """Move each pixel p of an image to p + flow(p).
 
-    A flow is known where motion starts, an image must be read where motion ends: the flow v that
-    ends at q solves v = flow(q - v) and is found by fixed-point iteration, which converges where
-    the flow changes by less than a pixel a pixel, that is, where it does not fold. What enters
-    from outside repeats the border. Differentiable in both arguments.
+    What enters from outside repeats the border. Differentiable in both arguments.
 
     Args:
         image: Images [B, C, H, W].
         flow: Forward flow [B, 2, H, W] in pixels of that grid, channel 0 right, channel 1 down.
-        iterations: Fixed-point steps; 0 reads the flow where motion ends, which blurs edges.
+        iterations: See :func:`arriving`.
 
     Returns:
         Images of the shape and dtype of ``image``.
 
     Raises:
         UserError: If ``flow`` is not of the size of ``image``.
-
-    Reference:
-        Chen et al., A simple fixed-point approach to invert a deformation field, 2008.
     """
     batch, _, height, width = image.shape
     if flow.shape != (batch, 2, height, width):
@@ -37,14 +31,39 @@ def warp(image: Tensor, flow: Tensor, *, iterations: int = 5) -> Tensor:
             f"An image {tuple(image.shape)} needs a flow {(batch, 2, height, width)}, "
             f"got {tuple(flow.shape)}."
         )
+    return _sample(image, _grid(flow) - arriving(flow, iterations=iterations))
+
+
+def arriving(flow: Tensor, *, iterations: int = 5) -> Tensor:
+    """Return the motion that ends at each pixel, for the motion that starts at each.
+
+    A flow is known where motion starts, an image must be read where motion ends: the flow v that
+    ends at q solves v = flow(q - v) and is found by fixed-point iteration, which converges where
+    the flow changes by less than a pixel a pixel, that is, where it does not fold.
+
+    Args:
+        flow: Forward flow [B, 2, H, W] in pixels of that grid, channel 0 right, channel 1 down.
+        iterations: Fixed-point steps; 0 reads the flow where motion ends, which blurs edges.
+
+    Returns:
+        float32 of the shape of ``flow``.
+
+    Reference:
+        Chen et al., A simple fixed-point approach to invert a deformation field, 2008.
+    """
     flow = flow.float()
-    rows = torch.arange(height, dtype=flow.dtype, device=flow.device)
-    columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
-    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy")).unsqueeze(0)  # (1, 2, H, W)
-    motion = flow
+    grid, motion = _grid(flow), flow
     for _ in range(iterations):
         motion = _sample(flow, grid - motion)
-    return _sample(image, grid - motion)
+    return motion
+
+
+def _grid(flow: Tensor) -> Tensor:
+    """Return the positions of the pixels of a flow, [1, 2, H, W], x first."""
+    height, width = flow.shape[-2:]
+    rows = torch.arange(height, dtype=torch.float32, device=flow.device)
+    columns = torch.arange(width, dtype=torch.float32, device=flow.device)
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy")).unsqueeze(0)
 
 
 def _sample(image: Tensor, positions: Tensor) -> Tensor:

@@ -97,13 +97,14 @@ def test_a_checkpoint_knows_its_run(tmp_path: Path) -> None:
     run.release()
 
 
-def test_only_a_folder_without_steps_is_removed(tmp_path: Path) -> None:
-    empty, used = create_run(tmp_path, DIGEST), create_run(tmp_path, DIGEST)
-    (used.path / "metrics.csv").touch()
-    for run in (empty, used):
+def test_only_a_folder_without_steps_and_answers_is_removed(tmp_path: Path) -> None:
+    empty, tested, predicted = (create_run(tmp_path, DIGEST) for _ in range(3))
+    (tested.path / "metrics.csv").touch()
+    (predicted.path / "predict").mkdir()
+    for run in (empty, tested, predicted):
         run.release()
         run.remove_if_empty()
-    assert [run.path for run in runs(tmp_path)] == [used.path]
+    assert {run.path for run in runs(tmp_path)} == {tested.path, predicted.path}
 
 
 def test_no_runs_where_there_is_no_folder(tmp_path: Path) -> None:
