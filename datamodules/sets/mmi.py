@@ -298,6 +298,7 @@ def _code(label: Path) -> int | None:
 def _views(session: Path | None, problems: Problems) -> dict[str, int]:
     """Read the view of each track by the stem of its file; by "" where all tracks have one."""
     views: dict[str, int] = {}
+    shown: set[int] = set()
     if session is None:
         return views
     try:
@@ -308,9 +309,11 @@ def _views(session: Path | None, problems: Problems) -> dict[str, int]:
     for track in tracks:
         view = whole_number(_attribute(track, "view"))
         if view is not None:
+            shown.add(view)
             views[Path(_attribute(track, "filename")).stem.lower()] = view
-    if len(set(views.values())) == 1:
-        views[""] = next(iter(views.values()))
+    views.pop("", None)  # of a track that names no file
+    if len(shown) == 1:
+        views[""] = next(iter(shown))
     return views
 
 

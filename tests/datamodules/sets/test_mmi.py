@@ -83,9 +83,12 @@ def test_two_tracks_of_a_session_and_one_without_a_view(tmp_path: Path) -> None:
     tracks = '<Track View="0" FileName="S001-001.AVI"/><track view="1" filename="x/S001-002.avi"/>'
     (folder / "session.xml").write_text(f"<session>{tracks}</session>")
     mmi_session(tmp_path, 2, "S001-003", 3, None)
+    for number, tracks in ((4, '<track view="1"/>'), (5, '<track view="1"/><track view="0"/>')):
+        unnamed = mmi_session(tmp_path, number, f"S001-00{number}", 3, None)
+        (unnamed / "session.xml").write_text(f"<session>{tracks}</session>")
     index = read(tmp_path)
-    assert index.names == ["S001/001", "S001/003"]
-    assert "1 films of which no session.xml tells the view are taken" in index.notes
+    assert index.names == ["S001/001", "S001/003", "S001/005"]
+    assert "2 films of which no session.xml tells the view are taken" in index.notes
 
 
 def test_everything_wrong_is_named(tmp_path: Path) -> None:
