@@ -363,10 +363,10 @@ class EMotionGAN(ExpressionModule):
         """
         outputs, neutral = self.frontalize(batch), batch["neutral"]
         self.quality.update(outputs["logits"], batch["label"])
-        ours = (outputs[name] for name in self.output_names)
-        measures = self.judges.count("emotion_gan", *ours, batch=batch)
-        again = self(batch["flow"], neutral)
-        measures |= self.judges.count("emotion_gan_frontal", *again, batch=batch)
+        flow, logits, face = (outputs[name] for name in self.output_names)
+        measures = self.judges.count("emotion_gan", flow, logits, face, batch)
+        flow, logits, face = self(batch["flow"], neutral)
+        measures |= self.judges.count("emotion_gan_frontal", flow, logits, face, batch)
         for row, flow in other_flows(batch, self.g_f).items():
             encoded = self.codec.encode(flow)
             logits, face = self.d_e(encoded).float(), self.g_w(neutral, encoded)

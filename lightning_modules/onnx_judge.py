@@ -159,7 +159,7 @@ class OnnxJudge:
 
 
 def check_judges(files: Mapping[str, str]) -> None:
-    """Refuse names that cannot be part of a measure's, and files of another kind.
+    """Refuse names that cannot be part of a measure's, and files of another kind or not there.
 
     Args:
         files: The files of judges by the names that tables call them.
@@ -178,3 +178,5 @@ def check_judges(files: Mapping[str, str]) -> None:
                 f"The judge {name} is {file}, but expected is an ONNX file: write a checkpoint of "
                 "this project as one by lightning export."
             )
+        if not Path(file).is_file():
+            raise UserError(f"The ONNX file {file} of the judge {name} does not exist.")

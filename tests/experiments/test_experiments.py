@@ -158,8 +158,9 @@ def test_emotion_gan_from_training_to_prediction(
     assert summary["data"] == "tree"
     assert list(summary["rows"]) == [
         *("posed", "zero", "fit", "registration", "features"),
-        *("subspaces", "emotion_gan", "frontal"),
+        *("subspaces", "emotion_gan", "emotion_gan_frontal", "frontal"),
     ]
+    assert summary["average"]["average_frontal"]["image_accuracy"] is not None
     printed = capfd.readouterr().out
     assert "eMotion-GAN against the best flow that costs no training is" in printed
     assert "Frontalization, data: tree" in printed
@@ -172,10 +173,12 @@ def test_emotion_gan_from_training_to_prediction(
     assert "was trained on" in capfd.readouterr().err
 
     write_frames(folder / "clip", person=9, frames=4)
-    main(["predict", *emotion_gan, "--ckpt_path=best", "--data.input=clip"])
+    predict = ("predict", *emotion_gan, "--ckpt_path=best", "--data.input=clip")
+    main([*predict, "--data.neutral=average", "--model.gain=1.5"])
     (path,) = (run.path / "predict").rglob("predictions.csv")
     predictions = list(csv.DictReader(path.read_text().splitlines()))
     assert {row["sequence"] for row in predictions} == {"clip"}
+    assert len(list((run.path / "figures" / "predict").rglob("transfer.png"))) == 1
 
 
 def test_emotion_gan_resumed_in_an_epoch_ends_at_the_same_bits(

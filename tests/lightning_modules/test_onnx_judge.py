@@ -112,9 +112,9 @@ def test_judges_are_asked_in_test_only(
     runner = trainer(limit_train_batches=1)
     runner.fit(module, datamodule=FakeDataModule())
     assert not any("image_accuracy_A" in name for name in runner.callback_metrics)
-    missing = model(judges={"A": str(made[0] / "no.onnx")})
-    with pytest.raises(UserError, match=r"no.onnx does not exist"):  # before it trains
-        trainer().fit(missing, datamodule=FakeDataModule())
+    wrong = means(made[0] / "wrong.onnx")
+    with pytest.raises(UserError, match=r"wrong.onnx does not name its classes"):
+        trainer().fit(model(judges={"A": str(wrong)}), datamodule=FakeDataModule())
 
 
 def means(path: Path, *, last: bool = False, batch: Any = "batch", **said: Any) -> Path:
@@ -220,6 +220,7 @@ def test_a_wrong_yaml_is_refused(tmp_path: Path, text: str, message: str) -> Non
     [
         ({"judges": {"a b": "a.onnx"}}, "calls a judge 'a b': expected are letters"),
         ({"judges": {"A": "a.ckpt"}}, "expected is an ONNX file: write a checkpoint .* by light"),
+        ({"judges": {"A": "a.onnx"}}, r"The ONNX file a.onnx of the judge A does not exist"),
         ({"e_fer_checkpoint": "a.onnx"}, "an ONNX file gives no gradients"),
     ],
 )
