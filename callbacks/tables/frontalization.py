@@ -38,6 +38,12 @@ FLOW_MEASURES = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_c
 FACE_MEASURES = ("ssim", "rmse", "image_accuracy")
 MEASURES = (*FLOW_MEASURES, *FACE_MEASURES, *(f"warp_{measure}" for measure in FACE_MEASURES))
 
+LIST_MEASURES = (
+    *("posed_epe_px", f"{OURS}_epe_px", "posed_accuracy", f"{OURS}_accuracy", "frontal_accuracy"),
+    *(f"{OURS}_{measure}" for measure in FACE_MEASURES),
+)
+"""What is said of each test list."""
+
 _JUDGED = "image_accuracy_"  # and the name of a judge
 _NAMES = {
     "epe_px": "EPE px",
@@ -83,7 +89,8 @@ class FrontalizationTable(TestTable):
     judge_accuracy, judge_confidence, ssim, rmse, image_accuracy`` and the last three with
     ``warp_``; ``faces``: by ``neutral, posed_apex, apex`` those three; of each judge that the
     method names ``image_accuracy_<judge>`` beside ``image_accuracy``; ``average``: by ``average,
-    average_frontal`` these accuracies; and ``comparisons``: by ``free, subspaces, warp`` and
+    average_frontal`` these accuracies; ``lists``: by test list (movement of the head, data set of a
+    mixed run) what is said of it; and ``comparisons``: by ``free, subspaces, warp`` and
     measure ``against`` (a row, or ``warp``), ``ours, theirs, difference, low, high, p, outcome``.
     They are read from what the test logged as ``test/<row>_<measure>`` and returned as
     ``measures``. Accuracies are shares from 0 to 1; what was not measured or is not a number is
@@ -137,6 +144,10 @@ class FrontalizationTable(TestTable):
             "rows": {row: read(row, of_rows) for row in ROWS},
             "faces": {face: read(face, (*FACE_MEASURES, *judged)) for face in STILLS},
             "average": {row: read(row, ("image_accuracy", *judged)) for row in AVERAGE},
+            "lists": {
+                name: read(name, LIST_MEASURES)
+                for name in getattr(trainer.datamodule, "subset_names", ())  # type: ignore[attr-defined]
+            },
             "comparisons": _comparisons(self._measured),
         }
 
@@ -166,6 +177,7 @@ class FrontalizationTable(TestTable):
             TextTable("faces", ("face", *columns), faces, emphasized=ROWS[OURS]),
             *_of_judges(summary),
             *_of_average(summary),
+            *_of_lists(summary),
         ]
 
     def verdict(self, summary: dict[str, Any]) -> list[str]:
@@ -212,6 +224,15 @@ def _of_average(summary: Mapping[str, Any]) -> list[TextTable]:
     lines = [[title, *(_said(found[row], m) for m in measures)] for row, title in AVERAGE.items()]
     columns = ("average face", *(f"{name} %" for name in names))
     return [TextTable("average_face", columns, lines)] if measures else []
+
+
+def _of_lists(summary: Mapping[str, Any]) -> list[TextTable]:
+    """Lay out the measures of each test list, such as a data set of several, or a movement."""
+    lists = summary["lists"]
+    lines = [[name, *(_said(found, m) for m in LIST_MEASURES)] for name, found in lists.items()]
+    columns = ("posed EPE px", "EPE px", "posed D_E %", "D_E %", "true D_E %")
+    faces = ("SSIM", "RMSE", "image %")
+    return [TextTable("lists", ("samples of", *columns, *faces), lines)] if lines else []
 
 
 def _comparisons(samples: Samples) -> dict[str, Any]:
@@ -269,7 +290,7 @@ def _comparison(samples: Samples, measure: str, other: str, against: str) -> dic
 
 
 def _said(row: Mapping[str, float | None], measure: str) -> str:
-    kind = measure.removeprefix("warp_")
+    kind = measure.removeprefix("warp_").removeprefix(f"{OURS}_").removeprefix("posed_")
     if "accuracy" in kind:
         return said(row[measure], "{:.1f}", 100)
     # Three digits of SSIM: the tables fit 80 columns, the verdict has four.

@@ -168,6 +168,21 @@ class FlowDataModule(FERDataModule):
         """Return what reads the recordings of an input as those of the data set were read."""
         return MotionReading(self._extraction())
 
+    @property
+    def coloured(self) -> bool:
+        """Whether faces are RGB rather than grey."""
+        return self._colour
+
+    @property
+    def num_rows(self) -> int:
+        """Pairs of all parts."""
+        return len(self._pairs.sequence)
+
+    @property
+    def num_people(self) -> int:
+        """People of all parts."""
+        return len(self._open().index.people)
+
     def neutral_face(self) -> int | Path | None:
         """Return which frame of each recording, or which picture, flows start from."""
         return given_neutral(None if self._animates_others() else self.neutral)

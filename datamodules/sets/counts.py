@@ -20,15 +20,17 @@ def compare_counts(
     published: Mapping[str, int],
     *,
     strict: bool = False,
+    kind: str = "image",
 ) -> str:
     """Compare counts with those of a publication.
 
     Args:
         name: Name of the data set.
         root: Where it was found; drawn faces are not compared.
-        found: Number of usable images of each part, by the names of `published`.
+        found: Number of usable samples of each part, by the names of `published`.
         published: The published numbers.
         strict: Whether a difference is an error.
+        kind: What is counted.
 
     Returns:
         A note for the log. A difference is a warning, too: nobody should take a part of a data
@@ -39,7 +41,7 @@ def compare_counts(
     """
     total = sum(found.values())
     if is_synthetic(root):
-        return f"{total} synthetic images"
+        return f"{total} synthetic {kind}s"
     parts = {**published, **{part: 0 for part in found if part not in published}}
     differing = [
         f"{part} {found.get(part, 0)} (of {count})"
@@ -47,8 +49,8 @@ def compare_counts(
         if found.get(part, 0) != count
     ]
     if not differing:
-        return f"{total} images, each count as published"
-    summary = f"{total} images are usable, published are {sum(published.values())}"
+        return f"{total} {kind}s, each count as published"
+    summary = f"{total} {kind}s are usable, published are {sum(published.values())}"
     note = f"{summary}; counts differ in {', '.join(differing)}"
     if strict:
         raise DatasetError(f"{name} at {root}: {note}. Set data.strict_counts to false to go on.")

@@ -17,6 +17,7 @@ from datamodules.errors import BadSample, OnBadSample
 from datamodules.faces import Box, crop, detect_face, loose_box
 from datamodules.images import any_coloured, grey, read_image, resize
 from datamodules.index import Index
+from datamodules.recordings import open_video
 from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
 from datamodules.store.rows import ArraySpec
 
@@ -78,7 +79,8 @@ class FaceReader:
             return None
         found = detect_face(grey(image))
         if found is None and self.index.first_frames is not None:
-            first = read_image(self.index.first_frames[row], colour=False)
+            in_film = self.index.frames is not None and self.index.frames[row] >= 0
+            first = _picture(self.index.first_frames[row], 0 if in_film else -1, colour=False)
             found = detect_face(first) if first.shape[:2] == image.shape[:2] else None
         if found is None:
             raise BadSample(name, "no face was found in this image")
@@ -113,6 +115,8 @@ def open_face_cache(
         "crop": crop,
         "code": code_digest(faces, images, sys.modules[__name__]),
     }
+    if index.frames is not None:
+        fingerprint["frames"] = index.frames.tolist()
     return build_cache(
         folder,
         fingerprint,
@@ -136,7 +140,15 @@ def is_coloured(index: Index) -> bool:
 def _read(index: Index, row: int, *, colour: bool) -> NDArray[np.uint8]:
     if index.pixels is not None:
         return np.asarray(index.pixels[row], np.uint8)
-    return read_image((index.files or [])[row], colour=colour)
+    frame = -1 if index.frames is None else int(index.frames[row])
+    return _picture((index.files or [])[row], frame, colour=colour)
+
+
+def _picture(file: Path, frame: int, *, colour: bool) -> NDArray[np.uint8]:
+    """Read an image file, or a frame of a film where one from 0 is named."""
+    if frame < 0:
+        return read_image(file, colour=colour)
+    return open_video(file).reader(colour=colour)(frame)
 
 
 def _meets(box: Box, shape: tuple[int, ...]) -> bool:

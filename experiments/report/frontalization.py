@@ -49,7 +49,7 @@ def frontalization_tables(summary: Mapping[str, Any]) -> list[str]:
     columns = ["FER", "method", "SNAP-F", "Δ", "SNAP-NF", "Δ"]
     lines += markdown_table(columns, _accuracies(measured))
     if movements := _movements(measured):
-        lines += ["## Table II, SNAP-NF by movement of the head", ""]
+        lines += ["## Table II, SNAP-NF by movement of the head, or by data set", ""]
         lines += markdown_table(["FER", "method", *movements], _by_movement(measured, movements))
     if f"average_{_JUDGED[:-1]}" in measured:
         lines += [f"## Table III: accuracy on the average face, data {data}", ""]

@@ -71,6 +71,18 @@ def run(folder: Path, metrics: dict[str, float], data: FakeData | None = None) -
     return summary
 
 
+def test_each_test_list_has_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = FakeData()
+    data.subset_names = ("yaw", "ckplus")  # type: ignore[attr-defined]
+    lists = {"test/yaw_posed_epe_px": 1.5, "test/ckplus_emotion_gan_image_accuracy": 0.25}
+    found = run(tmp_path, {**logged(), **lists}, data)["lists"]
+    assert list(found) == ["yaw", "ckplus"]
+    assert (found["yaw"]["posed_epe_px"], found["yaw"]["emotion_gan_ssim"]) == (1.5, None)
+    assert found["ckplus"]["emotion_gan_image_accuracy"] == 0.25
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "ckplus" in line)
+    assert "25.0" in line
+
+
 def test_summary_holds_what_was_logged(tmp_path: Path) -> None:
     summary = run(tmp_path, logged())
     assert list(summary["rows"]) == [
