@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from datamodules.lazy import lazy
 
 if TYPE_CHECKING:
+    from datamodules.motion.mixed import MixedFlowDataModule
+    from datamodules.sets.adfes import ADFESDataModule, ADFESFacesDataModule
     from datamodules.sets.celeba import CelebADataModule
     from datamodules.sets.ckplus import CKPlusDataModule
     from datamodules.sets.ckplus_faces import CKPlusFacesDataModule
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from datamodules.sets.ferplus import FERPlusDataModule
     from datamodules.sets.jaffe import JAFFEDataModule
     from datamodules.sets.kdef import KDEFDataModule
+    from datamodules.sets.mmi import MMIDataModule, MMIFacesDataModule
+    from datamodules.sets.oulu import OuluCASIADataModule, OuluCASIAFacesDataModule
     from datamodules.sets.rafd import RaFDDataModule
     from datamodules.sets.rafdb import RAFDBDataModule
     from datamodules.sets.sfew import SFEWDataModule
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from datamodules.stills.augmentation import Augmentation
 
 __all__ = [
+    "ADFESDataModule",
+    "ADFESFacesDataModule",
     "Augmentation",
     "CKPlusDataModule",
     "CKPlusFacesDataModule",
@@ -33,7 +39,12 @@ __all__ = [
     "FaceFolderDataModule",
     "JAFFEDataModule",
     "KDEFDataModule",
+    "MMIDataModule",
+    "MMIFacesDataModule",
+    "MixedFlowDataModule",
     "OccludedCKPlusDataModule",
+    "OuluCASIADataModule",
+    "OuluCASIAFacesDataModule",
     "RAFDBDataModule",
     "RaFDDataModule",
     "SFEWDataModule",

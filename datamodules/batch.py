@@ -78,6 +78,8 @@ class PosedFlowBatch(FlowBatch):
         feature_registered_flow: The same by keypoints (SIFT).
         posed_apex: float32 [B, 3, H, W], the frame of the moving head at which `posed_flow` ends;
             in test batches only.
+        subsets: bool [B, S], which of the data module's `subset_names` a sample is in, such as the
+            movements of the head; in test batches only, where the data say so.
     """
 
     posed_flow: Tensor
@@ -87,6 +89,7 @@ class PosedFlowBatch(FlowBatch):
     registered_flow: NotRequired[Tensor]
     feature_registered_flow: NotRequired[Tensor]
     posed_apex: NotRequired[Tensor]
+    subsets: NotRequired[Tensor]
 
 
 class SequenceBatch(TypedDict):

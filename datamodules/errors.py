@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
+
+T = TypeVar("T")
 
 OnBadSample = Literal["raise", "skip"]
 """What to do with unusable samples: collect all into one error, or drop and count them."""
@@ -37,6 +39,20 @@ class UserError(ValueError):
 
     def __str__(self) -> str:
         return printable(super().__str__())
+
+
+def some_of(argument: str, chosen: Sequence[T], known: Sequence[T]) -> tuple[T, ...]:
+    """Return what an argument of the data names.
+
+    Raises:
+        UserError: If it names nothing, or what is not known.
+    """
+    if not chosen or not set(chosen) <= set(known):
+        raise UserError(
+            f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
+            f"{list(chosen)}."
+        )
+    return tuple(dict.fromkeys(chosen))
 
 
 class DatasetError(UserError):

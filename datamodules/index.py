@@ -34,7 +34,9 @@ class Index:
     Args:
         names: Unique names, as people see them, e.g. ``train_00001`` or ``S005/001``.
         expressions: int8 [N], canonical expressions, -1 for a sample without one.
-        files: Image files.
+        files: Image files, or the films of which `frames` are the images.
+        frames: int64 [N], the frame of each file from 0, -1 for an image file; None where all
+            files are images.
         pixels: uint8 [N, H, W] grey images of a data set that has no image files (FER2013's CSV).
         recordings: The recordings of each sequence: the one that sees the face from the front, and
             where there is one the one that sees the head move.
@@ -67,6 +69,7 @@ class Index:
     names: Sequence[str]
     expressions: NDArray[np.int8]
     files: Sequence[Path] | None = None
+    frames: NDArray[np.int64] | None = None
     pixels: NDArray[np.uint8] | None = None
     recordings: list[tuple[Recording, ...]] | None = None
     lengths: NDArray[np.int64] | None = None
@@ -92,6 +95,7 @@ class Index:
         columns: dict[str, tuple[Any, tuple[int, ...]]] = {  # and the shape of each value
             "expressions": (self.expressions, ()),
             "files": (self.files, ()),
+            "frames": (self.frames, ()),
             "pixels": (self.pixels, picture),
             "recordings": (self.recordings, ()),
             "lengths": (self.lengths, ()),

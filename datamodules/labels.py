@@ -104,10 +104,6 @@ SFEW_CODES: dict[str, Expression] = _codes(
     "Neutral", "Happy", "Surprise", "Sad", "Angry", "Disgust", "Fear", None
 )
 MMI_CODES: dict[int, Expression] = _codes(None, 4, 6, 5, 1, 2, 3, None)
-# ADFES spells two expressions in two ways.
-ADFES_CODES: dict[str, Expression] = _codes(
-    "Neutral", "Joy", "Surprise", "Sadness", "Anger", "Disgust", "Fear", "Contempt"
-) | {"Happiness": Expression.HAPPINESS, "Sad": Expression.SADNESS}
 # The group of Lille (SNaP-2DFe, and its copies of CK+, Oulu-CASIA and ADFES; not of MMI).
 LILLE_CODES: dict[int, Expression] = _codes(0, 1, 3, 6, 4, 5, 2, None)
 

@@ -66,7 +66,7 @@ class LeakGuard:
             if np.isin(seen, self._contents).any():
                 for part in tested:
                     self._refuse_part(record, seen, part, what)
-        self._inherited = _distinct([*self._inherited, *records])
+        self._inherited = distinct([*self._inherited, *records])
 
     def trained_on(self) -> list[Record]:
         """List what this run trains on, and what it started from was trained on."""
@@ -75,7 +75,7 @@ class LeakGuard:
             "people": list(self._parts.subjects["train"]),
             "contents": torch.from_numpy(np.unique(self._of_part("train"))),
         }
-        return _distinct([own, *self._inherited])
+        return distinct([own, *self._inherited])
 
     def sketch(self) -> list[str]:
         """Choose some files by which two selections of one data set are recognised.
@@ -147,7 +147,7 @@ def _content(index: Index, row: int) -> bytes:
         return os.fsencode(path)  # a bad sample, which is in no part
 
 
-def _distinct(records: Iterable[Record]) -> list[Record]:
+def distinct(records: Iterable[Record]) -> list[Record]:
     """Drop records of the same samples; the first of them stays."""
     kept: list[Record] = []
     for record in records:

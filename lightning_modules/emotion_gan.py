@@ -16,6 +16,7 @@ from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule
 from lightning_modules.frozen_networks import fit_subspaces, prepare_e_fer
 from lightning_modules.judges import FrontalizationJudges, other_flows
+from lightning_modules.lent_classifier import LentClassifier
 from lightning_modules.metrics.classification import ClassifierQuality
 from lightning_modules.networks.blocks import check_size
 from lightning_modules.networks.codec import FlowCodec, Representation
@@ -27,6 +28,7 @@ from lightning_modules.networks.image_generator import ImageGenerator, ImagePrio
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
 from lightning_modules.networks.warp import warp
+from lightning_modules.onnx_judge import check_judges
 from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.flow import charbonnier_loss, endpoint_error
@@ -41,7 +43,8 @@ class EMotionGAN(ExpressionModule):
 
     Two judges score them: a Flow-CNN of its own seed, and of faces a small ResNet-18, which is no
     network of e_FER's kind. They are fitted once before the first epoch, on the frontal flows and
-    faces of the training fold, and asked in validation and test only, never by a loss.
+    faces of the training fold, and asked in validation and test only, never by a loss. Further
+    judges of faces may be named, which are asked in test.
 
     Args:
         num_classes: Number of expressions K.
@@ -67,8 +70,11 @@ class EMotionGAN(ExpressionModule):
         alpha_expression: Weight of e_FER's cross-entropy on its faces.
         animate: Flows of which G_W learns: frontal (paper), or both frontal ones and those of G_F,
             half of the samples each.
-        e_fer_checkpoint: Checkpoint of this project to take e_FER from; null fits it before the
-            first epoch on the frontal faces of the training fold.
+        judges: Classifiers of faces that test asks beside the one fitted here, ONNX files by the
+            names that tables call them; see :class:`lightning_modules.onnx_judge.OnnxJudge`.
+        e_fer_checkpoint: Checkpoint of this project to take e_FER from, of eMotion-GAN, PCNN or
+            ResNet-18; null fits it before the first epoch on the frontal faces of the training
+            fold.
         e_fer_epochs: Most passes of that fit.
         perceptual: Features that the perceptual loss compares: those of e_fer or of vgg16.
         perceptual_weights: Path of the weights of VGG-16; null fetches torchvision's.
@@ -122,6 +128,7 @@ class EMotionGAN(ExpressionModule):
         alpha_perceptual: float = 7.0,
         alpha_expression: float = 1.0,
         animate: Literal["frontal", "both"] = "frontal",
+        judges: dict[str, str] | None = None,
         e_fer_checkpoint: str | None = None,
         e_fer_epochs: int = 20,
         perceptual: Literal["e_fer", "vgg16"] = "e_fer",
@@ -135,6 +142,13 @@ class EMotionGAN(ExpressionModule):
     ) -> None:
         super().__init__(num_classes)
         check_size((size, size), 16)
+        check_judges(judges or {})
+        if e_fer_checkpoint is not None and e_fer_checkpoint.endswith(".onnx"):
+            raise UserError(
+                f"e_fer_checkpoint is {e_fer_checkpoint}, and an ONNX file gives no gradients, of "
+                "which G_W learns: give a checkpoint of this project, or name the file in "
+                "model.judges, which only answer."
+            )
         players = ["g_f_optimizer", "g_w_optimizer", "d_p_optimizer", "d_e_optimizer"]
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=[*players, "lr_scheduler"])
@@ -167,8 +181,13 @@ class EMotionGAN(ExpressionModule):
         self.d_p = PatchDiscriminator(width, conditional=conditional_discriminator)
         self.d_e = FlowCNN(num_classes, size)
         self.e_fer = ImageClassifier(num_classes, size).requires_grad_(False)
+        # In a list and so no part of the module: a checkpoint need not hold what another does.
+        self._lent: list[LentClassifier] = []
         self.vgg = VGGFeatures().requires_grad_(False) if perceptual == "vgg16" else None
-        self.judges = FrontalizationJudges(num_classes, size)
+        self.judges = FrontalizationJudges(num_classes, size, judges)
+        # All zero where it is not known: of a checkpoint from before it was kept.
+        self.average_face: Tensor
+        self.register_buffer("average_face", torch.zeros(3, size, size))
 
         self.example_input_array = (torch.zeros(1, 2, size, size), torch.zeros(1, 3, size, size))
         self.quality = ClassifierQuality(num_classes)
@@ -188,10 +207,31 @@ class EMotionGAN(ExpressionModule):
         face = self.g_w(neutral, frontalized)
         return self.codec.decode(frontalized), self.d_e(frontalized).float(), face.float()
 
+    def setup(self, stage: str) -> None:
+        """Check the classes, and open the judges that test asks, before hours of training.
+
+        Raises:
+            UserError: If one of them cannot be used.
+        """
+        super().setup(stage)
+        if stage in ("fit", "test") and self.class_names is not None:
+            opened = self.judges.open(
+                self.class_names, loose=getattr(self.data, "crop", "none") == "loose"
+            )
+            self.judges.named = opened if stage == "test" else {}
+            self.judges.divide(getattr(self.data, "subset_names", ()))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the names of the classes; a checkpoint may be older than the average face."""
+        super().on_load_checkpoint(checkpoint)
+        checkpoint["state_dict"].setdefault("average_face", self.average_face)
+
     # ---- training
 
     def on_fit_start(self) -> None:
         """Load or fit the frozen networks once, before they measure flows and faces.
+
+        The average of the training fold's neutral faces is kept for what animates nobody's face.
 
         Raises:
             UserError: If e_FER, VGG-16 or the judges cannot be had, or were learnt of other classes
@@ -199,11 +239,15 @@ class EMotionGAN(ExpressionModule):
         """
         if not self.judges.fitted:
             self.judges.fit(self.data)
+        average = getattr(self.data, "average_face", None)
+        if average is not None and not self.average_face.any():
+            self.average_face.copy_(average())
         if isinstance(self.g_f, FlowFilter) and not self.g_f.subspaces.fitted:
             fit_subspaces(self.g_f, self.data)
         perceives = self.alpha_perceptual and self.vgg is None
         if (self.alpha_expression or perceives) and not self.e_fer.fitted:
-            prepare_e_fer(self.e_fer, self, self.e_fer_checkpoint, epochs=self.e_fer_epochs)
+            found = prepare_e_fer(self.e_fer, self, self.e_fer_checkpoint, epochs=self.e_fer_epochs)
+            self._lent = [found] if isinstance(found, LentClassifier) else []
         if self.vgg is not None and not self.vgg.loaded:
             rank_zero_info(f"VGG-16: {self.vgg.load_weights(self.perceptual_weights)}.")
 
@@ -291,6 +335,9 @@ class EMotionGAN(ExpressionModule):
     def test_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Any]:
         """Measure every row of the table, each with the faces that its flow animates.
 
+        Beside the posed flows G_F gets the frontal ones, which it should leave as they are, and G_W
+        animates the average face too (the paper's SNAP-F, and its Table III).
+
         Returns:
             As :meth:`predict_step`, and ``measures``, what the means of the table are taken of, [B]
             by name.
@@ -307,9 +354,21 @@ class EMotionGAN(ExpressionModule):
             )
             animated = self.g_w(neutral, self.codec.encode(flow))
             measures |= self.judges.count_face(row, animated, batch)
-        for row, flow in {**flows, "emotion_gan": frontalized}.items():
+        again, logits, face = self(batch["flow"], neutral)
+        measures |= self.judges.count_flow("emotion_gan_frontal", again, logits, batch)
+        measures |= self.judges.count_face("emotion_gan_frontal", face, batch)
+        ours = {"emotion_gan": frontalized, "emotion_gan_frontal": again}
+        for row, flow in {**flows, **ours}.items():
             measures |= self.judges.count_face(f"{row}_warp", warp(neutral, flow), batch)
-        return {**outputs, "measures": measures | self.judges.count_stills(batch)}
+        if self.average_face.any():
+            average = self.average_face.expand_as(neutral)
+            moved = {"average": batch["posed_flow"], "average_frontal": batch["flow"]}
+            for row, flow in moved.items():
+                _, _, face = self(flow, average)
+                measures |= self.judges.count_average(row, face, batch)
+        measures |= self.judges.count_stills(batch)
+        self.judges.count_subsets(measures, batch)
+        return {**outputs, "measures": measures}
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/<row>_<quantity>``, differences of rows, and D_E's recognition."""
@@ -388,13 +447,14 @@ class EMotionGAN(ExpressionModule):
         face = self.g_w(neutral, flow)
         losses = {"g_w_l1": weight * functional.l1_loss(face.float(), apex)}
         total = self.alpha_l1 * losses["g_w_l1"]
-        with evaluating(self.e_fer):
+        e_fer = self._lent[0] if self._lent else self.e_fer
+        with evaluating(e_fer):
             if self.alpha_perceptual:
-                extractor = self.e_fer.features if self.vgg is None else self.vgg
+                extractor = e_fer.features if self.vgg is None else self.vgg
                 losses["g_w_perceptual"] = weight * perceptual_loss(face, apex, extractor)
                 total = total + self.alpha_perceptual * losses["g_w_perceptual"]
             if self.alpha_expression:
-                logits = self.e_fer(face).float()
+                logits = e_fer(face).float()
                 losses["g_w_expression"] = weight * functional.cross_entropy(logits, label)
                 total = total + self.alpha_expression * losses["g_w_expression"]
         return losses | {"g_w": total}

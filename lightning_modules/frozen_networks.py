@@ -10,6 +10,7 @@ from torch import Tensor
 
 from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule, compute_once
+from lightning_modules.lent_classifier import LentClassifier, lender
 from lightning_modules.networks.fitted_classifier import FittedClassifier, Samples, fit_classifier
 from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.image_classifier import ImageClassifier
@@ -20,14 +21,17 @@ _E_FER_SEED = 0
 
 def prepare_e_fer(
     e_fer: ImageClassifier, owner: ExpressionModule, path: str | None, *, epochs: int
-) -> None:
+) -> ImageClassifier | LentClassifier:
     """Take e_FER from a checkpoint of this project, or fit it on the training fold's frontal faces.
 
     Args:
-        e_fer: What is filled.
+        e_fer: What is filled, from a checkpoint of eMotion-GAN or by the fit.
         owner: The method whose data it must fit.
-        path: Of the checkpoint; None to fit it.
+        path: Of the checkpoint, of eMotion-GAN or of a classifier of still faces; None to fit it.
         epochs: Most passes of the fit.
+
+    Returns:
+        ``e_fer``, or the classifier of still faces.
 
     Raises:
         UserError: If it cannot be read, was never fitted, or learnt of other classes or of people
@@ -36,15 +40,21 @@ def prepare_e_fer(
     if path is None:
         rank_zero_info("e_FER: no checkpoint given, so it is fitted on the training fold's faces.")
         fit_once(e_fer, "e_FER", owner.data.frontal_faces, epochs=epochs, seed=_E_FER_SEED)
-        return
+        return e_fer
     checkpoint = read_checkpoint(path)
     owner.refuse_leak(checkpoint, f"model.e_fer_checkpoint {path}")
+    if method := lender(checkpoint):
+        loose = getattr(owner.data, "crop", "none") == "loose"
+        lent = LentClassifier(checkpoint, owner.class_names or (), path, loose=loose)
+        rank_zero_info(f"e_FER: the {method} of {path}.")
+        return lent.to(owner.device)
     owner.refuse_other_classes(checkpoint.get("class_names"), path)
     advice = "it must have been trained with the same expressions and size"
     load_trained({"e_fer": e_fer}, checkpoint, path, advice)
     if not e_fer.fitted:
         raise UserError(f"The e_FER in {path} was never fitted: its weights are random.")
     rank_zero_info(f"e_FER: loaded from {path}.")
+    return e_fer
 
 
 def fit_subspaces(g_f: FlowFilter, data: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,11 +15,12 @@ from lightning_modules.metrics.frontalization import (
     measure_face,
     measure_flow,
 )
-from lightning_modules.metrics.means import take
+from lightning_modules.metrics.means import SampleMeans, take
 from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.flow_judge import FlowJudge
 from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.image_judge import ImageJudge
+from lightning_modules.onnx_judge import OnnxJudge
 
 if TYPE_CHECKING:
     from datamodules.batch import PosedFlowBatch
@@ -28,27 +29,36 @@ _FLOW_SEED, _IMAGE_SEED = 1, 2
 _EPOCHS, _STEPS = 20, 300
 _RIVALS = ("posed", "zero", "fit", "registration", "features", "subspaces")
 _STILLS = ("neutral", "posed_apex", "apex")
+# Of G_F: of the posed flow and, as it should leave it alone, of the frontal one.
+_OURS = ("emotion_gan", "emotion_gan_frontal")
+_AVERAGE = ("average", "average_frontal")
+_OF_LISTS = ("epe_px", "accuracy")  # what is measured of flows in each test list
 
 
 class FrontalizationJudges(nn.Module):
     """Measures flows, and the faces that they animate, row by row of a table.
 
     The judge of flows is a Flow-CNN, that of faces a small ResNet-18. They are fitted once, on the
-    frontal flows and faces of the training fold, and no loss ever asks them.
+    frontal flows and faces of the training fold, and no loss ever asks them. Beside the latter
+    stand the judges that a run names, foreign classifiers in ONNX files, which are asked in test.
 
     Args:
         num_classes: Number of expressions K.
         size: Side of flows and faces in pixels.
+        files: The files of those by their names.
     """
 
-    def __init__(self, num_classes: int, size: int) -> None:
+    def __init__(self, num_classes: int, size: int, files: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.flow = FlowJudge(num_classes, size).requires_grad_(False)
         self.image = ImageJudge(num_classes).requires_grad_(False)
-        rows = (*_RIVALS, "emotion_gan", "frontal")
-        self.table = FrontalizationQuality(
-            rows, (*rows, *(f"{row}_warp" for row in rows), *_STILLS)
-        )
+        self.files = dict(files or {})
+        self.named: dict[str, OnnxJudge] = {}
+        rows = (*_RIVALS, *_OURS, "frontal")
+        faces = (*rows, *(f"{row}_warp" for row in rows), *_STILLS, *_AVERAGE)
+        self.table = FrontalizationQuality(rows, faces, self.files)
+        self.lists: tuple[str, ...] = ()
+        self.subsets = SampleMeans(())
 
     @property
     def fitted(self) -> bool:
@@ -73,6 +83,10 @@ class FrontalizationJudges(nn.Module):
         ):
             fit_once(judge, name, samples, epochs=_EPOCHS, steps=_STEPS, seed=seed)
 
+    def open(self, classes: Sequence[str], *, loose: bool) -> dict[str, OnnxJudge]:
+        """Open the named judges; see :class:`OnnxJudge`."""
+        return {name: OnnxJudge(file, classes, loose=loose) for name, file in self.files.items()}
+
     def count_flow(
         self, row: str, flow: Tensor, logits: Tensor, batch: PosedFlowBatch
     ) -> dict[str, Tensor]:
@@ -87,8 +101,12 @@ class FrontalizationJudges(nn.Module):
 
     def count_face(self, row: str, face: Tensor, batch: PosedFlowBatch) -> dict[str, Tensor]:
         """Measure faces [B, 3, H, W] in [0, 1]; returns as :meth:`count_flow`."""
-        judged = self.image(face).float()
-        return self.table.count(row, measure_face(face, batch["apex"], judged, batch["label"]))
+        values = measure_face(face, batch["apex"]) | self._judge(face, batch["label"])
+        return self.table.count(row, values)
+
+    def count_average(self, row: str, face: Tensor, batch: PosedFlowBatch) -> dict[str, Tensor]:
+        """Count what judges say of an average face [B, 3, H, W], which has no apex of its own."""
+        return self.table.count(row, self._judge(face, batch["label"]))
 
     def count_stills(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
         """Measure the faces of a batch that no flow has moved."""
@@ -98,10 +116,37 @@ class FrontalizationJudges(nn.Module):
                 found |= self.count_face(row, batch[row], batch)  # type: ignore[literal-required]
         return found
 
+    def divide(self, subsets: Sequence[str]) -> None:
+        """Prepare for test lists of these names, such as head movements."""
+        faces = ("ssim", "rmse", "image_accuracy", *(f"image_accuracy_{n}" for n in self.files))
+        measures = [f"{row}_{m}" for row in ("posed", *_OURS, "frontal") for m in _OF_LISTS]
+        measures += [f"{row}_{m}" for row in (*_OURS, "posed_apex", "apex") for m in faces]
+        self.lists = tuple(subsets)
+        self.subsets = SampleMeans(f"{name}_{m}" for name in subsets for m in measures)
+
+    def count_subsets(self, measures: Mapping[str, Tensor], batch: PosedFlowBatch) -> None:
+        """Count the measures [B] of a batch once more in each test list that a sample is in."""
+        if "subsets" not in batch:
+            return
+        for name, chosen in zip(self.lists, batch["subsets"].T, strict=False):
+            self.subsets.update(
+                **{
+                    f"{name}_{measure}": values[chosen]
+                    for measure, values in measures.items()
+                    if f"{name}_{measure}" in self.subsets.names
+                }
+            )
+
     def summarize(self) -> dict[str, Tensor]:
-        """Return the means as ``<row>_<quantity>``, and begin anew."""
-        means: dict[str, Tensor] = take(self.table)
+        """Return the means as ``<row>_<quantity>`` and ``<list>_<row>_<quantity>``; begin anew."""
+        means: dict[str, Tensor] = {**take(self.table), **take(self.subsets)}
         return means
+
+    def _judge(self, face: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """Tell which judges are right on faces: ``image_accuracy`` and those of the named, [B]."""
+        answers = {"": self.image(face).argmax(dim=1)}
+        answers |= {f"_{name}": judge(face) for name, judge in self.named.items()}
+        return {f"image_accuracy{end}": (said == label).float() for end, said in answers.items()}
 
     def over(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Subtract, as ``<quantity>_over_<row>``, what costs less from what eMotion-GAN has.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -26,15 +26,25 @@ ROWS = {
     **FREE,
     "subspaces": "learnt subspaces alone",
     OURS: "eMotion-GAN",
+    "emotion_gan_frontal": "eMotion-GAN, frontal flow",
     "frontal": "true frontal flow (ceiling)",
 }
 STILLS = {"neutral": "neutral face", "posed_apex": "posed face", "apex": "true apex"}
 """Faces that no flow has moved."""
+AVERAGE = {"average": "posed flow (SNAP-NF)", "average_frontal": "frontal flow (SNAP-F)"}
+"""Flows that G_F makes of these, on the average face."""
 
 FLOW_MEASURES = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence")
 FACE_MEASURES = ("ssim", "rmse", "image_accuracy")
 MEASURES = (*FLOW_MEASURES, *FACE_MEASURES, *(f"warp_{measure}" for measure in FACE_MEASURES))
 
+LIST_MEASURES = (
+    *("posed_epe_px", f"{OURS}_epe_px", "posed_accuracy", f"{OURS}_accuracy", "frontal_accuracy"),
+    *(f"{OURS}_{measure}" for measure in FACE_MEASURES),
+)
+"""What is said of each test list."""
+
+_JUDGED = "image_accuracy_"  # and the name of a judge
 _NAMES = {
     "epe_px": "EPE px",
     "epe_face_px": "EPE px in the face",
@@ -65,7 +75,8 @@ class FrontalizationTable(TestTable):
     which trains the generator, and of one that does not; and of the neutral face animated with it,
     by G_W and by moving pixels alone (pure warp), SSIM and RMSE (grey levels, 0 to 255) to the true
     apex and the accuracy of an independent image classifier. The same is said of faces that no flow
-    has moved.
+    has moved. Where the method keeps an average face, a table says how it is judged, animated with
+    the flows that G_F makes of posed and of frontal ones.
 
     Above the tables stands what they come to: on every measure eMotion-GAN against the best of the
     rows that cost no training, G_F against the linear subspaces that it starts from, and G_W
@@ -74,9 +85,12 @@ class FrontalizationTable(TestTable):
     anything, too sure.
 
     ``summary.json`` holds ``rows``: by ``posed, zero, fit, registration, features, subspaces,
-    emotion_gan, frontal`` the numbers ``epe_px, epe_face_px, accuracy, judge_accuracy,
-    judge_confidence, ssim, rmse, image_accuracy`` and the last three with ``warp_``; ``faces``: by
-    ``neutral, posed_apex, apex`` those three; and ``comparisons``: by ``free, subspaces, warp`` and
+    emotion_gan, emotion_gan_frontal, frontal`` the numbers ``epe_px, epe_face_px, accuracy,
+    judge_accuracy, judge_confidence, ssim, rmse, image_accuracy`` and the last three with
+    ``warp_``; ``faces``: by ``neutral, posed_apex, apex`` those three; of each judge that the
+    method names ``image_accuracy_<judge>`` beside ``image_accuracy``; ``average``: by ``average,
+    average_frontal`` these accuracies; ``lists``: by test list (movement of the head, data set of a
+    mixed run) what is said of it; and ``comparisons``: by ``free, subspaces, warp`` and
     measure ``against`` (a row, or ``warp``), ``ours, theirs, difference, low, high, p, outcome``.
     They are read from what the test logged as ``test/<row>_<measure>`` and returned as
     ``measures``. Accuracies are shares from 0 to 1; what was not measured or is not a number is
@@ -119,16 +133,20 @@ class FrontalizationTable(TestTable):
 
     def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Read the rows, and compare eMotion-GAN with those that cost nothing."""
+        beginning = f"test/{OURS}_{_JUDGED}"
+        judged = [key.removeprefix(f"test/{OURS}_") for key in logged if key.startswith(beginning)]
+        of_rows = (*MEASURES, *judged, *(f"warp_{measure}" for measure in judged))
+
+        def read(row: str, measures: Sequence[str]) -> dict[str, float | None]:
+            return {measure: number(logged, f"test/{row}_{measure}") for measure in measures}
+
         return {
-            "rows": {
-                row: {measure: number(logged, f"test/{row}_{measure}") for measure in MEASURES}
-                for row in ROWS
-            },
-            "faces": {
-                face: {
-                    measure: number(logged, f"test/{face}_{measure}") for measure in FACE_MEASURES
-                }
-                for face in STILLS
+            "rows": {row: read(row, of_rows) for row in ROWS},
+            "faces": {face: read(face, (*FACE_MEASURES, *judged)) for face in STILLS},
+            "average": {row: read(row, ("image_accuracy", *judged)) for row in AVERAGE},
+            "lists": {
+                name: read(name, LIST_MEASURES)
+                for name in getattr(trainer.datamodule, "subset_names", ())  # type: ignore[attr-defined]
             },
             "comparisons": _comparisons(self._measured),
         }
@@ -157,6 +175,9 @@ class FrontalizationTable(TestTable):
         return [
             TextTable("frontalization", of_flows, flows, emphasized=ROWS[OURS]),
             TextTable("faces", ("face", *columns), faces, emphasized=ROWS[OURS]),
+            *_of_judges(summary),
+            *_of_average(summary),
+            *_of_lists(summary),
         ]
 
     def verdict(self, summary: dict[str, Any]) -> list[str]:
@@ -175,6 +196,43 @@ class FrontalizationTable(TestTable):
             "G_W and by the pure warp: SSIM and RMSE (grey levels) to the true apex, accuracy "
             "(image) of an independent ResNet-18",
         ]
+
+
+def _of_judges(summary: Mapping[str, Any]) -> list[TextTable]:
+    """Lay out what each named judge says of the faces that G_W and the pure warp animate."""
+    rows, stills = summary["rows"], summary["faces"]
+    judged = [measure for measure in stills["apex"] if measure.startswith(_JUDGED)]
+    if not judged:
+        return []
+    columns = [f"{m.removeprefix(_JUDGED)} {by} %" for m in judged for by in ("G_W", "warp")]
+    lines = [
+        [title, *(_said(rows[row], name) for m in judged for name in (m, f"warp_{m}"))]
+        for row, title in ROWS.items()
+    ]
+    lines += [
+        [title, *(text for m in judged for text in ("-", _said(stills[face], m)))]
+        for face, title in STILLS.items()
+    ]
+    return [TextTable("judges", ("face", *columns), lines, emphasized=ROWS[OURS])]
+
+
+def _of_average(summary: Mapping[str, Any]) -> list[TextTable]:
+    """Lay out what each judge says of the average face (Table III of the paper)."""
+    found = summary["average"]
+    measures = [m for m, value in found["average"].items() if value is not None]
+    names = [m.removeprefix(_JUDGED) if m.startswith(_JUDGED) else "image" for m in measures]
+    lines = [[title, *(_said(found[row], m) for m in measures)] for row, title in AVERAGE.items()]
+    columns = ("average face", *(f"{name} %" for name in names))
+    return [TextTable("average_face", columns, lines)] if measures else []
+
+
+def _of_lists(summary: Mapping[str, Any]) -> list[TextTable]:
+    """Lay out the measures of each test list, such as a data set of several, or a movement."""
+    lists = summary["lists"]
+    lines = [[name, *(_said(found, m) for m in LIST_MEASURES)] for name, found in lists.items()]
+    columns = ("posed EPE px", "EPE px", "posed D_E %", "D_E %", "true D_E %")
+    faces = ("SSIM", "RMSE", "image %")
+    return [TextTable("lists", ("samples of", *columns, *faces), lines)] if lines else []
 
 
 def _comparisons(samples: Samples) -> dict[str, Any]:
@@ -232,8 +290,8 @@ def _comparison(samples: Samples, measure: str, other: str, against: str) -> dic
 
 
 def _said(row: Mapping[str, float | None], measure: str) -> str:
-    kind = measure.removeprefix("warp_")
-    if kind.endswith("accuracy"):
+    kind = measure.removeprefix("warp_").removeprefix(f"{OURS}_").removeprefix("posed_")
+    if "accuracy" in kind:
         return said(row[measure], "{:.1f}", 100)
     # Three digits of SSIM: the tables fit 80 columns, the verdict has four.
     return said(row[measure], "{:.3f}" if kind == "ssim" else _FORMS[kind])

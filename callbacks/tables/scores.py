@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import asdict
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 
+from callbacks.outputs import Samples, array, join_samples, require
+from callbacks.statistics import proportion
 from callbacks.tables.base import TestTable, TextTable, number, said
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
@@ -20,9 +25,59 @@ class ScoreTable(TestTable):
     being an expression of the data or an action unit such as ``au12``. ``summary.json`` holds
     ``scores``, a number by measure, and ``classes``, the same of each class; accuracies are shares
     from 0 to 1, and what is not defined is null.
+
+    Args:
+        groups: Whether to say the accuracy for each group of people that the data set knows, such
+            as their sex, too. ``summary.json`` then holds ``groups``: by attribute and value ``n,
+            mean, low, high``, the accuracy and its 95 % interval.
     """
 
     title = "Test"
+
+    def __init__(self, groups: bool = False) -> None:
+        super().__init__()
+        self.groups = groups
+        self._parts: list[Samples] = []
+        self._right: dict[int, bool] = {}
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count from zero.
+
+        Raises:
+            UserError: If groups are asked for of which the data set knows nothing.
+        """
+        super().on_test_start(trainer, pl_module)
+        self._parts, self._right = [], {}
+        if self.groups:
+            _groups(trainer, [])
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep which samples of a batch were answered rightly."""
+        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        if self.groups:
+            found = require(self, pl_module, outputs, ("scores", "label", "sample_id"))
+            scores, label = array(found["scores"]), array(found["label"])
+            right = {"sample_id": array(found["sample_id"]), "right": scores.argmax(1) == label}
+            labelled = label >= 0
+            self._parts.append({name: values[labelled] for name, values in right.items()})
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the samples of all processes together."""
+        if self.groups:
+            names = self._parts[0] if self._parts else ()
+            whole = {name: np.concatenate([part[name] for part in self._parts]) for name in names}
+            joined = join_samples(whole)
+            if joined:
+                pairs = zip(joined["sample_id"].tolist(), joined["right"].tolist(), strict=True)
+                self._right = dict(pairs)
 
     def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Sort the logged numbers.
@@ -45,7 +100,24 @@ class ScoreTable(TestTable):
                     key.removesuffix(f"_{name}"): number(logged, f"test/{key}") for key in own
                 }
                 keys = [key for key in keys if key not in own]
-        return {"scores": {key: number(logged, f"test/{key}") for key in keys}, "classes": classes}
+        summary: dict[str, Any] = {
+            "scores": {key: number(logged, f"test/{key}") for key in keys},
+            "classes": classes,
+        }
+        return summary | ({"groups": self._by_group(trainer)} if self.groups else {})
+
+    def _by_group(self, trainer: pl.Trainer) -> dict[str, dict[str, Any]]:
+        """Estimate the accuracy of each group."""
+        found: dict[str, dict[str, Any]] = {}
+        for attribute, values in _groups(trainer, list(self._right)).items():
+            right: defaultdict[str, list[bool]] = defaultdict(list)
+            for value, is_right in zip(values, self._right.values(), strict=True):
+                right[value or "unknown"].append(is_right)
+            found[attribute] = {
+                value: asdict(proportion(sum(some), len(some)))
+                for value, some in sorted(right.items())
+            }
+        return found
 
     def tables(self, summary: dict[str, Any]) -> list[TextTable]:
         """Lay out one table over all samples and one by class."""
@@ -62,7 +134,36 @@ class ScoreTable(TestTable):
                 for name, row in classes.items()
             ]
             tables.append(TextTable("classes", ["class", *map(_spaced, measures)], rows))
+        if groups := summary.get("groups"):
+            rows = [
+                [
+                    f"{attribute}: {value}",
+                    str(found["n"]),
+                    *(said(found[key], "{:.1f} %", 100) for key in ("mean", "low", "high")),
+                ]
+                for attribute, values in groups.items()
+                for value, found in values.items()
+            ]
+            columns = ["group", "samples", "accuracy", "95 % from", "to"]
+            tables.append(TextTable("groups", columns, rows))
         return tables
+
+
+def _groups(trainer: pl.Trainer, sample_ids: list[int]) -> dict[str, list[str]]:
+    """Ask the data for the groups of samples.
+
+    Raises:
+        UserError: If it knows of none.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    found: dict[str, list[str]] = data.groups(sample_ids) if hasattr(data, "groups") else {}
+    if not found:
+        raise UserError(
+            f"ScoreTable was asked for groups, but {getattr(data, 'name', 'this data set')} says "
+            "nothing of its people; RAF-DB (with its folder Annotation), RaFD and KDEF do: set "
+            "groups to false."
+        )
+    return found
 
 
 def _spaced(measure: str) -> str:

@@ -82,6 +82,7 @@ class FlowDataModule(FERDataModule):
         self._pairs: Pairs
         self._caches: PairCaches
         self._registered: Cache | None = None
+        self.subset_names: tuple[str, ...] = ()
 
     # ---- what a subclass may change
 
@@ -117,6 +118,8 @@ class FlowDataModule(FERDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Open the caches and split them by persons; see `FERDataModule`."""
         super().setup(stage)
+        if self._parts is not None:
+            self.subset_names = tuple(self._parts.index.subsets)
         if stage in (None, "test") and self.split_sizes["test"]:
             self._registered = self.open_registered()
             self.split_sizes["test"] = len(self.dataset("test"))
@@ -140,11 +143,15 @@ class FlowDataModule(FERDataModule):
         return {"sample_of": pairs.sequence, "trains": wanted}
 
     def columns(self, part: str) -> dict[str, NDArray[Any]]:
-        """Return ``subject``, the person, and ``is_neutral_apex`` of each pair."""
-        return {
-            "subject": self._open().index.person_of[self._pairs.sequence],
+        """Return ``subject`` and ``is_neutral_apex`` of each pair; in test also ``subsets``."""
+        index, sequence = self._open().index, self._pairs.sequence
+        columns: dict[str, NDArray[Any]] = {
+            "subject": index.person_of[sequence],
             "is_neutral_apex": self._pairs.is_neutral_apex,
         }
+        if part == "test" and index.subsets:
+            columns["subsets"] = np.stack([*index.subsets.values()], axis=1)[sequence]
+        return columns
 
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test; test has what only it compares."""
@@ -154,6 +161,21 @@ class FlowDataModule(FERDataModule):
     def reading(self) -> MotionReading:
         """Return what reads the recordings of an input as those of the data set were read."""
         return MotionReading(self._extraction())
+
+    @property
+    def coloured(self) -> bool:
+        """Whether faces are RGB rather than grey."""
+        return self._colour
+
+    @property
+    def num_rows(self) -> int:
+        """Pairs of all parts."""
+        return len(self._pairs.sequence)
+
+    @property
+    def num_people(self) -> int:
+        """People of all parts."""
+        return len(self._open().index.people)
 
     def neutral_face(self) -> int | Path | None:
         """Return which frame of each recording, or which picture, flows start from."""
@@ -233,6 +255,22 @@ class FlowDataModule(FERDataModule):
             )
             face = to_float({"face": torch.from_numpy(stored)})["face"]
             yield face, torch.from_numpy(classes[chosen])
+
+    def average_face(self) -> Tensor:
+        """Average the neutral frontal faces of the training fold's people, each counted once.
+
+        Returns:
+            float32 [3, H, W] in [0, 1], on the CPU.
+
+        Reference:
+            eMotion-GAN, V.B: the neutral average face of Table III.
+        """
+        parts = self._open()
+        rows, faces = parts.samples("train"), np.asarray(parts.cache.arrays["neutral"])
+        person = parts.index.person_of[self._pairs.sequence[rows]]
+        means = [faces[rows[person == number]].mean(axis=0) for number in np.unique(person)]
+        average = torch.from_numpy(np.mean(means, axis=0)).float() / 255
+        return average.expand(3, *average.shape[1:]).clone()
 
     def frontal_flows(
         self, epoch: int = 0, batch_size: int = 64

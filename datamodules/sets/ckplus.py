@@ -1,17 +1,15 @@
-"""CK+, the Extended Cohn-Kanade data set, posed by small in-plane motions on the device."""
+"""CK+, the Extended Cohn-Kanade data set: sequences from the neutral face to the apex."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, DatasetError, missing_root
 from datamodules.files import (
@@ -26,11 +24,10 @@ from datamodules.files import (
 )
 from datamodules.index import Index
 from datamodules.labels import CKPLUS_CODES, Expression, refuse_shift, whole_number
-from datamodules.loaders import Batch
 from datamodules.motion.module import FlowDataModule
-from datamodules.motion.pairs import PairReader
-from datamodules.motion.posing import PoseRange, draw_noise, draw_poses, pose_flow
+from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import frame_folder
+from datamodules.sets.lists.frame_sequences import read_frame_sequences
 from datamodules.sets.lists.lille import expression_codes, key, read_labels
 from datamodules.synthetic import write_ckplus
 
@@ -105,6 +102,7 @@ class FrontalCKPlus(FlowDataModule):
     tree = """
 cohn-kanade-images/S005/001/S005_001_00000001.png ...
 Emotion/S005/001/S005_001_00000011_emotion.txt
+  or S005/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
 
@@ -133,75 +131,14 @@ Emotion/S005/001/S005_001_00000011_emotion.txt
         return read_ckplus(root, self._labels_csv, self._codes)
 
 
-class CKPlusDataModule(FrontalCKPlus):
-    """CK+, posed by motions drawn here.
-
-    A second camera does not exist: `posed_flow` is the frontal flow with a small in-plane motion
-    of the second frame and noise, see `posing`. Training draws a new motion for each sample in
-    each epoch; validation and test always the same one.
-
-    Args:
-        rotation: Largest rotation to either side, in degrees.
-        translation: Largest shift along each axis, in pixels of the grid.
-        scale: Largest relative change of size.
-        noise: Standard deviation of the noise on each flow component, in pixels of the grid.
-        **kwargs: See `FrontalCKPlus`.
-
-    Reference:
-        eMotion-GAN, IV.A.
+class CKPlusDataModule(FrontalCKPlus, TurnedFlowDataModule):
+    """CK+, posed by motions drawn here, see `TurnedFlowDataModule`.
 
     Deviation:
         `expressions` stays at basic7, so that a model of SNaP-2DFe meets the same classes: of the
         327 labelled sequences 309 are used, contempt is left out and counted, and the class
-        neutral has no sequence. `ck7` takes all 327, `basic6` the classes of the authors. The
-        paper turns images and estimates the flow again; see `pose_flow`. It gives no ranges: these
-        move a face by about as much as the paper's clip of 10 px.
+        neutral has no sequence. `ck7` takes all 327, `basic6` the classes of the authors.
     """
-
-    def __init__(
-        self,
-        rotation: float = 10.0,
-        translation: float = 4.0,
-        scale: float = 0.05,
-        noise: float = 0.2,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._limits = PoseRange(rotation, translation, scale, noise)
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Turn stored types into float32 and add `posed_flow`, on the device."""
-        batch = super().on_after_batch_transfer(batch, dataloader_idx)
-        if "posed_flow" in batch:  # a batch to predict on
-            return batch
-        trainer = self.trainer
-        epoch = trainer.current_epoch + 1 if trainer is not None and trainer.training else 0
-        batch["posed_flow"] = self._pose(batch["flow"], batch["sample_id"], epoch)
-        return batch
-
-    def posed_flows(
-        self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
-    ) -> Iterator[NDArray[np.floating[Any]]]:
-        """Yield posed flows as the first epoch draws them, for the report of magnitudes."""
-        for row in rows:
-            flow = torch.from_numpy(np.array(arrays["flow"][row])[None]).float()
-            yield self._pose(flow, torch.tensor([int(row)]), epoch=1)[0].numpy()
-
-    def compute_registered(self, reader: PairReader, row: int) -> dict[str, NDArray[Any]]:
-        """Register frames of which the second was turned as the sample's flow is in test."""
-        return reader.registered_after_turn(row, self.seed, self._limits)
-
-    def posing_parameters(self) -> dict[str, Any]:
-        """Return what the turns depend on."""
-        return {"seed": self.seed, **asdict(self._limits)}
-
-    def _pose(self, flow: torch.Tensor, sample_id: torch.Tensor, epoch: int) -> torch.Tensor:
-        seed, limits = self.seed, self._limits
-        motion = draw_poses(sample_id, seed=seed, epoch=epoch, limits=limits)
-        noise = draw_noise(
-            sample_id, seed=seed, epoch=epoch, size=flow.shape[-1], noise=limits.noise
-        )
-        return pose_flow(flow, motion) + noise
 
 
 def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression]) -> Index:
@@ -219,6 +156,10 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
         DatasetError: If the data set is not there, or the list cannot be read.
     """
     images = find_folder(root, _IMAGES)
+    if images is None and labels_csv is not None and root.is_dir():
+        found = read_frame_sequences(root, labels_csv, codes)
+        shown = [Expression(expression) for expression in found.expressions]
+        return replace(found, notes=[*found.notes, _compare(shown, found.subjects or (), _LILLE)])
     if images is None:
         raise missing_root(FrontalCKPlus, root)
     problems: Problems = []
@@ -245,16 +186,16 @@ def read_ckplus(root: Path, labels_csv: Path | None, codes: dict[str, Expression
             problems.append((recordings[k].path, f"has {count} frame(s), but a flow needs two"))
         else:
             kept.append(k)
-    found = [recordings[k] for k in kept]
-    subjects = [recording.path.parent.name for recording in found]
+    films = [recordings[k] for k in kept]
+    subjects = [recording.path.parent.name for recording in films]
     expressions = [labels[k][1] for k in kept]
     notes.append(f"{len(recordings)} sequences found, {len(labels)} labelled")
     notes.append(_compare(expressions, subjects, _OFFICIAL if labels_csv is None else _LILLE))
     return Index(
-        names=[f"{recording.path.parent.name}/{recording.path.name}" for recording in found],
+        names=[f"{recording.path.parent.name}/{recording.path.name}" for recording in films],
         expressions=np.array(expressions, np.int8),
-        recordings=[(recording,) for recording in found],
-        lengths=np.array([len(recording) for recording in found], np.int64),
+        recordings=[(recording,) for recording in films],
+        lengths=np.array([len(recording) for recording in films], np.int64),
         subjects=subjects,
         problems=problems,
         left_out=[recording.path for recording in recordings.values()],
@@ -300,7 +241,9 @@ def _code(path: Path, problems: Problems) -> int | None:
     return code
 
 
-def _compare(expressions: list[Expression], subjects: list[str], published: _Published) -> str:
+def _compare(
+    expressions: Sequence[Expression], subjects: Sequence[str], published: _Published
+) -> str:
     """Compare counts with those of the publication."""
     counts, people = Counter(expressions), len(set(subjects))
     expected = published.sequences

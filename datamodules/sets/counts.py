@@ -18,15 +18,17 @@ def compare_counts(
     published: Mapping[str, int],
     *,
     strict: bool = False,
+    kind: str = "image",
 ) -> str:
     """Compare counts with those of a publication.
 
     Args:
         name: Name of the data set.
         root: Where it was found; drawn faces are not compared.
-        found: Number of usable images of each part, by the names of `published`.
+        found: Number of usable samples of each part, by the names of `published`.
         published: The published numbers.
         strict: Whether a difference is an error.
+        kind: What is counted.
 
     Returns:
         A note for the log. A difference is a warning, too: nobody should take a part of a data
@@ -37,7 +39,7 @@ def compare_counts(
     """
     total = sum(found.values())
     if is_synthetic(root):
-        return f"{total} synthetic images"
+        return f"{total} synthetic {kind}s"
     parts = {**published, **{part: 0 for part in found if part not in published}}
     differing = ", ".join(
         f"{part} {found.get(part, 0)} (of {count})"
@@ -45,9 +47,9 @@ def compare_counts(
         if found.get(part, 0) != count
     )
     if not differing:
-        return f"{total} images, each count as published"
+        return f"{total} {kind}s, each count as published"
     note = (
-        f"{total} images are usable, published are {sum(published.values())}; "
+        f"{total} {kind}s are usable, published are {sum(published.values())}; "
         f"counts differ in {differing}"
     )
     if strict:

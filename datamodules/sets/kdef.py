@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import UserError, missing_root
+from datamodules.errors import missing_root, some_of
 from datamodules.files import Problems, matching_files
 from datamodules.index import Index
 from datamodules.labels import KDEF_CODES
@@ -32,6 +32,7 @@ _UNUSABLE = frozenset((
 ))
 # fmt: on
 _PEOPLE, _SESSIONS = 70, 2
+_SEX = {"F": "female", "M": "male"}
 
 
 class KDEFDataModule(FaceDataModule):
@@ -45,6 +46,9 @@ class KDEFDataModule(FaceDataModule):
         unusable: Whether to take the ten pictures that are known to be spoilt; all are profiles.
         strict_counts: Whether another number of pictures than published is an error.
         **kwargs: See `FaceDataModule`.
+
+    Raises:
+        UserError: If a view does not exist.
 
     Reference:
         Lundqvist, Flykt and Oehman, The Karolinska Directed Emotional Faces, 1998.
@@ -68,7 +72,12 @@ KDEF/AF01/AF01AFS.JPG ...
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._views, self._unusable, self._strict = tuple(views), unusable, strict_counts
+        self._views = some_of("views", views, VIEWS)
+        self._unusable, self._strict = unusable, strict_counts
+
+    def groups(self, sample_ids: Sequence[int]) -> dict[str, list[str]]:
+        """Return the sex of the people, the second letter of a name."""
+        return {"sex": [_SEX[self.row_name(number)[1]] for number in sample_ids]}
 
     def read_index(self, root: Path) -> Index:
         """Find the pictures of KDEF.
@@ -78,12 +87,7 @@ KDEF/AF01/AF01AFS.JPG ...
 
         Raises:
             DatasetError: If there is no picture.
-            UserError: If a view does not exist.
         """
-        if not self._views or not set(self._views) <= set(VIEWS):
-            raise UserError(
-                f"data.views must name some of {', '.join(VIEWS)}, but is {list(self._views)}."
-            )
         problems: Problems = []
         everything = matching_files(root, _NAME, depth=3, problems=problems)
         if not everything:

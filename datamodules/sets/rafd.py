@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import UserError, missing_root
+from datamodules.errors import missing_root, some_of
 from datamodules.files import Problems, matching_files
 from datamodules.index import Index
 from datamodules.labels import EXPRESSION_WORDS, RAFD_CODES
@@ -41,6 +41,9 @@ class RaFDDataModule(FaceDataModule):
         strict_counts: Whether another number of pictures than published is an error.
         **kwargs: See `FaceDataModule`.
 
+    Raises:
+        UserError: If a camera or a gaze does not exist.
+
     Reference:
         Langner et al., Presentation and validation of the Radboud Faces Database, Cognition and
         Emotion 2010. The DCGAN paper takes as frontal what the default takes (1,608 pictures), as
@@ -61,7 +64,14 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._angles, self._gazes, self._strict = tuple(angles), tuple(gazes), strict_counts
+        self._angles = some_of("angles", angles, ANGLES)
+        self._gazes = some_of("gazes", gazes, GAZES)
+        self._strict = strict_counts
+
+    def groups(self, sample_ids: Sequence[int]) -> dict[str, list[str]]:
+        """Return the sex and the group (such as Caucasian) of the models, as in the names."""
+        fields = [self.row_name(number).lower().split("_") for number in sample_ids]
+        return {"sex": [field[3] for field in fields], "group": [field[2] for field in fields]}
 
     def read_index(self, root: Path) -> Index:
         """Find the pictures of RaFD.
@@ -71,17 +81,7 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
 
         Raises:
             DatasetError: If there is no picture.
-            UserError: If a camera or a gaze does not exist.
         """
-        for argument, chosen, known in (
-            ("angles", self._angles, ANGLES),
-            ("gazes", self._gazes, GAZES),
-        ):
-            if not chosen or not set(chosen) <= set(known):
-                raise UserError(
-                    f"data.{argument} must name some of {', '.join(map(str, known))}, but is "
-                    f"{list(chosen)}."
-                )
         problems: Problems = []
         everything = matching_files(root, _NAME, problems=problems)
         if not everything:
@@ -103,7 +103,7 @@ Rafd090_01_Caucasian_female_angry_frontal.jpg ...
             expressions.append(int(expression))
             subjects.append(model)
         counts = Counter(expressions)
-        each = _MODELS * len(set(self._angles)) * len(set(self._gazes))
+        each = _MODELS * len(self._angles) * len(self._gazes)
         return Index(
             names=names,
             files=files,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from datamodules.errors import DatasetError, missing_root
+from datamodules.errors import BadSample, DatasetError, missing_root
 from datamodules.files import (
     Problems,
     find_file,
@@ -20,6 +21,7 @@ from datamodules.files import (
     natural_key,
     nested,
     read_lines,
+    read_text,
     visible,
 )
 from datamodules.index import Index
@@ -39,6 +41,13 @@ _PUBLISHED = {
     "train": dict(zip(range(1, 8), (1290, 281, 717, 4772, 1982, 705, 2524), strict=True)),
     "test": dict(zip(range(1, 8), (329, 74, 160, 1185, 478, 162, 680), strict=True)),
 }
+_POINTS = 5
+_ATTRIBUTES = {
+    "gender": ("male", "female", "unsure"),
+    "race": ("Caucasian", "African-American", "Asian"),
+    "age": ("0-3", "4-19", "20-39", "40-69", "70+"),
+}
+"""What Annotation/manual says of each face, by the codes from 0."""
 
 
 class RAFDBDataModule(FaceDataModule):
@@ -63,6 +72,7 @@ class RAFDBDataModule(FaceDataModule):
     tree = """
 basic/EmoLabel/list_patition_label.txt
 basic/Image/aligned/train_00001_aligned.jpg ...
+basic/Annotation/manual/train_00001_manu_attri.txt ...   (for groups of people)
 """
     origin = "whdeng.cn/RAF/model1.html, by e-mail, for non-commercial research"
 
@@ -78,6 +88,17 @@ basic/Image/aligned/train_00001_aligned.jpg ...
         root = folder / "rafdb"
         write_rafdb(root)
         return root
+
+    def groups(self, sample_ids: Sequence[int]) -> dict[str, list[str]]:
+        """Return gender, race and age of the faces, where there is the folder Annotation."""
+        index = self._open().index
+        files = [] if index.files is None else index.files
+        notes = _find_annotations(files[0]) if len(files) else None
+        if notes is None:
+            return {}
+        names = (index.names[number] for number in sample_ids)
+        rows = [_read_person(notes / f"{name}_manu_attri.txt") for name in names]
+        return {attribute: [row[i] for row in rows] for i, attribute in enumerate(_ATTRIBUTES)}
 
     def read_index(self, root: Path) -> Index:
         """Find the labelled faces of RAF-DB.
@@ -114,6 +135,31 @@ basic/Image/aligned/train_00001_aligned.jpg ...
             left_out=_other_versions(root),
             notes=notes,
         )
+
+
+def _find_annotations(file: Path) -> Path | None:
+    """Find the notes about people, Annotation/manual, of the data set that a picture is in."""
+    found = (find_folder(above, ("Annotation",), depth=0) for above in list(file.parents)[1:5])
+    folder = next(filter(None, found), None)
+    return None if folder is None else find_folder(folder, ("manual",), depth=1)
+
+
+def _read_person(path: Path) -> tuple[str, ...]:
+    """Read gender, race and age behind the five points of a face; empty where they are not given.
+
+    They are one number each, on the last three lines.
+    """
+    try:
+        lines = [line for line in read_text(path).splitlines() if line.strip()]
+    except BadSample:
+        return ("",) * len(_ATTRIBUTES)
+    codes = [whole_number(line) for line in lines[_POINTS:]]
+    if len(codes) != len(_ATTRIBUTES):
+        return ("",) * len(_ATTRIBUTES)
+    return tuple(
+        words[code] if code is not None and 0 <= code < len(words) else ""
+        for words, code in zip(_ATTRIBUTES.values(), codes, strict=True)
+    )
 
 
 class _Face(NamedTuple):

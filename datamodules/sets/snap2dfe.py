@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, UserError, missing_root
-from datamodules.files import Problems, find_folder, folders, natural_key
+from datamodules.files import Problems, file_name, find_folder, folders, natural_key
 from datamodules.folds import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
@@ -21,7 +21,12 @@ from datamodules.motion.module import FlowDataModule
 from datamodules.motion.posing import draw_share, exchanged, mirrored
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import expression_codes, key, read_labels, read_rows
-from datamodules.sets.snap2dfe_release import compile_pattern, read_raw
+from datamodules.sets.snap2dfe_release import (
+    MOVEMENT_OF,
+    by_movement,
+    compile_pattern,
+    read_raw,
+)
 from datamodules.synthetic import write_snap2dfe
 
 _CAMERAS = ("SNAPcam1", "SNAPcam2")
@@ -175,10 +180,13 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
             problems.append((label.where, f"there is no {label.name}"))
     folds = _protocol_folds(base / "protocols" / "SNAP_proto.csv", kept, notes)
     movements = base / "movements.csv"
+    subsets = {}
     if movements.is_file():
         moves = {key(row.subject, row.sequence): row.value for row in read_rows(movements)}
         counts = Counter(moves.get(k) for k in kept)
         notes.append("head movements: " + ", ".join(f"{m} {n}" for m, n in counts.items()))
+        words = [(moves.get(k) or "unknown").lower() for k in kept]
+        subsets = by_movement([MOVEMENT_OF.get(word, file_name(word)) for word in words])
     subjects = [frontal[k].path.parent.name for k in kept]
     found = (len(set(subjects)), len(kept))
     verdict = "as published" if found == _PUBLISHED else "published: {} and {}".format(*_PUBLISHED)
@@ -190,6 +198,7 @@ def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:
         lengths=np.array([min(len(frontal[k]), len(posed[k])) for k in kept], np.int64),
         subjects=subjects,
         folds=folds,
+        subsets=subsets,
         problems=problems,
         notes=notes,
     )

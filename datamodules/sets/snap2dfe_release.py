@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, DatasetError, UserError
 from datamodules.files import Problems, is_image, is_video, natural_key, walk
@@ -39,7 +40,8 @@ _CAMERAS = {
     1: ("1", "cam1", "camera1", "helmet", "f", "frontal"),
     2: ("2", "cam2", "camera2", "nf", "fixed"),
 }
-_MOVEMENT_OF = {token: name for name, tokens in _MOVEMENTS.items() for token in tokens}
+MOVEMENT_OF = {token: name for name, tokens in _MOVEMENTS.items() for token in tokens}
+"""Movements of the head by the words that name them, lower case."""
 _LETTERS = {letters.lower(): expression for letters, expression in JAFFE_CODES.items()}
 _EXPRESSION_OF = {**EXPRESSION_WORDS, **_LETTERS, "none": Expression.NEUTRAL}
 _CAMERA_OF = {token: name for name, tokens in _CAMERAS.items() for token in tokens}
@@ -126,9 +128,16 @@ def read_raw(root: Path, pattern: str, apex: float) -> Index:
         recordings=[(cells[cell][1], cells[cell][2]) for cell in kept],
         lengths=np.array([lengths[cell] for cell in kept], np.int64),
         subjects=[cell.subject for cell in kept],
+        subsets=by_movement([cell.movement for cell in kept]),
         problems=problems,
         notes=[_grid(cells)],
     )
+
+
+def by_movement(movements: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Return where each movement of the head is among those of N sequences, bool [N] by name."""
+    names = np.array(movements)
+    return {str(name): names == name for name in np.unique(names)}
 
 
 def _recordings(
@@ -185,7 +194,7 @@ def _name(
 ) -> tuple[_Cell, int] | None:
     """Translate the tokens of a name; what cannot be read is a problem."""
     tokens = {group: match[group].lower() for group in GROUPS}
-    movement = _MOVEMENT_OF.get(tokens["movement"])
+    movement = MOVEMENT_OF.get(tokens["movement"])
     expression = _EXPRESSION_OF.get(tokens["expression"])
     camera = _CAMERA_OF.get(tokens["camera"])
     read = {"movement": movement, "expression": expression, "camera": camera}

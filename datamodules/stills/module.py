@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -239,6 +240,18 @@ class FaceDataModule(FERDataModule):
                 f"have a twin in train: {twins}; test scores are given without them too"
             )
         return lines
+
+    def groups(self, sample_ids: Sequence[int]) -> dict[str, list[str]]:
+        """Return what is known of the people of samples, such as their sex, to compare groups.
+
+        Args:
+            sample_ids: Numbers of the samples.
+
+        Returns:
+            The value of each sample by attribute, empty where it is not known; nothing where the
+            data set says nothing of its people.
+        """
+        return {}
 
     def faces(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return the images of a part, train, val or test, all at once.

@@ -17,6 +17,7 @@ from datamodules.errors import BadSample, OnBadSample
 from datamodules.faces import Box, crop, detect_face, loose_box
 from datamodules.images import any_coloured, grey, read_image, resize
 from datamodules.index import Index
+from datamodules.recordings import open_video
 from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
 from datamodules.store.rows import ArraySpec
 
@@ -113,6 +114,8 @@ def open_face_cache(
         "crop": crop,
         "code": code_digest(faces, images, sys.modules[__name__]),
     }
+    if index.frames is not None:
+        fingerprint["frames"] = index.frames.tolist()
     return build_cache(
         folder,
         fingerprint,
@@ -136,7 +139,10 @@ def is_coloured(index: Index) -> bool:
 def _read(index: Index, row: int, *, colour: bool) -> NDArray[np.uint8]:
     if index.pixels is not None:
         return np.asarray(index.pixels[row], np.uint8)
-    return read_image((index.files or [])[row], colour=colour)
+    file = (index.files or [])[row]
+    if index.frames is None or index.frames[row] < 0:
+        return read_image(file, colour=colour)
+    return open_video(file).reader(colour=colour)(int(index.frames[row]))
 
 
 def _meets(box: Box, shape: tuple[int, ...]) -> bool:

@@ -13,7 +13,7 @@ from experiments.command.usage import config_files
 _REFERENCE = re.compile(r"\$\{oc\.env:(\w+)")
 # Arguments that take a path.
 _PATH = re.compile(
-    r"(^|_)(root|dir|csv|lists|input|detector|neutral|weights|pretrained|checkpoint)$"
+    r"(^|_)(root|dir|csv|lists|input|detector|neutral|weights|pretrained|checkpoint|judges)$"
 )
 
 
@@ -53,8 +53,10 @@ def is_path(name: str, value: Any) -> bool:
     """Tell whether an argument of a config names something on this machine.
 
     By what it says, not by what lies in the working directory: a folder called `votes` there makes
-    no path of `labels: votes`.
+    no path of `labels: votes`. A mapping does if all that it holds does.
     """
+    if isinstance(value, Mapping):
+        return bool(value) and all(is_path(name, part) for part in value.values())
     if not isinstance(value, str):
         return False
     return "/" in value or "\\" in value or _PATH.search(name) is not None

@@ -40,16 +40,15 @@ class ClassSource(NamedTuple):
             The names, perhaps with some that it sets itself; None where the source does not tell.
         """
         init = self.method("__init__")
+        own = set() if init is None else set(argument_names(init))
         if init is None:
-            bases = self.bases()
-            only = bases[0] if len(bases) == 1 and not self.node.decorator_list else None
-            return None if only is None else only.parameters()
-        own = set(argument_names(init))
-        if init.args.vararg is not None:
+            if self.node.decorator_list or not self.node.bases:
+                return None
+        elif init.args.vararg is not None:
             return None
-        if init.args.kwarg is None:
+        elif init.args.kwarg is None:
             return own
-        if not _only_handed_on(init, init.args.kwarg.arg):
+        elif not _only_handed_on(init, init.args.kwarg.arg):
             return None
         inherited = [None if base is None else base.parameters() for base in self.bases()]
         if None in inherited:

@@ -28,6 +28,7 @@ from experiments.jobs.signals import ends_in_order
 from experiments.jobs.slurm import refuse_several_tasks
 from experiments.jobs.step import LOG_FILE
 from experiments.published import TRAINER_ARGUMENTS
+from experiments.report.frontalization import frontalization_tables
 
 if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment
@@ -178,6 +179,8 @@ def _sum_up(folder: CrossvalFolder, parent: ParentRun | None) -> None:
         print(f"missing: fold {fold}, {why}")
     for phrase in summary["departures"]:
         print(f"departs from the protocol: {phrase}")
+    for line in frontalization_tables(summary):
+        print(line)
     for name in ("summary.md", "summary.json", "folds.csv"):
         print(folder.path / name)
     print(headline_line(summary), flush=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from callbacks.records.fold_record import MAIN, FoldRecord
 from experiments.crossval.summary import ONE_SPLIT, Summary, headline_accuracy
+from experiments.report.frontalization import frontalization_tables
 from experiments.report.markdown import interval, markdown_table, number, spread, write_files
 
 
@@ -71,6 +72,7 @@ def as_markdown(summary: Summary) -> str:
         lines += [ONE_SPLIT, ""]
     if "accuracy" in summary:
         lines += _accuracies(summary)
+    lines += frontalization_tables(summary)
     lines += ["## Measures over folds", ""]
     lines += markdown_table(
         ["measure", "mean ± std", "95 % interval", "folds"],

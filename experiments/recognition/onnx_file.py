@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.stills.pictures import FaceReading
 from experiments.recognition.method import Answers
+from lightning_modules.onnx_runtime import open_session
 
 
 class OnnxMethod:
@@ -35,16 +35,7 @@ class OnnxMethod:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise UserError(f"The ONNX file {path} does not exist.")
-        try:
-            runtime: Any = importlib.import_module("onnxruntime")
-        except ImportError as error:
-            raise UserError("ONNX files need onnxruntime: pip install onnxruntime.") from error
-        try:
-            self._session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        except Exception as error:  # of a module that is not imported here
-            raise UserError(f"{path} is no ONNX file that onnxruntime reads.") from error
+        self._session = open_session(path)
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         reading = json.loads(self.metadata.get("reading", "{}"))
         if not reading:

@@ -38,7 +38,7 @@ def measure_flow(
     """
     height, width = flow.shape[-2:]
     error = endpoint_error(flow, true_flow, reduction="none") * (REFERENCE_SIDE / width)
-    rows, columns = (_middle(side) for side in (height, width))
+    rows, columns = (middle(side, FACE_SHARE) for side in (height, width))
     confidence = judged.softmax(dim=1).gather(1, label[:, None]).squeeze(1)
     return {
         "epe_px": error.mean((1, 2)),
@@ -49,7 +49,7 @@ def measure_flow(
     }
 
 
-def measure_face(face: Tensor, apex: Tensor, judged: Tensor, label: Tensor) -> dict[str, Tensor]:
+def measure_face(face: Tensor, apex: Tensor) -> dict[str, Tensor]:
     """Measure faces against the true apex, sample by sample.
 
     SSIM is the mean of its map (Gaussian window of 11) over an image; RMSE is the root of the mean
@@ -58,20 +58,17 @@ def measure_face(face: Tensor, apex: Tensor, judged: Tensor, label: Tensor) -> d
     Args:
         face: Faces [B, 3, H, W] in [0, 1].
         apex: True faces of the same shape.
-        judged: What the independent image classifier says of ``face`` [B, K].
-        label: Class indices [B].
 
     Returns:
-        ``ssim``, ``rmse`` and ``image_accuracy`` (whether the classifier was right): each [B].
+        ``ssim`` and ``rmse``: each [B].
 
     Reference:
-        eMotion-GAN, V.A, Tables I and II.
+        eMotion-GAN, V.A, Table I.
     """
     face, apex = face.float(), apex.float()
     return {
         "ssim": ssim(face, apex, window_size=11).mean((1, 2, 3)),
         "rmse": (255 * (face - apex)).square().mean((1, 2, 3)).sqrt(),
-        "image_accuracy": (judged.argmax(dim=1) == label).float(),
     }
 
 
@@ -81,11 +78,14 @@ class FrontalizationQuality(SampleMeans):
     Args:
         flows: Rows of flows.
         faces: Rows of faces. A mean is named ``<row>_<quantity>``.
+        named: Names of further judges of faces, each with an ``image_accuracy_<name>``.
     """
 
-    def __init__(self, flows: Iterable[str], faces: Iterable[str]) -> None:
+    def __init__(
+        self, flows: Iterable[str], faces: Iterable[str], named: Iterable[str] = ()
+    ) -> None:
         of_flows = ("epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence")
-        of_faces = ("ssim", "rmse", "image_accuracy")
+        of_faces = ("ssim", "rmse", "image_accuracy", *(f"image_accuracy_{n}" for n in named))
         super().__init__(
             [f"{row}_{quantity}" for row in flows for quantity in of_flows]
             + [f"{row}_{quantity}" for row in faces for quantity in of_faces]
@@ -106,7 +106,7 @@ class FrontalizationQuality(SampleMeans):
         return named
 
 
-def _middle(side: int) -> slice:
-    """Return the middle of a crop's side that the box of the face fills."""
-    edge = round(side * (1 - FACE_SHARE) / 2)
+def middle(side: int, share: float) -> slice:
+    """Return the middle of a crop's side that so large a share of it fills."""
+    edge = round(side * (1 - share) / 2)
     return slice(edge, side - edge)

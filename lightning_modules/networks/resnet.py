@@ -116,10 +116,16 @@ class Trunk(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return [B, 4 * width, H / stride, W / stride], upwards, of normalised [B, 3, H, W]."""
+        return self.maps(image)[-1]
+
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """Return what layers 1, 2 and 3 emit for normalised images [B, 3, H, W]."""
         # A stem and its pooling take half the time channels-last (benchmarks/pcnn.py).
         image = image.contiguous(memory_format=memory_format(self))
-        hidden = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        return self.layer3(self.layer2(self.layer1(hidden)))  # type: ignore[no-any-return]
+        hidden = [self.maxpool(self.relu(self.bn1(self.conv1(image))))]
+        for layer in (self.layer1, self.layer2, self.layer3):
+            hidden.append(layer(hidden[-1]))
+        return hidden[1:]
 
 
 class ResNet18(Trunk):

@@ -12,6 +12,7 @@ from callbacks.statistics import (
     corrected_resampled_t,
     estimate,
     mcnemar,
+    proportion,
     scores,
 )
 
@@ -27,6 +28,14 @@ def test_estimate_is_that_of_scipy() -> None:
     assert found.std == pytest.approx(np.std(VALUES, ddof=1), abs=1e-15)
     low, high = stats.t.interval(0.95, 9, np.mean(VALUES), stats.sem(VALUES))
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 1), (1, 1), (9, 10), (37, 80)])
+def test_proportion_is_that_of_scipy(right: int, n: int) -> None:
+    found = proportion(right, n)
+    interval = stats.binomtest(right, n).proportion_ci(method="wilson")
+    assert (found.n, found.mean, found.std) == (n, right / n, None)
+    assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
 
 
 def test_estimate_does_not_depend_on_the_order() -> None:

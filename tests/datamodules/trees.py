@@ -78,3 +78,75 @@ def ckplus_tree(
                 label = root / "Emotion" / place / f"{stem}_{frames:08d}_emotion.txt"
                 label.write_text(f"   {code:.7e}\n")
     return root
+
+
+def oulu_tree(
+    root: Path,
+    subjects: int = 3,
+    words: Sequence[str] = ("Happiness", "Surprise"),
+    cameras: Sequence[str] = ("OriginalImg/VL",),
+    lights: Sequence[str] = ("Strong",),
+    frames: int = 3,
+) -> Path:
+    """Write Oulu-CASIA: a sequence of each word for each subject, frames from 0."""
+    for subject in range(1, subjects + 1):
+        for place in (Path(camera) / light for camera in cameras for light in lights):
+            for word in words:
+                folder = root / place / f"P{subject:03d}" / word
+                folder.mkdir(parents=True)
+                for index in range(frames):
+                    image = picture(subject, index / max(frames - 1, 1))
+                    assert cv2.imwrite(str(folder / f"{index:03d}.jpeg"), image)
+    return root
+
+
+MMI_SESSION = (
+    '<session xmlns="x"><subject id="1"/><track filename="{sid}.avi" view="{view}"/></session>'
+)
+MMI_LABEL = '<Description><Metatag Name="Emotion" Value="{code}"/></Description>'
+
+
+def mmi_session(
+    root: Path, session: int, sid: str, code: object | None = 1, view: int | None = 0
+) -> Path:
+    """Write a session of MMI: a film, None for the label or view that it lacks."""
+    folder = root / "Sessions" / str(session)
+    write_video(folder / f"{sid}.avi", session, frames=5)
+    if code is not None:
+        (folder / f"{sid}.xml").write_text(MMI_LABEL.format(code=code))
+    if view is not None:
+        (folder / "session.xml").write_text(MMI_SESSION.format(sid=sid, view=view))
+    return folder
+
+
+def mmi_tree(root: Path, subjects: int = 3, codes: Sequence[int] = (4, 6)) -> Path:
+    """Write MMI: a session of each code for each subject."""
+    session = 0
+    for subject in range(1, subjects + 1):
+        for number, code in enumerate(codes, start=1):
+            session += 1
+            mmi_session(root, session, f"S{subject:03d}-{number:03d}", code)
+    return root
+
+
+def adfes_films(
+    root: Path,
+    people: Sequence[str] = ("F01", "M01", "M02"),
+    words: Sequence[str] = ("Joy", "Surprise"),
+    version: str = "Face Forward",
+) -> Path:
+    """Write films of ADFES, a film of each word for each person."""
+    for number, person in enumerate(people):
+        for word in words:
+            write_video(root / "Films" / f"{person}-{word}-{version}.avi", number, frames=5)
+    return root
+
+
+def adfes_pictures(root: Path, people: Sequence[str] = ("F01", "M01", "M02")) -> Path:
+    """Write the pictures of ADFES."""
+    (root / "Stills").mkdir(parents=True, exist_ok=True)
+    for number, person in enumerate(people):
+        for end in ("Joy-Apex", "Anger-Apex", "Neutral"):
+            path = root / "Stills" / f"{person}-{end}.jpg"
+            assert cv2.imwrite(str(path), picture(number, 1.0))
+    return root

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from datamodules.base import FERDataModule
 from experiments.command.parsing import class_parameters
 from experiments.command.usage import PACKAGE
 
@@ -39,5 +40,5 @@ def belongs(overlay: Path, experiment: Path) -> bool:
 
 def kind(class_path: str) -> object:
     """The class that all data sets of one kind have in common; a method stands for itself."""
-    found: Any = locate(class_path)
-    return next(base for base in found.__mro__ if ".sets." not in base.__module__)
+    bases = locate(class_path).__mro__  # type: ignore[union-attr]
+    return bases[bases.index(FERDataModule) - 1] if FERDataModule in bases else bases[0]

@@ -74,6 +74,10 @@ def merged(first: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
         same = isinstance(before, dict) and isinstance(value, dict)
         if same and value.get("class_path", before.get("class_path")) == before.get("class_path"):
             result[key] = merged(before, value)
+        elif key == "callbacks":  # one of the same class is replaced, others stay
+            classes = {callback["class_path"] for callback in value}
+            kept = [c for c in before or [] if c["class_path"] not in classes]
+            result[key] = [*kept, *value]
         else:
             result[key] = value
     return result

@@ -42,6 +42,7 @@ class FakeFlows(Dataset[dict[str, Tensor]]):
                 sample["registered_flow"] = flow + 0.5 * drift
                 sample["feature_registered_flow"] = flow + 0.25 * drift
                 sample["posed_apex"] = sample["apex"].flip(-1)
+                sample["subsets"] = torch.tensor([index == 0, index > 0])
             self.samples.append(sample)
 
     def __len__(self) -> int:
@@ -55,6 +56,7 @@ class FakeDataModule(LightningDataModule):
     """What EMotionGAN asks of a data module."""
 
     class_names = CLASS_NAMES
+    subset_names = ("yaw", "roll")
 
     def __init__(self, length: int = 4, batch_size: int = 2, *, registered: bool = True) -> None:
         super().__init__()
@@ -88,6 +90,9 @@ class FakeDataModule(LightningDataModule):
     def frontal_flows(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in DataLoader(FakeFlows(self.length), self.batch_size):
             yield batch["flow"], batch["label"]
+
+    def average_face(self) -> Tensor:
+        return fake_batch(self.length)["neutral"].mean(0)
 
     def flow_pairs(self) -> tuple[Tensor, Tensor, Tensor]:
         batch = fake_batch(self.length)

@@ -176,6 +176,7 @@ def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
         "registered_flow": flow,
         "feature_registered_flow": flow,
         "posed_apex": image,
+        "subsets": (3, 2),
         "is_neutral_apex": (3,),
         "subject": (3,),
     }
@@ -210,19 +211,32 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
     module = model(image_prior="warp", representation="cartesian")
     module.judges.flow.fitted.fill_(True)
     datamodule = FakeDataModule(registered=registered)
+    module.average_face.copy_(datamodule.average_face())
     results = trainer().test(module, datamodule=datamodule, verbose=False)[0]
-    rows = {"posed", "zero", "fit", "emotion_gan", "frontal"}
+    ours = {"emotion_gan", "emotion_gan_frontal"}
+    rows = {"posed", "zero", "fit", "frontal"} | ours
     stills = {"neutral", "apex"}
     if registered:
         rows, stills = rows | {"registration", "features"}, stills | {"posed_apex"}
     of_flows = {"epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence"}
     of_faces = {"ssim", "rmse", "image_accuracy"}
     faces = rows | {f"{row}_warp" for row in rows} | stills
-    assert {f"test/{row}_{quantity}" for row in rows for quantity in of_flows} | {
+    lists = {
+        f"{row}_{quantity}"
+        for chosen, quantities in (
+            ({"posed", "frontal"} | ours, ("epe_px", "accuracy")),
+            ({"posed_apex", "apex"} | ours, of_faces),
+        )
+        for row in chosen
+        for quantity in quantities
+    }
+    assert {f"test/{name}_{one}" for name in ("yaw", "roll") * registered for one in lists} | {
+        f"test/{row}_image_accuracy" for row in ("average", "average_frontal")
+    } | {f"test/{row}_{quantity}" for row in rows for quantity in of_flows} | {
         f"test/{face}_{quantity}" for face in faces for quantity in of_faces
     } | {
         f"test/{quantity}_over_{row}"
-        for row in rows - {"emotion_gan", "frontal"}
+        for row in rows - ours - {"frontal"}
         for quantity in ("epe_px", "epe_face_px", "judge_accuracy")
     } | {f"test/{quantity}_over_warp" for quantity in of_faces} | {
         "test/accuracy",
@@ -253,6 +267,11 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
         )
         mirrored = (255 * (batch["posed_apex"] - batch["apex"])).square().mean((1, 2, 3)).sqrt()
         assert results["test/posed_apex_rmse"] == pytest.approx(mirrored.mean().item(), rel=1e-5)
+        # The first sample alone moves so, the others otherwise.
+        first, others = (results[f"test/{name}_posed_epe_px"] for name in datamodule.subset_names)
+        error = endpoint_error(batch["posed_flow"][:1], batch["flow"][:1]).item()
+        assert first == pytest.approx(128 / SIZE * error, rel=1e-5)
+        assert (first + 3 * others) / 4 == pytest.approx(results["test/posed_epe_px"], rel=1e-5)
     # Nothing is moved by a zero flow.
     for quantity in of_faces:
         assert results[f"test/zero_warp_{quantity}"] == pytest.approx(
@@ -262,6 +281,40 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
     moved = warp(batch["neutral"], batch["flow"])
     roots = (255 * (moved - batch["apex"])).square().mean((1, 2, 3)).sqrt()
     assert results["test/frontal_warp_rmse"] == pytest.approx(roots.mean().item(), rel=1e-4)
+
+
+def test_the_average_face_is_kept_and_animated(model, trainer, datamodule):
+    module = model(image_prior="warp", representation="cartesian")
+    trainer(limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=datamodule)
+    assert torch.equal(module.average_face, datamodule.average_face())
+    seen = []
+    count = module.judges.count_average
+
+    def note(row, face, batch):
+        seen.append((row, face))
+        return count(row, face, batch)
+
+    module.judges.count_average = note
+    trainer().test(module, datamodule=datamodule, verbose=False)
+    batch = fake_batch(2)
+    module.eval()
+    for row, flow in (("average", "posed_flow"), ("average_frontal", "flow")):
+        face = next(face for found, face in seen if found == row)
+        average = module.average_face.expand_as(batch["neutral"])
+        with torch.no_grad():
+            wanted = module(batch[flow], average)[2]
+        torch.testing.assert_close(face, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_checkpoint_without_an_average_face_loads(model):
+    module = model()
+    state = module.state_dict()
+    del state["average_face"]
+    checkpoint = {"state_dict": state}
+    other = model()
+    other.on_load_checkpoint(checkpoint)
+    other.load_state_dict(checkpoint["state_dict"])
+    assert not other.average_face.any()
 
 
 def test_judges_answer_for_themselves(model, trainer):

@@ -23,11 +23,13 @@ from tests.callbacks.fakes import FakeData, FakeModule, trainer
 # On each measure a number of every row; the fit is the best free row but in the accuracies.
 EPE = {
     **{"posed": 4, "zero": 2, "fit": 1, "registration": 3, "features": 3},
-    **{"subspaces": 0.75, "emotion_gan": 0.5, "frontal": 0},
+    **{"subspaces": 0.75, "emotion_gan": 0.5},
+    **{"emotion_gan_frontal": 0.25, "frontal": 0},
 }
 SHARE = {
     **{"posed": 0.25, "zero": 0.125, "fit": 0.5, "registration": 0.625, "features": 0.625},
-    **{"subspaces": 0.75, "emotion_gan": 0.875, "frontal": 0.9375},
+    **{"subspaces": 0.75, "emotion_gan": 0.875},
+    **{"emotion_gan_frontal": 0.875, "frontal": 0.9375},
 }
 
 
@@ -69,11 +71,23 @@ def run(folder: Path, metrics: dict[str, float], data: FakeData | None = None) -
     return summary
 
 
+def test_each_test_list_has_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = FakeData()
+    data.subset_names = ("yaw", "ckplus")  # type: ignore[attr-defined]
+    lists = {"test/yaw_posed_epe_px": 1.5, "test/ckplus_emotion_gan_image_accuracy": 0.25}
+    found = run(tmp_path, {**logged(), **lists}, data)["lists"]
+    assert list(found) == ["yaw", "ckplus"]
+    assert (found["yaw"]["posed_epe_px"], found["yaw"]["emotion_gan_ssim"]) == (1.5, None)
+    assert found["ckplus"]["emotion_gan_image_accuracy"] == 0.25
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "ckplus" in line)
+    assert "25.0" in line
+
+
 def test_summary_holds_what_was_logged(tmp_path: Path) -> None:
     summary = run(tmp_path, logged())
     assert list(summary["rows"]) == [
         *("posed", "zero", "fit", "registration", "features"),
-        *("subspaces", "emotion_gan", "frontal"),
+        *("subspaces", "emotion_gan", "emotion_gan_frontal", "frontal"),
     ]
     assert summary["rows"]["fit"]["epe_face_px"] == 1
     assert summary["rows"]["fit"]["warp_image_accuracy"] == 0.5
@@ -154,6 +168,35 @@ def test_the_verdict_comes_first_and_the_tables_fit_80_columns(tmp_path: Path) -
     assert all(any(name in line for line in lines) for name in (*ROWS.values(), *STILLS.values()))
     assert lines.count(f"picture: {tmp_path / 'figures' / 'test.png'}") == 1
     assert lines[-1] == f"run folder: {tmp_path}"
+
+
+def test_named_judges_have_a_table_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_judge = {
+        key.replace("image_accuracy", "image_accuracy_DMUE"): value / 2
+        for key, value in logged().items()
+        if key.endswith("image_accuracy")
+    }
+    summary = run(tmp_path, logged() | of_judge)
+    assert summary["average"]["average"] == dict.fromkeys(("image_accuracy", "image_accuracy_DMUE"))
+    assert summary["rows"]["fit"]["image_accuracy_DMUE"] == 0.25
+    assert summary["rows"]["fit"]["warp_image_accuracy_DMUE"] == 0.25
+    assert summary["faces"]["apex"]["image_accuracy_DMUE"] == 0.375
+    lines = capsys.readouterr().out.splitlines()
+    start = next(n for n, line in enumerate(lines) if "DMUE G_W %" in line)
+    ours = next(line for line in lines[start:] if f"│ {ROWS['emotion_gan']} " in line)
+    apex = next(line for line in lines[start:] if f"│ {STILLS['apex']} " in line)
+    assert [cell.strip() for cell in ours.split("│")[2:-1]] == ["43.8", "43.8"]
+    assert [cell.strip() for cell in apex.split("│")[2:-1]] == ["-", "37.5"]
+
+
+def test_the_average_face_has_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    average = {"test/average_image_accuracy": 0.25, "test/average_frontal_image_accuracy": 0.75}
+    summary = run(tmp_path, logged() | average)
+    assert summary["average"]["average_frontal"] == {"image_accuracy": 0.75}
+    lines = [line for line in capsys.readouterr().out.splitlines() if "SNAP-" in line]
+    assert [line.split("│")[2].strip() for line in lines] == ["25.0", "75.0"]
 
 
 def test_another_method_is_told_apart(tmp_path: Path) -> None:

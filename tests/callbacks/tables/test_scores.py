@@ -8,6 +8,7 @@ import pytest
 from lightning.pytorch.loggers import WandbLogger
 
 from callbacks.tables.scores import ScoreTable
+from datamodules.errors import UserError
 from tests.callbacks.fakes import FaceData, FaceModule, FakeData, FakeModule, trainer
 
 
@@ -97,3 +98,34 @@ def test_the_tables_go_to_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("test/scores", ["measure", "all samples"], [["accuracy", "62.5 %"]]),
         ("test/classes", ["class", "recall"], [["neutral", "75.0 %"]]),
     ]
+
+
+class Known(FaceData):
+    """Knows the sex of thirty faces, and no age of any."""
+
+    def groups(self, sample_ids: list[int]) -> dict[str, list[str]]:
+        return {
+            "sex": ["male" if number < 10 else "female" for number in sample_ids],
+            "age": [""] * len(sample_ids),
+        }
+
+
+def test_groups_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runner = trainer(tmp_path, ScoreTable(groups=True))
+    runner.test(Scored({"accuracy": 0.9}), datamodule=Known(), verbose=False)
+    groups = json.loads((tmp_path / "summary.json").read_text())["groups"]
+    # Every tenth is read wrongly: one of ten and two of twenty.
+    assert groups["sex"]["male"]["n"] == 10
+    assert groups["sex"]["male"]["mean"] == groups["sex"]["female"]["mean"] == 0.9
+    assert groups["sex"]["female"]["low"] == pytest.approx(0.6990, abs=1e-4)
+    assert groups["sex"]["female"]["high"] == pytest.approx(0.9721, abs=1e-4)
+    assert groups["age"] == {"unknown": groups["age"]["unknown"]}
+    assert cells(capsys.readouterr().out, "sex: male")[1:3] == ["10", "90.0 %"]
+
+
+def test_groups_that_nobody_knows_are_refused_before_the_test(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="says nothing of its people"):
+        trainer(tmp_path, ScoreTable(groups=True)).test(
+            Scored({"accuracy": 0.9}), datamodule=FaceData(), verbose=False
+        )
+    assert not (tmp_path / "summary.json").exists()

@@ -242,6 +242,41 @@ def test_frontal_faces_are_of_the_training_fold(snap: Path, cache: Path) -> None
     assert not torch.equal(later, faces)
 
 
+def test_the_average_face_is_of_the_training_people_each_counted_once(
+    snap: Path, cache: Path
+) -> None:
+    data = make(snap, cache)
+    data.prepare_data()
+    data.setup()
+    samples = data.on_after_batch_transfer(
+        data.dataset("train").__getitems__(list(range(data.split_sizes["train"]))), 0
+    )
+    first = samples["is_neutral_apex"]
+    people = samples["subject"][first]
+    faces = samples["neutral"][first]
+    means = torch.stack([faces[people == person].mean(0) for person in people.unique()])
+    average = data.average_face()
+    assert average.shape == (3, 16, 16)
+    torch.testing.assert_close(average, means.mean(0))
+
+
+def test_test_batches_say_how_the_head_moves(tmp_path: Path) -> None:
+    root = snap_tree(tmp_path / "snap", subjects=3, codes=(0, 1))
+    rows = [
+        f"S00{who};00{what};{'yaw' if what == 1 else 'roll'}"
+        for who in (1, 2, 3)
+        for what in (1, 2)
+    ]
+    (root / "movements.csv").write_text("\n".join(rows) + "\n")
+    data = make(root, tmp_path / "cache")
+    data.prepare_data()
+    data.setup()
+    assert data.subset_names == ("roll", "yaw")
+    (batch,) = data.test_dataloader()
+    assert batch["subsets"].tolist() == [[False, True], [True, False]]
+    assert "subsets" not in next(iter(data.val_dataloader()))
+
+
 def test_frontal_flows_are_from_neutral_to_apex_in_the_training_fold(
     snap: Path, cache: Path
 ) -> None:

@@ -163,3 +163,20 @@ def test_data_module_with_lists(tmp_path: Path) -> None:
     assert batch["subsets"][:, 1].nonzero().flatten().tolist() == [3]
     with pytest.raises(DatasetError, match=r"data\.strict_counts"):
         RAFDBDataModule(root=str(root), strict_counts=True).setup("fit")
+
+
+def test_groups_of_people_are_read_where_they_are_annotated(tmp_path: Path) -> None:
+    root = official(tmp_path / "basic")
+    data = RAFDBDataModule(root=str(tmp_path), cache_dir=str(tmp_path / "cache"), size=8)
+    assert data.groups([]) == {}
+    notes = root / "Annotation" / "manual"
+    notes.mkdir(parents=True)
+    points = "".join(f"{n}.5\t{n} \n" for n in range(5))
+    for name, codes in (("train_00001", "1\n0\n2\n"), ("train_00003", "2\r\n1\r\n9"), ("x", "0")):
+        (notes / f"{name}_manu_attri.txt").write_text(points + codes)
+    (notes / "train_00004_manu_attri.txt").write_text(points)
+    assert data.groups([0, 1, 2, 3]) == {
+        "gender": ["female", "", "unsure", ""],
+        "race": ["Caucasian", "", "African-American", ""],
+        "age": ["20-39", "", "", ""],
+    }

@@ -78,6 +78,20 @@ def test_movements_are_counted(tmp_path: Path) -> None:
     (root / "movements.csv").write_text("sub_id;seq_id;movement\nS001;002;yaw\n")
     index = read_frame_folders(root, CODES)
     assert "head movements: None 1, yaw 1" in index.notes
+    assert {name: mask.tolist() for name, mask in index.subsets.items()} == {
+        "unknown": [True, False],
+        "yaw": [False, True],
+    }
+
+
+def test_movements_have_one_name_whatever_the_list_calls_them(tmp_path: Path) -> None:
+    root = snap_tree(tmp_path, subjects=1)
+    (root / "movements.csv").write_text("S001;001;Tx\nS001;002;nothing\n")
+    index = read_frame_folders(root, CODES)
+    assert {n: m.tolist() for n, m in index.subsets.items()} == {
+        "static": [False, True],
+        "translation": [True, False],
+    }
 
 
 def test_everything_wrong_is_named(tmp_path: Path) -> None:

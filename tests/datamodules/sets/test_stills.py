@@ -41,6 +41,9 @@ def test_a_person_of_kdef_is_on_one_side_with_both_sessions(tmp_path: Path) -> N
     assert not set(data.train_subjects) & set(data.test_subjects)
     tested = {data.sample_name(int(row))[1:4] for row in data.faces("test")[1]}
     assert tested == set(data.test_subjects)
+    rows = data.faces("test")[1].tolist()
+    sexes = ["female" if data.sample_name(row)[1] == "F" else "male" for row in rows]
+    assert data.groups(rows) == {"sex": sexes}
 
 
 def test_models_of_rafd_are_apart(tmp_path: Path) -> None:
@@ -51,6 +54,7 @@ def test_models_of_rafd_are_apart(tmp_path: Path) -> None:
     data.setup()
     assert data.split_sizes == {"train": 16, "val": 8, "test": 8}
     assert data.class_counts == (2,) * 8
+    assert data.groups([0, 1]) == {"sex": ["female"] * 2, "group": ["caucasian"] * 2}
     assert not set(data.train_subjects) & set(data.test_subjects)
 
 

@@ -4,6 +4,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -66,6 +67,13 @@ def test_home_and_paths() -> None:
     values = {"a": "a/b", "root": "here", "e_fer_checkpoint": "best.ckpt"}
     assert [is_path(*item) for item in values.items()] == [True, True, True]
     assert is_path("detector", "yunet.onnx")
+    assert is_path("judges", {"DMUE": "dmue.onnx"})
     # A choice stays one, whatever lies in the working directory.
-    others = {"labels": "votes", "weights_sha256": "0" * 300, "root": None, "fold": 3}
-    assert [is_path(*item) for item in others.items()] == [False] * 4
+    others: dict[str, Any] = {
+        "labels": "votes",
+        "weights_sha256": "0" * 300,
+        "root": None,
+        "fold": 3,
+    }
+    others["g_f_optimizer"] = {"class_path": "torch.optim.Adam"}
+    assert [is_path(*item) for item in others.items()] == [False] * 5
