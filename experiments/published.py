@@ -202,14 +202,14 @@ def _by_cell() -> dict[tuple[str, str, str, str], Mapping[str, str]]:
 
 
 @cache
-def _measure(study: str, row: str, column: str) -> str:
+def _measure(study: str, row: str, data: str, column: str) -> str:
     found = read_study(_FOLDER / "studies" / f"{study}.yaml")
-    return found.measures(row)[column]
+    return found.measures(row, data)[column]
 
 
 def measure_of(row: Mapping[str, str]) -> str:
     """Name what a test logs of a figure that is bound to a cell."""
-    return _measure(row["study"], row["row"], row["column"])
+    return _measure(row["study"], row["row"], row["data"], row["column"])
 
 
 @cache

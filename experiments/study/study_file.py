@@ -43,7 +43,8 @@ class Study:
             compared with, in the first column.
         data: Command line that each data set adds, by its name; there is at least one.
         columns: What the test logged (without `test/`), by the title of its column. `accuracy` is
-            each experiment's headline; `a - b` is the difference of two measures.
+            each experiment's headline; `a - b` is the difference of two measures; `{data}` stands
+            for the name of the data set, where one run tests several.
         seeds: Seeds of every row, at least one.
         fold: Numbers of the folds to run; None runs all.
     """
@@ -56,9 +57,10 @@ class Study:
     seeds: tuple[int, ...]
     fold: tuple[int, ...] | None
 
-    def measures(self, row: str) -> dict[str, str]:
-        """Return what stands in each column of a row, by the titles of the columns."""
-        return {**self.columns, **self.rows[row].measures}
+    def measures(self, row: str, data: str) -> dict[str, str]:
+        """Return what stands in each column of a row on a data set, by the titles of the columns."""
+        named = {**self.columns, **self.rows[row].measures}
+        return {title: measure.replace("{data}", data) for title, measure in named.items()}
 
     def places(self) -> Iterator[tuple[str, str]]:
         """Yield each row with each data set that it is run on."""

@@ -83,7 +83,7 @@ def rows_of(study: Study, cells: Mapping[tuple[str, str, int], Cell | str]) -> l
             run, why = _run_of(cell)
             runs += [] if run is None else [run]
             missing += [f"seed {seed}, {phrase}" for phrase in why]
-        rows.append(Row(name, data, study.measures(name), tuple(runs), tuple(missing)))
+        rows.append(Row(name, data, study.measures(name, data), tuple(runs), tuple(missing)))
     return rows
 
 

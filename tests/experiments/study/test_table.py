@@ -66,6 +66,13 @@ def test_a_measure_may_be_the_difference_of_two(tmp_path: Path) -> None:
     assert found["rows"][0]["cells"]["none"] is None
 
 
+def test_a_measure_may_name_the_data_set(tmp_path: Path) -> None:
+    metrics = {"test/data_accuracy": 0.5}
+    found = summary(tmp_path, study({"own": "{data}_accuracy"}, (0,)), metrics=metrics)
+    assert found["rows"][0]["measures"] == {"own": "data_accuracy"}
+    assert found["rows"][0]["cells"]["own"]["mean"] == 0.5
+
+
 def test_rows_are_compared_on_their_own_data(tmp_path: Path) -> None:
     path = made.write_crossval(tmp_path / "crossval-a", [1, 2, 0])
     rows = {"one": Method((), {}), "two": Method((), {}, data=("b",))}
