@@ -58,7 +58,7 @@ class Study:
     fold: tuple[int, ...] | None
 
     def measures(self, row: str, data: str) -> dict[str, str]:
-        """Return what stands in each column of a row on a data set, by the titles of the columns."""
+        """Return what stands in each column, by its title, in a row on a data set."""
         named = {**self.columns, **self.rows[row].measures}
         return {title: measure.replace("{data}", data) for title, measure in named.items()}
 
