@@ -19,7 +19,6 @@ from tests.datamodules.sets.test_ckplus_faces import coded_tree
 from tests.datamodules.sets.test_fer2013 import kaggle
 from tests.datamodules.sets.test_jaffe import tree as jaffe_tree
 from tests.datamodules.still_trees import celeba_tree, kdef_tree, rafd_tree, sfew_tree
-from tests.datamodules.trees import snap_tree
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,10 +60,6 @@ def six_expressions(root: Path) -> Path:
     return coded_tree(root, subjects=12, codes=(1, 3, 4, 5, 6, 7))
 
 
-def flows(root: Path) -> Path:
-    return snap_tree(root, subjects=10)
-
-
 TREES: dict[str, Callable[[Path], object]] = {
     "rafdb": lambda root: write_rafdb(root, train=42, test=14, workers=1),
     "ferplus": lambda root: write_ferplus(root, train=48, val=16, test=16, workers=1),
@@ -76,7 +71,6 @@ TREES: dict[str, Callable[[Path], object]] = {
     "sfew": lambda root: drawn(sfew_tree(root)),
     "celeba": lambda root: drawn(celeba_tree(root, faces=40)),
     "ckplus": six_expressions,
-    "snap2dfe": flows,
 }
 
 
@@ -99,13 +93,15 @@ def test_a_study_runs_from_end_to_end(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     study = read_study(file)
-    for name in study.data:
+    # The data sets of eMotion-GAN are one, which draws what has no root.
+    named = [name for name in study.data if not file.stem.startswith("emotion_gan")]
+    for name in named:
         if not (trees / name).exists():
             TREES[name](trees / name)
     paper = next(paper for paper in SMALL if file.stem.startswith(paper))
     small = [*SMALL[paper], "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
-    roots = [f"{name}={trees / name}" for name in study.data]
-    command = ["study", str(file), "--fold", "0", "--seeds", "1", "--jobs", "2", "--roots", *roots]
+    roots = ["--roots", *(f"{name}={trees / name}" for name in named)] if named else []
+    command = ["study", str(file), "--fold", "0", "--seeds", "1", "--jobs", "2", *roots]
     main([*command, f"--runs_dir={runs_dir}", *small, "--trainer.enable_progress_bar=false"])
     summary = json.loads((runs_dir / "studies" / file.stem / "study.json").read_text())
     assert [row["missing"] for row in summary["rows"]] == [[] for _ in study.places()]
