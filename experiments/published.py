@@ -1,8 +1,8 @@
 """What the papers report, where a run is of the same method, setting and data.
 
-figures.csv holds every figure of the papers, by their tables, with the cell of a study that
-measures it. Where nothing but the figure's own setting may be printed beside it, that setting is
-one of protocols.yaml; where the cell is of another setting, or there is none, a reason says why.
+figures.csv holds every figure of the papers' tables, and the cell of a study that measures it. The
+setting of the figure is one of _protocols.yaml, and it is printed beside no other. Where the cell
+is known to be of another setting, or there is none, a reason says why.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def figures() -> tuple[Mapping[str, str], ...]:
 
     Its columns are: paper, table, method, dataset, condition, metric, value, std, unit; the cell
     that measures the figure by ``study``, ``row``, ``data`` and ``column``; ``protocol``, its
-    setting (a name in protocols.yaml and arguments of the method that differ from it, `*` for any);
-    and ``reason``, why there is no cell, or why the cell is of another setting.
+    setting (a name in _protocols.yaml and arguments of the method that differ from it, `*` for
+    any); and ``reason``, why there is no cell, or why the cell is of another setting.
     """
     with (_FOLDER / "figures.csv").open(newline="", encoding="utf-8") as file:
         return tuple(csv.DictReader(file))
@@ -173,10 +173,9 @@ def figure_of_cell(
         return None
     if row["reason"]:
         return Figure(row, (row["reason"],))
-    differences = _differences(row["protocol"], summary, arguments)
     if papers_dataset(summary) is None:
         return Figure(row, (f"data of another source here: {summary['source']}",))
-    return Figure(row, tuple(differences))
+    return Figure(row, tuple(_differences(row["protocol"], summary, arguments)))
 
 
 def figures_without_cell(study: str) -> list[dict[str, Any]]:
@@ -221,10 +220,10 @@ def setting_of(protocol: str) -> dict[str, Any]:
 
     Returns:
         ``model``, ``data`` and ``trainer`` as in a config, and ``classes``, ``samples``, ``people``
-        as in protocols.yaml.
+        as in _protocols.yaml.
     """
     name, *changes = protocol.split()
-    given = _config("protocols.yaml")[name]
+    given = _config("_protocols.yaml")[name]
     setting: dict[str, Any] = {"trainer": {}}
     for file in given["configs"]:
         _merge(setting, _config(file))
