@@ -6,6 +6,7 @@ Steps take time on a clock that is only counted, so that hours pass in a moment.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,33 +14,35 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.measuring import Result
-from experiments.jobs import runner
+from experiments.jobs.launcher import Job, Launcher
+from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.step import Step
 
 _DEVICES, _FOLDS = 8, 10
 
 
-class _Job:
+@dataclass(eq=False)
+class _Job(Job):
     """A step that ends at a time."""
 
+    ends: float
     exit_code = 0
 
-    def __init__(self, step: Step, ends: float) -> None:
-        self.step, self.ends = step, ends
 
+class _Devices(Launcher):
+    """Devices on which a step takes as long as is said."""
 
-class _Devices:
-    """Stands in for `LocalLauncher`: devices on which a step takes as long as is said."""
+    running: list[_Job]
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self.seconds, self.now, self.done = seconds, 0.0, set[str]()
-        self.running: list[_Job] = []
+        self.running = []
 
     def has_room(self) -> bool:
         return len(self.running) < _DEVICES
 
     def start(self, step: Step) -> None:
-        self.running.append(_Job(step, self.now + self.seconds[step.name]))
+        self.running.append(_Job(step, 0, self.now + self.seconds[step.name]))
 
     def sleep(self, _: float) -> None:
         """Let time pass until a step ends; it stands in for `time.sleep`."""
@@ -67,7 +70,7 @@ def busy_share(lengths: Sequence[float]) -> float:
     def step(name: str, *needs: str) -> Step:
         return Step(name, "fit", Path(), list, lambda: name in devices.done, needs)
 
-    queue: Any = runner.Runner(devices, runner.Watcher())  # type: ignore[arg-type]
+    queue = Runner(devices, Watcher())
     for n in range(len(lengths)):
         queue.add([step(f"{n} fit"), step(f"{n} test", f"{n} fit")])
     with mock.patch("time.sleep", devices.sleep):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from experiments.command.errors import usage_error
+from experiments.jobs.options import LauncherOptions
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -17,7 +18,7 @@ class CommandParser(argparse.ArgumentParser):
         raise usage_error(f"{self._command}: {message}.")
 
     def add_slots(self, what: str) -> None:
-        """Add --jobs and --devices, see `jobs.local.make_slots`.
+        """Add what says where steps run, see `LauncherOptions`.
 
         Args:
             what: What runs in a slot, such as fold.
@@ -25,7 +26,21 @@ class CommandParser(argparse.ArgumentParser):
         self.add_argument(
             "--jobs", type=positive, help=f"{what.capitalize()}s at once; default: one a device."
         )
-        self.add_argument("--devices", help=f"GPUs, e.g. 0,1,2,3: each {what} sees one of them.")
+        self.add_argument(
+            "--devices", help=f"GPUs, e.g. 0,1,2,3 or auto: each {what} sees one of them."
+        )
+        self.add_argument(
+            "--launcher",
+            choices=("local", "slurm"),
+            default="local",
+            help=f"Run each {what} here, or as a job of SLURM with the options --slurm.partition "
+            "gpu, --slurm.gpus_per_node 1, --slurm.time 4:00:00 and so on, as sbatch has them.",
+        )
+        self.add_argument(
+            "--detach",
+            action="store_true",
+            help="Return at once: a job of one CPU waits for the others and sums up.",
+        )
 
     def parse_beside_fit(
         self, args: Sequence[str], decided: Mapping[str, str]
@@ -37,12 +52,13 @@ class CommandParser(argparse.ArgumentParser):
             decided: Why the command takes no option of these names, which it decides itself.
 
         Returns:
-            Its own options, `devices` as a tuple of names, and in `fit` all others.
+            Its own options, those of `add_slots` in `launch`, and in `fit` all others.
 
         Raises:
             CommandError: If it cannot be parsed.
         """
-        own, fit = self.parse_known_args(list(args))
+        rest, slurm = _take_slurm(args)
+        own, fit = self.parse_known_args(rest)
         for argument in fit:
             name = argument.split("=", 1)[0]
             if name in decided:
@@ -50,12 +66,40 @@ class CommandParser(argparse.ArgumentParser):
         names = tuple(part.strip() for part in (own.devices or "").split(",") if part.strip())
         if own.devices is not None and not names:
             self.error("--devices names no device; give e.g. --devices 0,1")
-        own.devices, own.fit = names, fit
+        in_slurm = own.launcher == "slurm"
+        if not in_slurm and (slurm or own.detach):
+            name = f"--slurm.{next(iter(slurm))}" if slurm else "--detach"
+            self.error(f"{name} is for --launcher slurm")
+        if in_slurm and names:
+            self.error(
+                "a job sees the GPUs that SLURM gives it: --slurm.gpus_per_node, no --devices"
+            )
+        own.launch = LauncherOptions(own.jobs, names, slurm if in_slurm else None, own.detach)
+        own.fit = fit
         return own
 
     @property
     def _command(self) -> str:
         return self.prog.split()[-1]
+
+
+def _take_slurm(args: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Take `--slurm.NAME VALUE` out of a command line; a switch has an empty value."""
+    rest: list[str] = []
+    options: dict[str, str] = {}
+    words = iter([*args, "--"])
+    word = next(words)
+    for after in words:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--slurm."):
+            rest.append(word)
+        else:
+            apart = not equals and not after.startswith("-")
+            options[name.removeprefix("--slurm.").replace("_", "-")] = after if apart else value
+            if apart:
+                after = next(words)
+        word = after
+    return rest, options
 
 
 def positive(text: str) -> int:

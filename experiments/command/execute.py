@@ -33,8 +33,10 @@ def execute(args: Sequence[str]) -> int:
     """Run a command; return the exit code."""
     session = Session()
     if session.fold is not None:
-        # The processes that a fold starts for further devices die with that one.
-        die_with_parent(session.fold.parent if is_first_process() else None)
+        # The processes that a fold starts for further devices die with that one; those of a
+        # cluster's job are ended by the cluster.
+        if session.fold.parent is not None:
+            die_with_parent(session.fold.parent if is_first_process() else None)
         # SLURM's warning is for the parent, which ends its steps in order.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     with quiet():

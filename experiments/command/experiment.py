@@ -40,6 +40,7 @@ from experiments.command.usage import (
     given_by_hand,
     translate,
 )
+from experiments.jobs.slurm import refuse_unequal_tasks
 from experiments.run.checkpoints import AtomicCheckpointIO, RunCheckpoints
 from experiments.run.folder import shared_config_hash
 from experiments.run.loggers import MetricsCSV, wandb_logger, wandb_mode
@@ -153,6 +154,8 @@ class ExperimentCLI(LightningCLI):
         """Choose the run folder and the checkpoint to start from."""
         config = self.resolve()
         settings = self._settings
+        trainer = settings.trainer
+        refuse_unequal_tasks(self.verb, trainer.devices, trainer.num_nodes)
         given = settings.ckpt_path
         hashed = {key: value for key, value in config.items() if key not in _OUTSIDE}
         self.session.open(
@@ -219,7 +222,7 @@ class ExperimentCLI(LightningCLI):
             if together and self.trainer.world_size > 1 and not self.model.automatic_optimization:
                 raise usage_error(
                     f"{type(self.model).__name__} trains several players in turn, which plain ddp "
-                    "cannot: add --config experiments/presets/cluster.yaml, or "
+                    "cannot: add --config experiments/presets/slurm.yaml, or "
                     "--trainer.strategy ddp_find_unused_parameters_true."
                 )
             for line in describe_size(self.model, self.trainer.strategy.root_device.type):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.command.arguments import CommandParser, natural, positive
+from experiments.jobs.options import LauncherOptions
 
 # What a cross-validation decides for its folds, and what to say to a person who does.
 _DECIDED = {
@@ -22,15 +23,13 @@ class Options:
 
     Args:
         fold: The only fold to run; None runs all.
-        jobs: Folds at once; None takes one for each device.
-        devices: Accelerators to spread folds over; empty leaves all visible to every fold.
+        launch: Where folds run.
         summarize: Whether to run nothing and sum up what there is.
         fit: Command line of `fit` that all folds share.
     """
 
     fold: int | None
-    jobs: int | None
-    devices: tuple[str, ...]
+    launch: LauncherOptions
     summarize: bool
     fit: tuple[str, ...]
 
@@ -62,4 +61,4 @@ def parse(args: Sequence[str]) -> Options:
     )
     own = parser.parse_beside_fit(args, _DECIDED)
     folds = [] if own.folds is None else [f"--data.folds={own.folds}"]
-    return Options(own.fold, own.jobs, own.devices, own.summarize, (*own.fit, *folds))
+    return Options(own.fold, own.launch, own.summarize, (*own.fit, *folds))

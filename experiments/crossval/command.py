@@ -22,7 +22,8 @@ from experiments.crossval.folder import (
 from experiments.crossval.folds import FoldQueue
 from experiments.crossval.report import headline_line, write_report
 from experiments.crossval.summary import check_together, collect, commit_of, summarize
-from experiments.jobs.local import LocalLauncher, make_slots
+from experiments.jobs.launch import detach, make_launcher
+from experiments.jobs.launcher import Launcher
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.slurm import refuse_several_tasks
@@ -62,9 +63,12 @@ def crossval(args: Sequence[str]) -> None:
         folder = find_folder(experiment.runs_dir, description.experiment, description.config_hash)
         _sum_up(folder, _parent_run(folder, experiment))
         return
-    launcher = LocalLauncher(make_slots(options.devices, options.jobs))
+    launcher = make_launcher(options.launch)
     folder = open_folder(experiment.runs_dir, description)
     print(f"Cross-validation: {folder.path}", flush=True)
+    if options.launch.detach:
+        detach(options.launch, "crossval", args, folder.path)
+        return
 
     def progress() -> str:
         done = sum(is_tested(folder.fold(fold).path) for fold in folder.started())
@@ -79,7 +83,7 @@ def _run(
     folder: CrossvalFolder,
     experiment: ResolvedExperiment,
     options: Options,
-    launcher: LocalLauncher,
+    launcher: Launcher,
 ) -> None:
     """Run all folds and sum them up, or run one."""
     records, missing = check_before(folder)

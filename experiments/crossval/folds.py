@@ -18,7 +18,7 @@ from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder
 from experiments.crossval.summary import ONE_SPLIT, headline_accuracy
 from experiments.jobs.context import StepContext
-from experiments.jobs.local import LocalJob, LocalLauncher
+from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.step import Step, lightning_step, trained_weights
 
@@ -83,7 +83,7 @@ class FoldQueue(Watcher):
         self,
         folder: CrossvalFolder,
         fit: Sequence[str],
-        launcher: LocalLauncher,
+        launcher: Launcher,
         *,
         expected: tuple[str, str] | None = None,
         finished_before: int = 0,
@@ -142,7 +142,11 @@ class FoldQueue(Watcher):
         again = ", from its last checkpoint" if resumed else ""
         self.say(f"fold {_fold(step)}: {_DOING[step.verb]}{again}")
 
-    def look(self, jobs: Sequence[LocalJob]) -> None:
+    def adopted(self, step: Step) -> None:
+        """Say that a training or a test goes on; its split, if there is one, is that of its job."""
+        self.say(f"fold {_fold(step)}: {_DOING[step.verb]}, by the job of an earlier command")
+
+    def look(self, jobs: Sequence[Job]) -> None:
         """Add all folds once their number is known; show the last line of each that runs."""
         for job in jobs:
             if not self._data_known:

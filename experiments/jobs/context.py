@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 _VARIABLE = "FER_LIGHTNING_STEP"
 _PR_SET_PDEATHSIG = 1
@@ -26,14 +27,15 @@ class StepContext:
         group: Name that all steps share in W&B.
         wandb_id: Id by which every start of the step is the same W&B run.
         digest: Hash of the config that it must come to, see `shared_config_hash`.
-        parent: Process id of the one that starts it.
+        parent: Process id of the one that starts it and that it ends with; None in a job of a
+            cluster, which outlives that one.
     """
 
     folder: str
     group: str
     wandb_id: str
     digest: str
-    parent: int = field(default_factory=os.getpid)
+    parent: int | None = field(default_factory=os.getpid)
 
     def environment(self) -> dict[str, str]:
         """Return the environment variable that tells a process."""
@@ -44,6 +46,18 @@ class StepContext:
         """Return what this process was told, None where it is no step."""
         text = os.environ.get(_VARIABLE)
         return None if text is None else cls(**json.loads(text))
+
+
+def outlives_parent(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a step as that of one that does not end with its parent.
+
+    Args:
+        environment: What `StepContext.environment` returned, or anything without a step.
+    """
+    if _VARIABLE not in environment:
+        return dict(environment)
+    told = StepContext(**json.loads(environment[_VARIABLE]))
+    return {**environment, **replace(told, parent=None).environment()}
 
 
 def wandb_id(*decisive: object) -> str:

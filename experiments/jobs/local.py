@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from datamodules.store.threads import cores
 from experiments.command.errors import usage_error
+from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.step import Step
 from experiments.jobs.warm import WarmProcess, can_be_warm
 
@@ -44,42 +45,23 @@ _GRACE = 30.0
 
 
 @dataclass(eq=False)
-class LocalJob:
+class LocalJob(Job):
     """A step as a process.
 
     Args:
         step: The step.
+        start: Where in the step's log this start begins.
         process: Its process, which leads a session of its own.
         device: What it sees of the accelerators, see `LocalLauncher`.
-        start: Where in the step's log this start begins.
     """
 
-    step: Step
     process: subprocess.Popen[bytes] | WarmProcess
     device: str | None
-    start: int
 
     @property
     def exit_code(self) -> int | None:
         """How it ended, negative where a signal did it; None while it runs."""
         return self.process.poll()
-
-    def output(self) -> str:
-        """Return what it has printed so far."""
-        with self.step.log.open("rb") as file:
-            file.seek(self.start)
-            return file.read().decode(errors="replace")
-
-    def sentence(self) -> str:
-        """Return why it failed, as a person can read it."""
-        code = self.process.returncode
-        if code < 0:
-            name = signal.Signals(-code).name
-            why = " (out of memory?)" if name == "SIGKILL" else ""
-            return f"killed by {name}{why}"
-        text = self.output().strip()
-        _, found, told = f"\n{text}".rpartition("\nlightning: ")
-        return told if found else (text.splitlines() or [f"exit code {code}"])[-1]
 
     def kill(self) -> None:
         """Kill it with all processes that it started, if it is still there."""
@@ -92,7 +74,7 @@ class LocalJob:
             self.process.wait()
 
 
-class LocalLauncher:
+class LocalLauncher(Launcher):
     """Starts steps as processes that end with this one, see `StepContext`.
 
     Args:
@@ -103,8 +85,10 @@ class LocalLauncher:
         running: What was started and is not known to have ended.
     """
 
+    running: list[LocalJob]
+
     def __init__(self, slots: Sequence[str | None]) -> None:
-        self.running: list[LocalJob] = []
+        self.running = []
         self._free = list(slots)
         self._device_of: dict[str, str | None] = {}
         # As it is now: W&B puts the folder of the parent's run into it later.
@@ -130,7 +114,7 @@ class LocalLauncher:
             log.flush()
             start = log.tell()
             process = _start(step.command(), environment, log)
-        self.running.append(LocalJob(step, process, device, start))
+        self.running.append(LocalJob(step, start, process, device))
         self._free.remove(device)
         self._device_of[step.name] = device
 
@@ -203,7 +187,7 @@ def make_slots(devices: Sequence[str], jobs: int | None) -> list[str | None]:
     """Choose the device of each of the steps that run at once.
 
     Args:
-        devices: Numbers or ids of GPUs; empty for any.
+        devices: Numbers or ids of GPUs, or `auto` alone for all that are visible; empty for any.
         jobs: Steps at once; None takes one a device.
 
     Returns:
@@ -219,6 +203,15 @@ def make_slots(devices: Sequence[str], jobs: int | None) -> list[str | None]:
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(number) for number in range(count)]
+    if tuple(devices) == ("auto",):
+        devices = [str(number) for number in range(count)]
+        if not devices:
+            print(
+                "--devices auto: no GPU is visible here, so one step runs at a time unless --jobs "
+                "says how many.",
+                flush=True,
+            )
+            return [None] * (jobs or 1)
     for device in devices:
         if device.isdecimal() and int(device) >= count:
             shown = f"only {count} (from 0)" if count else "none"

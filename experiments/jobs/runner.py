@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from experiments.jobs.local import LocalJob, LocalLauncher
+from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.step import Step
-
-_LOOK_EVERY = 0.1
 
 
 class Watcher:
@@ -25,8 +23,11 @@ class Watcher:
     def starting(self, step: Step) -> None:
         """Be called before a step starts."""
 
-    def look(self, jobs: Sequence[LocalJob]) -> None:
-        """Be called several times a second; steps may be added here.
+    def adopted(self, step: Step) -> None:
+        """Be called in place of `starting` where an earlier command's job still does the step."""
+
+    def look(self, jobs: Sequence[Job]) -> None:
+        """Be called every `Launcher.look_every` seconds; steps may be added here.
 
         Args:
             jobs: What runs, and what has just ended.
@@ -58,7 +59,7 @@ class Runner:
         failures: Why steps failed, by their names; those that needed them are not here.
     """
 
-    def __init__(self, launcher: LocalLauncher, watcher: Watcher) -> None:
+    def __init__(self, launcher: Launcher, watcher: Watcher) -> None:
         self.failures: dict[str, str] = {}
         self._launcher = launcher
         self._watcher = watcher
@@ -97,11 +98,11 @@ class Runner:
         self._waiting.clear()
 
     def run(self) -> None:
-        """Run all steps; what runs when an error or a signal comes is ended."""
+        """Run all steps; what runs when an error or a signal comes is stopped."""
         try:
             self._start_what_may()
             while self._launcher.running:
-                time.sleep(_LOOK_EVERY)
+                time.sleep(self._launcher.look_every)
                 # Ended before they are looked at, so that what they left last is seen.
                 ended = self._launcher.ended()
                 self._watcher.look([*ended, *self._launcher.running])
@@ -117,9 +118,12 @@ class Runner:
             if self._lost.intersection(step.needs):
                 self._lost.add(step.name)
             elif self._done.issuperset(step.needs) and self._has_room_for(step):
-                step.forget_failure()
-                self._watcher.starting(step)
-                self._launcher.start(step)
+                if self._launcher.adopt(step):
+                    self._watcher.adopted(step)
+                else:
+                    step.forget_failure()
+                    self._watcher.starting(step)
+                    self._launcher.start(step)
             else:
                 self._waiting.append(step)
 
@@ -129,7 +133,7 @@ class Runner:
             not self._launcher.running or self._watcher.may_start(step)
         )
 
-    def _end(self, job: LocalJob) -> None:
+    def _end(self, job: Job) -> None:
         step, code = job.step, job.exit_code or 0
         if code == 0 and step.is_done():
             self._done.add(step.name)

@@ -78,3 +78,29 @@ def refuse_missing_tasks(command: str) -> None:
             f"This job has {tasks} tasks, but lightning {command} was started once, without srun: "
             "start it with srun, or submit the job with --ntasks=1."
         )
+
+
+def refuse_unequal_tasks(command: str, devices: object, num_nodes: int) -> None:
+    """Refuse a trainer that has another number of processes than the job has tasks.
+
+    With fewer each task would train on its own in one folder, with more it would wait for those
+    that nobody starts.
+
+    Args:
+        command: Its name.
+        devices: `trainer.devices`; what is no number, such as auto, is left to Lightning.
+        num_nodes: `trainer.num_nodes`.
+
+    Raises:
+        CommandError: If the numbers differ.
+    """
+    if slurm_job() is None or not str(devices).isdecimal():
+        return
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    processes = int(str(devices)) * num_nodes
+    if processes != int(tasks):
+        raise usage_error(
+            f"SLURM starts lightning {command} as {tasks} tasks, but trainer.devices {devices} on "
+            f"trainer.num_nodes {num_nodes} makes {processes} processes: start as many tasks by "
+            "srun, one for each device, or change the trainer's numbers."
+        )

@@ -87,7 +87,7 @@ def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
             os.dup2(file.fileno(), descriptor)
     os.environ.clear()
     os.environ.update(environment)
-    if (told := StepContext.current()) is not None:
+    if (told := StepContext.current()) is not None and told.parent is not None:
         # The server lives on while a step does, so that the step has to see for itself that the
         # launcher was killed.
         die_with(told.parent)

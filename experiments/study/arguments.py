@@ -10,6 +10,7 @@ from pathlib import Path
 from experiments.command.arguments import CommandParser, natural, positive
 from experiments.command.errors import close_match, usage_error
 from experiments.command.usage import find_packaged
+from experiments.jobs.options import LauncherOptions
 from experiments.run.folder import RunFolder
 from experiments.study.study_file import Study, read_study
 
@@ -65,8 +66,7 @@ class Options:
 
     Args:
         study: The study, its seeds and folds those of the command line where it has some.
-        jobs: Folds at once; None takes one for each device.
-        devices: Accelerators to spread folds over; empty leaves all visible to every fold.
+        launch: Where folds run.
         summarize: Whether to run nothing and show what there is.
         runs_dir: Folder of all runs.
         roots: Roots of the data sets by their names.
@@ -74,8 +74,7 @@ class Options:
     """
 
     study: Study
-    jobs: int | None
-    devices: tuple[str, ...]
+    launch: LauncherOptions
     summarize: bool
     runs_dir: Path
     roots: dict[str, str]
@@ -148,4 +147,4 @@ def parse(args: Sequence[str]) -> Options:
                 f"study: --roots names {name}{close_match(name, study.data) or known}"
             )
         roots[name] = root
-    return Options(study, own.jobs, own.devices, own.summarize, own.runs_dir, roots, tuple(own.fit))
+    return Options(study, own.launch, own.summarize, own.runs_dir, roots, tuple(own.fit))

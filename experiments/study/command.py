@@ -10,7 +10,7 @@ from experiments.crossval.command import check_before, describe
 from experiments.crossval.folder import find_folder, open_folder
 from experiments.crossval.report import write_report
 from experiments.crossval.summary import collect, summarize
-from experiments.jobs.local import LocalLauncher, make_slots
+from experiments.jobs.launch import detach, make_launcher
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.signals import ends_in_order
 from experiments.jobs.slurm import refuse_several_tasks
@@ -37,6 +37,9 @@ def study(args: Sequence[str]) -> None:
     options = parse(args)
     folder = options.runs_dir / "studies" / options.study.name
     print(f"Study: {folder}", flush=True)
+    if options.launch.detach and not options.summarize:
+        detach(options.launch, "study", args, folder)
+        return
     cells = _find_cells(options, CellFolders(folder))
     if not options.summarize:
         _run(options, cells)
@@ -95,7 +98,7 @@ def _run(options: Options, cells: Cells) -> None:
     waiting = [cell for cell in cells.values() if isinstance(cell, Cell) and not cell.is_done]
     if not waiting:
         return
-    launcher = LocalLauncher(make_slots(options.devices, options.jobs))
+    launcher = make_launcher(options.launch)
 
     def progress() -> str:
         done = sum(isinstance(cell, Cell) and cell.is_done for cell in cells.values())

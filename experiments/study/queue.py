@@ -10,7 +10,7 @@ from callbacks.records.fold_record import read_record
 from experiments.crossval.folds import fold_steps
 from experiments.crossval.summary import headline_accuracy
 from experiments.jobs.context import StepContext, wandb_id
-from experiments.jobs.local import LocalJob, LocalLauncher
+from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.step import Step, lightning_step
 from experiments.study.arguments import Pretraining
@@ -25,7 +25,7 @@ class StudyQueue(Watcher):
         launcher: Where folds run.
     """
 
-    def __init__(self, cells: Sequence[Cell], launcher: LocalLauncher) -> None:
+    def __init__(self, cells: Sequence[Cell], launcher: Launcher) -> None:
         self._cells: dict[Path, Cell] = {}
         for cell in cells:  # rows may share one, which then goes by the name of the first
             self._cells.setdefault(cell.folder.path, cell)
@@ -42,7 +42,7 @@ class StudyQueue(Watcher):
         print(f"{len(self._runner.waiting)} steps to do", flush=True)
         self._runner.run()
 
-    def look(self, jobs: Sequence[LocalJob]) -> None:
+    def look(self, jobs: Sequence[Job]) -> None:
         """Add the folds of cells whose data now tell how many there are."""
         for cell in [cell for cell in self._growing if cell.wanted is not None]:
             self._growing.remove(cell)
@@ -53,6 +53,10 @@ class StudyQueue(Watcher):
         """Say that a training starts."""
         if step.verb == "fit":
             print(f"{self._name(step)}: training", flush=True)
+
+    def adopted(self, step: Step) -> None:
+        """Say that a training or a test goes on."""
+        print(f"{self._name(step)}: {step.verb}, by the job of an earlier command", flush=True)
 
     def done(self, step: Step) -> None:
         """Say how a fold went."""

@@ -109,7 +109,7 @@ def read_study(file: Path) -> Study:
         if not isinstance(own, Mapping) or (unknown := own.keys() - columns.keys()):
             raise usage_error(f"{file}: {key}.measures must name columns and their measures")
         pretrain, its = value.get("pretrain"), value.get("data")
-        wanted = its if isinstance(its, list) and its else [its]
+        wanted: list[Any] = its if isinstance(its, list) and its else [its]
         for name in (name for name in (*wanted, pretrain) if name is not None):
             if name not in data:
                 raise usage_error(f"{file}: {key} names data {name!r}; there is {', '.join(data)}")

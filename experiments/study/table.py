@@ -49,20 +49,17 @@ class Row:
         return found[0] if found else []
 
     def right(self, measure: str) -> dict[tuple[str, ...], bool]:
-        """Tell of each sample and condition whether it was answered rightly.
+        """Tell of each seed, sample and condition whether it was answered rightly.
 
-        Without the condition where there is one alone, whatever a method calls it. Of several seeds
-        in more than half: the same sample again is no further sample to a test.
+        Without the condition where there is one alone, whatever a method calls it.
         """
-        answers = defaultdict(list)
-        for run in self.runs:
-            for key, value in (run.right(measure) or {}).items():
-                answers[key].append(value)
-        several = len({condition for _, condition in answers}) > 1
-        return {
-            key if several else key[:1]: 2 * sum(values) > len(values)
-            for key, values in answers.items()
+        answers = {
+            (str(run.description.seed), sample, condition): value
+            for run in self.runs
+            for (sample, condition), value in (run.right(measure) or {}).items()
         }
+        several = len({condition for *_, condition in answers}) > 1
+        return {key if several else key[:2]: value for key, value in answers.items()}
 
 
 def rows_of(study: Study, cells: Mapping[tuple[str, str, int], Cell | str]) -> list[Row]:
@@ -178,11 +175,22 @@ def against(row: Row, first: Row) -> dict[str, Any] | None:
     folds = first.runs[0].summary["folds"]
     # One of so many folds tests, the next validates, and the others train.
     mean, p = corrected_resampled_t(differences, 1 / (folds - 2) if folds > 2 else 0.0)
-    right, others = row.right(mine), first.right(theirs)
+    right, others = _by_most_seeds(row.right(mine)), _by_most_seeds(first.right(theirs))
     exact = None
     if right and right.keys() == others.keys():
         exact = mcnemar([right[key] for key in others], list(others.values()))
     return {"difference": asdict(mean), "p_t": p, "p_mcnemar": exact}
+
+
+def _by_most_seeds(right: Mapping[tuple[str, ...], bool]) -> dict[tuple[str, ...], bool]:
+    """Tell of each sample whether more than half of the seeds answer it rightly.
+
+    To a test the same sample again is no further sample.
+    """
+    answers = defaultdict(list)
+    for (_, *sample), value in right.items():
+        answers[tuple(sample)].append(value)
+    return {sample: 2 * sum(values) > len(values) for sample, values in answers.items()}
 
 
 def _tested(run: Run) -> tuple[Any, ...]:

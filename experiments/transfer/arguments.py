@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import close_match, usage_error
+from experiments.jobs.options import LauncherOptions
 
 # What the matrix decides for its steps, and what to say to a person who does.
 _DECIDED = {
@@ -43,15 +44,13 @@ class Options:
     Args:
         data: The data sets, at least one.
         pretrain: Names of those to pretrain on.
-        jobs: Steps at once; None takes one for each device.
-        devices: Accelerators to spread steps over; empty leaves all visible to every step.
+        launch: Where steps run.
         fit: Command line of `fit` that all steps share.
     """
 
     data: tuple[DataConfig, ...]
     pretrain: tuple[str, ...]
-    jobs: int | None
-    devices: tuple[str, ...]
+    launch: LauncherOptions
     fit: tuple[str, ...]
 
     def fit_on(self, data: DataConfig) -> list[str]:
@@ -109,7 +108,7 @@ def parse(args: Sequence[str]) -> Options:
     for name in own.pretrain or ():
         if name not in names:
             raise usage_error(f"transfer: --pretrain names {name}{close_match(name, names)}.")
-    return Options(data, tuple(own.pretrain or names), own.jobs, own.devices, tuple(own.fit))
+    return Options(data, tuple(own.pretrain or names), own.launch, tuple(own.fit))
 
 
 def _data_config(text: str) -> DataConfig:

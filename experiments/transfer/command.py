@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.command.errors import CommandError, usage_error
-from experiments.jobs.local import LocalLauncher, make_slots
+from experiments.jobs.launch import detach, make_launcher
+from experiments.jobs.launcher import Launcher
 from experiments.jobs.lock import lock_steps
 from experiments.jobs.runner import Runner, Watcher
 from experiments.jobs.signals import ends_in_order
@@ -24,6 +25,9 @@ class _Lines(Watcher):
     def starting(self, step: Step) -> None:
         again = ", from its last checkpoint" if RunFolder(step.folder).last.exists() else ""
         print(f"{step.name}: started{again}", flush=True)
+
+    def adopted(self, step: Step) -> None:
+        print(f"{step.name}: goes on, by the job of an earlier command", flush=True)
 
     def done(self, step: Step) -> None:
         print(f"{step.name}: done", flush=True)
@@ -49,8 +53,11 @@ def transfer(args: Sequence[str]) -> None:
             "transfer: no data set has labels, so there is nothing to train and to test on; add "
             "one, e.g. --data_configs experiments/data/ckplus_faces.yaml."
         )
-    launcher = LocalLauncher(make_slots(options.devices, options.jobs))
+    launcher = make_launcher(options.launch)
     print(f"Transfer: {plan.folder}", flush=True)
+    if options.launch.detach:
+        detach(options.launch, "transfer", args, plan.folder)
+        return
     steps = plan.steps()
 
     def progress() -> str:
@@ -71,7 +78,7 @@ def transfer(args: Sequence[str]) -> None:
         )
 
 
-def run_steps(steps: Sequence[Step], launcher: LocalLauncher) -> dict[str, str]:
+def run_steps(steps: Sequence[Step], launcher: Launcher) -> dict[str, str]:
     """Run what is not done, and print how it comes along.
 
     Args:

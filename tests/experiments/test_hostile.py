@@ -196,7 +196,7 @@ def test_no_command_takes_a_nasty_checkpoint(
         ("--trainer.check_val_every_n_epoch=0", "must be at least 1, but is 0"),
         ("--trainer.max_epochs=0", "Nothing was trained"),
         ("--trainer.limit_train_batches=0", "Nothing was trained"),
-        ("--trainer.devices=2", "--config experiments/presets/cluster.yaml"),
+        ("--trainer.devices=2", "--config experiments/presets/slurm.yaml"),
         ("--trainer.strategy=none", "Lightning refuses what was given"),
         ("--trainer.logger=lightning.pytorch.loggers.CometLogger", "pip install -U 'comet-ml"),
         (

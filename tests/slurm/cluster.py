@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
 _NODES = ("n1", "n2")
@@ -22,15 +23,29 @@ def missing() -> list[str]:
     return [name for name in PROGRAMS if shutil.which(name, path=path) is None]
 
 
+class Cluster(NamedTuple):
+    """What runs.
+
+    Args:
+        environment: That in which sbatch and its kin find this cluster.
+        start_node: Starts the daemon of a node.
+        nodes: The daemons.
+    """
+
+    environment: dict[str, str]
+    start_node: Callable[[str], None]
+    nodes: dict[str, subprocess.Popen[bytes]]
+
+
 @contextlib.contextmanager
-def running_cluster(folder: Path) -> Iterator[dict[str, str]]:
+def running_cluster(folder: Path) -> Iterator[Cluster]:
     """Start the daemons, and stop them in the end.
 
     Args:
         folder: Where all of it lies.
 
     Yields:
-        The environment in which sbatch and its kin find this cluster.
+        The cluster.
     """
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
@@ -39,10 +54,16 @@ def running_cluster(folder: Path) -> Iterator[dict[str, str]]:
     }
     started: list[subprocess.Popen[bytes]] = []
 
+    nodes: dict[str, subprocess.Popen[bytes]] = {}
+
     def start(name: str, *arguments: str) -> None:
         command = [shutil.which(name, path=environment["PATH"]) or name, *arguments]
         with (folder / f"{name}-{len(started)}.log").open("wb") as log:
             started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+
+    def start_node(name: str) -> None:
+        start("slurmd", "-D", "-N", name, "-f", environment["SLURM_CONF"])
+        nodes[name] = started[-1]
 
     for name in ("munge", "state", *(f"spool-{node}" for node in _NODES)):
         (folder / name).mkdir(mode=0o700)
@@ -57,7 +78,7 @@ def running_cluster(folder: Path) -> Iterator[dict[str, str]]:
         _wait(munge.exists, "munged")
         start("slurmctld", "-D", "-f", environment["SLURM_CONF"])
         for node in _NODES:
-            start("slurmd", "-D", "-N", node, "-f", environment["SLURM_CONF"])
+            start_node(node)
 
         def idle() -> bool:
             told = subprocess.run(
@@ -66,7 +87,7 @@ def running_cluster(folder: Path) -> Iterator[dict[str, str]]:
             return told.stdout.strip() == f"{len(_NODES)} idle"
 
         _wait(idle, f"slurm, see {folder}")
-        yield environment
+        yield Cluster(environment, start_node, nodes)
     finally:
         subprocess.run(["scancel", "-u", str(os.getuid())], env=environment, capture_output=True)
         for process in reversed(started):
@@ -100,6 +121,7 @@ ReturnToService=2
 MpiDefault=none
 JobRequeue=1
 KillWait=10
+SlurmdTimeout=15
 MinJobAge=300
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none

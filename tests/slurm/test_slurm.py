@@ -4,99 +4,67 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.experiments.crossval.test_command import EXPERIMENT
-from tests.slurm.cluster import missing, running_cluster
+from tests.slurm.cluster import missing
+from tests.slurm.jobs import (
+    LIGHTNING,
+    ROOT,
+    STUDY,
+    about,
+    output,
+    sbatch,
+    submit,
+    wait,
+    waited,
+    write_experiment,
+)
 
+SCRIPTS = ROOT / "experiments" / "slurm"
 pytestmark = [
     pytest.mark.slurm,
+    pytest.mark.timeout(1800),  # a job may take a minute to import PyTorch on a busy machine
     pytest.mark.skipif(bool(missing()), reason=f"{', '.join(missing())} are not here"),
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
-LIGHTNING = f"{sys.executable} -m experiments"
-_PATIENCE = 240.0
+
+@pytest.fixture
+def installed(cluster: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The environment of a person on whose path `lightning` is."""
+    program = tmp_path / "bin" / "lightning"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/bash\nexec {LIGHTNING} "$@"\n')
+    program.chmod(0o755)
+    return {**cluster, "PATH": f"{program.parent}:{cluster['PATH']}"}
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with running_cluster(tmp_path_factory.mktemp("slurm")) as environment:
-        yield {
-            **environment,
-            "PYTHONPATH": str(ROOT),
-            "WANDB_MODE": "disabled",
-            "OMP_NUM_THREADS": "1",
-        }
-
-
-def submit(cluster: dict[str, str], folder: Path, command: str, *options: str) -> str:
-    """Submit a job; return its number."""
-    (folder / "job.sh").write_text(f"#!/bin/bash\n{command}\n")
-    given = ["--parsable", "--open-mode=append", "-D", str(folder), "-o", "%A_%a.out", *options]
-    told = subprocess.run(
-        ["sbatch", *given, "job.sh"], cwd=folder, env=cluster, capture_output=True, text=True
-    )
-    assert told.returncode == 0, told.stderr
-    return told.stdout.strip()
-
-
-def about(cluster: dict[str, str], job: str) -> dict[str, str]:
-    told = subprocess.run(
-        ["scontrol", "show", "job", "-o", job], env=cluster, capture_output=True, text=True
-    )
-    return dict(word.split("=", 1) for word in told.stdout.split() if "=" in word)
-
-
-def wait(cluster: dict[str, str], job: str, *states: str) -> dict[str, str]:
-    """Wait until a job, or every job of an array, is in one of some states."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        told = subprocess.run(
-            ["squeue", "-h", "-t", "all", "-r", "-o", "%T", "-j", job],
-            env=cluster,
-            capture_output=True,
-            text=True,
-        )
-        if told.stdout.split() and set(told.stdout.split()) <= set(states):
-            return about(cluster, job)
-        time.sleep(0.5)
-    raise AssertionError(f"job {job} is {told.stdout.split()} after {_PATIENCE:.0f} s")
-
-
-def waited(look: Callable[[], Any]) -> Any:
-    """Wait for something that is true."""
-    deadline = time.monotonic() + _PATIENCE
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert found
-    return found
-
-
-def output(folder: Path) -> str:
-    return "\n".join(path.read_text() for path in sorted(folder.glob("*.out")))
-
-
-def write_experiment(folder: Path, epochs: int) -> None:
-    (folder / "tiny.yaml").write_text(EXPERIMENT.replace("max_epochs: 2", f"max_epochs: {epochs}"))
-
-
-def test_an_array_of_folds_and_their_summary(cluster: dict[str, str], tmp_path: Path) -> None:
+def test_an_array_of_ten_folds_and_their_summary(installed: dict[str, str], tmp_path: Path) -> None:
     write_experiment(tmp_path, epochs=2)
-    crossval = f"{LIGHTNING} crossval --config=tiny.yaml"
-    folds = submit(cluster, tmp_path, f"{crossval} --fold $SLURM_ARRAY_TASK_ID", "--array=0-2")
-    after = f"--dependency=afterok:{folds}"
-    summary = submit(cluster, tmp_path, f"{crossval} --summarize", after)
-    wait(cluster, folds, "COMPLETED")
-    wait(cluster, summary, "COMPLETED")
+    script = [str(SCRIPTS / "crossval.sbatch"), "--config=tiny.yaml"]
+    script += ["--data.folds=10", "--data.subjects=10"]
+    small = ("--cpus-per-task=1",)
+    folds = sbatch(installed, tmp_path, "--array=0-9", *small, *script)
+    summary = sbatch(installed, tmp_path, f"--dependency=afterany:{folds}", *small, *script)
+    wait(installed, folds, "COMPLETED")
+    wait(installed, summary, "COMPLETED")
     (path,) = tmp_path.glob("runs/tiny/crossval-*/summary.json")
-    assert json.loads(path.read_text())["done"] == [0, 1, 2]
+    assert json.loads(path.read_text())["done"] == list(range(10))
+
+
+def test_scripts_of_a_training_and_of_a_study(installed: dict[str, str], tmp_path: Path) -> None:
+    write_experiment(tmp_path, epochs=2)
+    (tmp_path / "rates.yaml").write_text(STUDY)
+    small = ("--cpus-per-task=1", "--gpus-per-node=0")
+    fit = sbatch(installed, tmp_path, *small, str(SCRIPTS / "fit.sbatch"), "--config=tiny.yaml")
+    line = (str(SCRIPTS / "study.sbatch"), "rates.yaml", "--fold", "0")
+    study = sbatch(installed, tmp_path, *small, *line)
+    wait(installed, fit, "COMPLETED")
+    wait(installed, study, "COMPLETED")
+    assert len(list(tmp_path.glob("runs/tiny/2*/checkpoints/last.ckpt"))) == 1
+    assert json.loads((tmp_path / "runs/studies/rates/study.json").read_text())["rows"]
+    assert "--devices auto: no GPU is visible here" in output(tmp_path)
 
 
 def test_the_warning_sends_a_cross_validation_back(cluster: dict[str, str], tmp_path: Path) -> None:
@@ -123,12 +91,15 @@ def test_the_warning_sends_a_cross_validation_back(cluster: dict[str, str], tmp_
 
 def test_tasks_that_do_not_fit_are_refused(cluster: dict[str, str], tmp_path: Path) -> None:
     write_experiment(tmp_path, epochs=2)
-    command = (
-        f"srun -n2 {LIGHTNING} crossval --config=tiny.yaml; {LIGHTNING} fit --config=tiny.yaml"
+    commands = (
+        f"srun -n2 {LIGHTNING} crossval --config=tiny.yaml",
+        f"srun -n2 {LIGHTNING} fit --config=tiny.yaml",
+        f"{LIGHTNING} fit --config=tiny.yaml",
     )
-    job = submit(cluster, tmp_path, command, "-n2")
+    job = submit(cluster, tmp_path, "\n".join(commands), "-n2")
     wait(cluster, job, "FAILED")
     said = output(tmp_path)
     assert said.count("srun starts 2 tasks of lightning crossval") == 2
+    assert said.count("SLURM starts lightning fit as 2 tasks, but trainer.devices 1") == 2
     assert "This job has 2 tasks, but lightning fit was started once, without srun" in said
     assert not (tmp_path / "runs").exists()

@@ -24,6 +24,7 @@ from experiments.crossval.report import write_report
 from experiments.crossval.summary import collect, summarize
 from experiments.jobs import step
 from experiments.jobs.local import LocalJob, LocalLauncher
+from experiments.jobs.slurm_launcher import SlurmJob
 from experiments.jobs.step import Step, failure
 from tests.experiments.crossval import made
 
@@ -314,3 +315,15 @@ def children_of(process: int) -> list[int]:
         if int(fields[1]) == process:
             found.append(int(entry.name))
     return found
+
+
+def test_the_split_of_an_adopted_first_fold_lets_the_others_start(folder: CrossvalFolder) -> None:
+    train, _ = fold_steps(folder, 0, [])
+    train.folder.mkdir()
+    (train.folder / "split.json").write_text(json.dumps(made.split_of(0, FOLDS)))
+    started, adopted = (make_queue(folder, console=Console(file=io.StringIO())) for _ in "ab")
+    started.starting(train)
+    adopted.adopted(train)
+    for queue in (started, adopted):
+        queue.look([SlurmJob(train, 0, "1")])
+    assert (started.may_start(train), adopted.may_start(train)) == (False, True)

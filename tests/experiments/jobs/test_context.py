@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.jobs.context import StepContext, wandb_id
+from experiments.jobs.context import StepContext, outlives_parent, wandb_id
 
 # A parent that starts a child, is told what that printed, and is then killed. The child holds the
 # standard output, which ends when both are gone.
@@ -79,3 +80,13 @@ def test_ids_are_the_same_for_the_same_and_others_for_others() -> None:
     assert wandb_id("group", 0, "1.5", "fold_00") == wandb_id("group", 0, "1.5", "fold_00")
     assert wandb_id("group", 0, "1.5", "fold_01") != wandb_id("group", 0, "1.5", "fold_00")
     assert len(wandb_id("x")) == 8
+
+
+def test_a_step_on_another_node_has_no_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = StepContext("runs/x", "group", "0a", "ff")
+    (told,) = outlives_parent(context.environment()).items()
+    monkeypatch.setenv(*told)
+    found = StepContext.current()
+    assert found is not None
+    assert found == dataclasses.replace(context, parent=None)
+    assert outlives_parent({"A": "b"}) == {"A": "b"}

@@ -170,6 +170,18 @@ def test_one_step_a_device() -> None:
 
 
 @pytest.mark.usefixtures("_four_gpus")
+def test_auto_takes_every_device(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make_slots(("auto",), None) == ["0", "1", "2", "3"]
+    assert make_slots(("auto",), 2) == ["0", "1"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert make_slots(("auto",), None) == [None]
+    assert "no GPU is visible here, so one step runs at a time" in capsys.readouterr().out
+    assert make_slots(("auto",), 2) == [None, None]
+
+
+@pytest.mark.usefixtures("_four_gpus")
 def test_devices_count_among_those_visible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,7,2,5")
     assert make_slots(("1", "3"), None) == ["7", "5"]

@@ -8,7 +8,12 @@ import pytest
 
 from experiments.command.errors import CommandError
 from experiments.jobs.signals import ends_in_order
-from experiments.jobs.slurm import refuse_missing_tasks, refuse_several_tasks, slurm_job
+from experiments.jobs.slurm import (
+    refuse_missing_tasks,
+    refuse_several_tasks,
+    refuse_unequal_tasks,
+    slurm_job,
+)
 
 
 @pytest.fixture
@@ -73,3 +78,18 @@ def test_tasks_that_do_not_fit_are_refused(job: Path, monkeypatch: pytest.Monkey
     refuse_missing_tasks("fit")
     with pytest.raises(CommandError, match="srun starts 2 tasks of lightning crossval"):
         refuse_several_tasks("crossval")
+
+
+def test_a_trainer_of_another_number_of_processes_is_refused(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_unequal_tasks("fit", 1, 1)
+    refuse_unequal_tasks("fit", "auto", 1)
+    with pytest.raises(CommandError, match=r"as 1 tasks, but trainer\.devices 2 on"):
+        refuse_unequal_tasks("fit", 2, 1)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    refuse_unequal_tasks("fit", "2", 2)
+    with pytest.raises(CommandError, match=r"as 4 tasks, but trainer\.devices 1 on"):
+        refuse_unequal_tasks("fit", 1, 1)
+    monkeypatch.delenv("SLURM_JOB_ID")
+    refuse_unequal_tasks("fit", 1, 1)

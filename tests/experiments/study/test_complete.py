@@ -15,10 +15,10 @@ from experiments.cli import main
 from experiments.command.usage import PACKAGE
 from experiments.study.study_file import read_study
 from tests.datamodules.fake_faces import face
-from tests.datamodules.sets.test_ckplus_faces import coded_tree
+from tests.datamodules.sets.test_ckplus_faces import coded_tree, write_facs
 from tests.datamodules.sets.test_fer2013 import kaggle
 from tests.datamodules.sets.test_jaffe import tree as jaffe_tree
-from tests.datamodules.still_trees import celeba_tree, kdef_tree, rafd_tree, sfew_tree
+from tests.datamodules.still_trees import celeba_tree, kdef_tree, rafd_tree, sfew_tree, touch
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,7 +57,19 @@ def drawn(root: Path) -> Path:
 
 
 def six_expressions(root: Path) -> Path:
-    return coded_tree(root, subjects=12, codes=(1, 3, 4, 5, 6, 7))
+    coded_tree(root, subjects=12, codes=(1, 3, 4, 5, 6, 7))
+    for subject in range(1, 13):
+        for sequence in (4, 5, 6):
+            write_facs(root, subject, sequence, 5, {4: 1.0})
+    return root
+
+
+def twelve_films(root: Path) -> Path:
+    sfew_tree(root)
+    folders = sorted((root / "Train" / "Train_Aligned_Faces").iterdir())
+    for number, folder in enumerate(folders):
+        touch(*(folder / f"Film{letter}_00000{number:04d}_00000005.png" for letter in "ABCDEFGHIJ"))
+    return drawn(root)
 
 
 TREES: dict[str, Callable[[Path], object]] = {
@@ -68,7 +80,7 @@ TREES: dict[str, Callable[[Path], object]] = {
     "rafd": lambda root: drawn(rafd_tree(root, models=range(1, 11), gazes=("frontal",))),
     "rafd_multiview": lambda root: drawn(rafd_tree(root, models=range(1, 11), gazes=("frontal",))),
     "kdef": lambda root: drawn(kdef_tree(root, [f"F{n:02d}" for n in range(1, 11)])),
-    "sfew": lambda root: drawn(sfew_tree(root)),
+    "sfew": twelve_films,
     "celeba": lambda root: drawn(celeba_tree(root, faces=40)),
     "ckplus": six_expressions,
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.command.errors import CommandError
+from experiments.jobs.options import LauncherOptions
 from experiments.transfer.arguments import DataConfig, parse
 
 
@@ -12,7 +13,7 @@ def test_the_data_come_behind_the_configs_and_before_what_is_given_by_hand() -> 
     first, second = options.data
     assert first == DataConfig("b", "x/b.yaml", "/data/b=1")
     assert options.pretrain == ("b", "c")
-    assert (options.jobs, options.devices) == (2, ())
+    assert options.launch == LauncherOptions(jobs=2)
     assert options.fit_on(first) == [
         *("--config", "a.yaml", "--config=d.yaml", "--config=x/b.yaml"),
         *("--data.root=/data/b=1", "--model.width=4"),
