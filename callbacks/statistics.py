@@ -118,8 +118,9 @@ def corrected_resampled_t(
             another validates.
 
     Returns:
-        Mean difference with its interval, and the two-sided p-value of no difference; None for a
-        single fold.
+        Mean difference with its interval, and the two-sided p-value of no difference; no interval
+        and None for a single fold, and where all folds differ by the same, of which a t-test would
+        be certain.
 
     Reference:
         Nadeau and Bengio, Inference for the generalization error, Machine Learning 52, 2003,
@@ -131,8 +132,9 @@ def corrected_resampled_t(
         return Estimate(n, mean), None
     error = math.sqrt(1 / n + ratio) * std
     half = _quantile(n - 1) * error
-    if error == 0:
-        return Estimate(n, mean, std, mean, mean), 1.0 if mean == 0 else 0.0
+    # A few folds of few samples may differ by the same number of answers each, but for rounding.
+    if error <= 1e-9 * abs(mean):
+        return Estimate(n, mean, std), 1.0 if mean == 0 else None
     p = float(2 * stdtr(n - 1, -abs(mean) / error))
     return Estimate(n, mean, std, mean - half, mean + half), p
 
