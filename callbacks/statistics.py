@@ -134,7 +134,9 @@ def corrected_resampled_t(
     half = _quantile(n - 1) * error
     # A few folds of few samples may differ by the same number of answers each, but for rounding.
     if error <= 1e-9 * abs(mean):
-        return Estimate(n, mean, std), 1.0 if mean == 0 else None
+        return (
+            (Estimate(n, 0.0, 0.0, 0.0, 0.0), 1.0) if mean == 0 else (Estimate(n, mean, std), None)
+        )
     p = float(2 * stdtr(n - 1, -abs(mean) / error))
     return Estimate(n, mean, std, mean - half, mean + half), p
 

@@ -103,25 +103,26 @@ def pair_tables(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Table]:
     measure = next(iter(rows[0].measures.values()))
     over_folds = {p: t for p, t in known.items() if t["p_t"] is not None}
     corrected = dict(zip(over_folds, holm([t["p_t"] for t in over_folds.values()]), strict=True))
-    if over_folds:
-        counts = sorted({str(test["difference"]["n"]) for test in over_folds.values()})
-        pairs = f"{len(over_folds)} pair{'s' if len(over_folds) > 1 else ''}"
+    counts = sorted({test["difference"]["n"] for test in known.values()})
+    if counts and counts[-1] > 1:
+        pairs = f"{len(over_folds)} pair{'' if len(over_folds) == 1 else 's'}"
 
         def by_folds(i: int, j: int) -> str:
             place, sign = ((i, j), 1) if i < j else ((j, i), -1)
-            if place not in over_folds:
+            if place not in known:
                 return ""
-            mean = sign * over_folds[place]["difference"]["mean"]
+            mean = sign * known[place]["difference"]["mean"]
             shown = f"{100 * mean:+.1f}" if is_share(measure) else f"{mean:+.3g}"
-            return f"{shown} ({p_value(corrected[place])})"
+            return f"{shown} ({p_value(corrected.get(place))})"
 
         yield _matrix(
             "Differences of pairs over folds",
             names,
             by_folds,
             f"Row minus column{', in points' if is_share(measure) else ''}, and p of the corrected "
-            f"resampled t-test (Nadeau and Bengio 2003) over n = {' or '.join(counts)} folds, by "
-            f"Holm for {pairs}. Empty where samples or folds differ.",
+            f"resampled t-test (Nadeau and Bengio 2003) over n = {' or '.join(map(str, counts))} "
+            f"folds, by Holm for {pairs}; - where all folds differ alike. Empty where samples or "
+            "folds differ.",
         )
     if any(test["p_mcnemar"] is not None for test in known.values()):
         tested = next(rows[i] for (i, _), test in known.items() if test["p_mcnemar"] is not None)

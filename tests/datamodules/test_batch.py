@@ -16,8 +16,9 @@ def test_a_posed_batch_is_a_flow_batch_and_some_of_it_is_for_tests_only() -> Non
         "registered_flow",
         "feature_registered_flow",
         "posed_apex",
+        "subsets",
     }
-    for name in ("registered_flow", "feature_registered_flow", "posed_apex"):
+    for name in ("registered_flow", "feature_registered_flow", "posed_apex", "subsets"):
         assert posed.pop(name) == NotRequired[Tensor]
     assert set(posed.values()) == {Tensor}
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from callbacks.figures import transfer_grid
-from callbacks.figures.base import new_figure
 from callbacks.figures.grid import Row
+from callbacks.figures.pictures import new_figure
 from callbacks.figures.transfer_grid import TransferGrid, animate
 from datamodules.faces import Box
 from datamodules.motion.targets import Target

@@ -26,7 +26,7 @@ def test_a_study_is_a_run_with_its_table(tmp_path: Path) -> None:
         "data": "ckplus",
         "measures": {"accuracy": "accuracy", "F1": "f1_macro"},
         "cells": {"accuracy": estimate, "F1": None},
-        "published": {"accuracy": "85.1 %", "F1": None},
+        "published": {"accuracy": {"value": 85.1, "differences": []}, "F1": None},
     }
     summary = {"study": "mine", "title": "Mine", "columns": ["accuracy", "F1"], "rows": [row]}
     summary |= {"seeds": [0, 1], "fold": None}
