@@ -4,29 +4,11 @@ import numpy as np
 import pytest
 
 from datamodules.faces import Box
+from datamodules.motion.occluders import mean_landmarks
 from datamodules.motion.occlusion import BOXES, occlude, occlusion_boxes
 
 STATIC = [region for region in BOXES if region != "moving"]
 FACE = Box(100, 60, 200, 200)
-
-
-def mean_face() -> np.ndarray:
-    """68 landmarks in the order of 300-W, of a frontal face whose detected box is FACE."""
-    points = np.zeros((68, 2))
-    angles = np.linspace(np.pi, 0, 17)
-    points[:17] = np.stack([0.49 + 0.43 * np.cos(angles), 0.42 + 0.61 * np.sin(angles)], 1)
-    points[17:22] = np.stack([np.linspace(0.15, 0.42, 5), [0.32, 0.28, 0.27, 0.28, 0.31]], 1)
-    points[22:27] = np.stack([np.linspace(0.56, 0.83, 5), [0.31, 0.28, 0.27, 0.28, 0.32]], 1)
-    points[27:31] = np.stack([np.full(4, 0.49), np.linspace(0.42, 0.62, 4)], 1)
-    points[31:36] = np.stack([np.linspace(0.41, 0.57, 5), np.full(5, 0.665)], 1)
-    ring = np.linspace(0, 2 * np.pi, 7)[:6]
-    for first, middle in ((36, 0.30), (42, 0.68)):
-        points[first : first + 6] = np.stack(
-            [middle + 0.08 * np.cos(ring), 0.42 + 0.03 * np.sin(ring)], 1
-        )
-    ring = np.linspace(0, 2 * np.pi, 21)[:20]
-    points[48:] = np.stack([0.49 + 0.16 * np.cos(ring), 0.79 + 0.05 * np.sin(ring)], 1)
-    return points * (FACE.width, FACE.height) + (FACE.left, FACE.top)
 
 
 def covers(box: Box, points: np.ndarray) -> np.ndarray:
@@ -61,7 +43,7 @@ def overlap(one: Box, other: Box) -> float:
 def test_a_box_hides_its_region_and_no_other(
     region: str, hidden: list[int], seen: list[int], placed_from: str
 ) -> None:
-    points = mean_face()
+    points = mean_landmarks(FACE)
     where = {"landmarks": points} if placed_from == "landmarks" else {"face": FACE}
     [box] = occlusion_boxes(region, 1, **where)
     assert covers(box, points)[hidden].all()
@@ -70,20 +52,20 @@ def test_a_box_hides_its_region_and_no_other(
 
 @pytest.mark.parametrize("region", ["eyes", "mouth", "nose", "left_half", "right_half"])
 def test_landmarks_and_face_place_about_the_same_box(region: str) -> None:
-    [from_points] = occlusion_boxes(region, 1, landmarks=mean_face())
+    [from_points] = occlusion_boxes(region, 1, landmarks=mean_landmarks(FACE))
     [from_face] = occlusion_boxes(region, 1, face=FACE)
     assert overlap(from_points, from_face) > 0.75
 
 
 def test_landmarks_go_before_the_face() -> None:
     elsewhere = Box(0, 0, 10, 10)
-    boxes = occlusion_boxes("mouth", 1, landmarks=mean_face(), face=elsewhere)
-    assert boxes == occlusion_boxes("mouth", 1, landmarks=mean_face())
+    boxes = occlusion_boxes("mouth", 1, landmarks=mean_landmarks(FACE), face=elsewhere)
+    assert boxes == occlusion_boxes("mouth", 1, landmarks=mean_landmarks(FACE))
 
 
 @pytest.mark.parametrize("region", BOXES)
 def test_boxes_move_and_grow_with_the_face(region: str) -> None:
-    points = mean_face()
+    points = mean_landmarks(FACE)
     before = np.array(occlusion_boxes(region, 4, landmarks=points, seed=3))
     shifted = np.array(occlusion_boxes(region, 4, landmarks=points + np.array([40, -25]), seed=3))
     np.testing.assert_array_equal(shifted, before + np.array([40, -25, 0, 0]))
@@ -168,7 +150,7 @@ def test_what_cannot_be_placed_is_refused() -> None:
         occlusion_boxes("eyes", 1)
     with pytest.raises(ValueError, match=r"\(51, 2\)"):
         occlusion_boxes("eyes", 1, landmarks=np.zeros((51, 2)))
-    points = mean_face()
+    points = mean_landmarks(FACE)
     points[3, 1] = np.nan
     with pytest.raises(ValueError, match="1 values not finite"):
         occlusion_boxes("eyes", 1, landmarks=points)
