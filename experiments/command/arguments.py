@@ -71,9 +71,7 @@ class CommandParser(argparse.ArgumentParser):
             name = f"--slurm.{next(iter(slurm))}" if slurm else "--detach"
             self.error(f"{name} is for --launcher slurm")
         if in_slurm and names:
-            self.error(
-                "a job sees the GPUs that SLURM gives it: --slurm.gpus_per_node, no --devices"
-            )
+            self.error("in SLURM give --slurm.gpus_per_node in place of --devices")
         own.launch = LauncherOptions(own.jobs, names, slurm if in_slurm else None, own.detach)
         own.fit = fit
         return own
