@@ -120,7 +120,7 @@ def test_help_needs_no_torch(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "args", "sentence"),
     [
-        ({}, [], "sweep: give the number of trials: --trials 40, or run_cap in search.yaml"),
+        ({}, [], "sweep: give the number of trials, e.g. --trials 40, or run_cap in search.yaml"),
         ({}, ["--trials=0"], "sweep: argument --trials: must be at least 1, but is 0."),
         ({}, ["--trials=1", "--fresh"], "sweep takes no --fresh: move or delete the folders"),
         (
