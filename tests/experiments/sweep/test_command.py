@@ -42,12 +42,14 @@ def only(pattern: str) -> Path:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 500
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
+@pytest.mark.slow  # five processes import PyTorch one after another
+@pytest.mark.timeout(1200)
 def test_a_killed_search_goes_on_to_the_best_config(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
