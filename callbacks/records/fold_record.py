@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def read_record(folder: Path) -> FoldRecord | None:
         raise DamagedRecordError(f"has lost its {PREDICTIONS_FILE}")
     if file_hash(path) != values["predictions"]:
         raise DamagedRecordError(f"does not belong to the {PREDICTIONS_FILE} beside it")
-    return FoldRecord(values, _read_predictions(path))
+    return FoldRecord(values, _read_predictions(path, values["class_names"]))
 
 
 def is_tested(folder: Path) -> bool:
@@ -106,10 +106,13 @@ def trained_with(folder: Path) -> dict[str, Any] | None:
     return None if values is None else dict(values["git"])
 
 
-def _read_predictions(path: Path) -> Predictions:
+def _read_predictions(path: Path, class_names: Sequence[str]) -> Predictions | None:
+    """Read the answers; None where they are not of these classes, but action units as `1+2+5`."""
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    if not set(columns[MAIN]) <= set(class_names):
+        return None
     conditions = [MAIN, *(name for name in header if name.startswith(f"{MAIN}_"))]
     return Predictions(
         samples=columns["sample"],

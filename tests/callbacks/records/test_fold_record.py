@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from callbacks.records.fold_record import MAIN, DamagedRecordError, is_tested, read_record, seal
+from callbacks.records.fold_record import (
+    MAIN,
+    DamagedRecordError,
+    file_hash,
+    is_tested,
+    read_record,
+    seal,
+)
 from tests.experiments.crossval import made
 
 
@@ -74,3 +81,16 @@ def test_a_seal_breaks_with_any_change() -> None:
     assert seal(record) == record
     assert seal({**record, "fold": 2})["checksum"] != record["checksum"]
     assert seal({"fold": 1, "metrics": {"test/accuracy": 0.5}}) == record
+
+
+def test_action_units_are_no_answers_in_classes(fold: Path) -> None:
+    path = fold / "predictions.csv"
+    header, *rows = (line.split(",") for line in path.read_text().splitlines())
+    place = header.index(MAIN)
+    lines = [header, *([*row[:place], "1+2+5", *row[place + 1 :]] for row in rows)]
+    path.write_text("\n".join(map(",".join, lines)))
+    record = json.loads((fold / "fold.json").read_text())
+    (fold / "fold.json").write_text(json.dumps(seal({**record, "predictions": file_hash(path)})))
+    found = read_record(fold)
+    assert found is not None
+    assert found.predictions is None
