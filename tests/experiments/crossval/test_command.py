@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 import yaml
 
 from experiments.cli import main
@@ -112,6 +113,7 @@ def test_three_folds_end_to_end(
             json.loads((path / "fold.json").read_text())["metrics"]["test/accuracy"]
         )
     assert len({json.dumps(crossval.split(fold)) for fold in range(3)}) == 3
+    wandb.teardown()  # a run that a process has open is left alone
     main(["sync"])
     parent = wandb_server.runs.pop(description.wandb_id("summary"))
     assert_one_group(parent, "cv-summary")
