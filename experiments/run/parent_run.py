@@ -80,7 +80,9 @@ class ParentRun:
     def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         arguments = start_arguments(self._folder, self._mode, self._identity)
-        self._run = wandb.init(dir=str(self._folder), resume="allow", **arguments)
+        # W&B's service stays in the folder in which this process first asked for it.
+        place = str(self._folder.absolute())
+        self._run = wandb.init(dir=place, resume="allow", **arguments)
         self._configure(self._config)
         if self._step is not None:
             self._run.define_metric(self._step)

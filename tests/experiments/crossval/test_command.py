@@ -78,6 +78,7 @@ def test_three_folds_end_to_end(
     capsys: pytest.CaptureFixture[str],
     wandb_server: WandbServer,
 ) -> None:
+    wandb.teardown()  # its service may lie in the folder of another test
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_RUN_ID", "a-trial-of-a-sweep")
     main(["crossval", "--config=tiny.yaml", "--jobs=2", "--model.lr=0.5"])
