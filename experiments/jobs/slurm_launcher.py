@@ -145,9 +145,10 @@ class SlurmLauncher(Launcher):
         self._options = {**_OPTIONS, **tasks, **options}
         self._jobs = jobs
         self._queue: list[_Queued] | None = None
-        self._inherited = inherited_environment(
-            os.environ, int(options.get("cpus-per-task", "1") or 1)
-        )
+        cores = options.get("cpus-per-task", "1")
+        if not cores.isdecimal():
+            raise usage_error(f"--slurm.cpus_per_task takes a whole number, not {cores or 'none'}.")
+        self._inherited = inherited_environment(os.environ, int(cores))
         if "SLURM_CONF" in os.environ:  # where the programs find their cluster
             self._inherited["SLURM_CONF"] = os.environ["SLURM_CONF"]
 

@@ -183,4 +183,6 @@ def wandb_logger(
     """
     summary = earlier_summary(folder) if mode == "offline" else {}
     arguments = start_arguments(folder, mode, identity)
-    return RunWandbLogger(best or {}, summary, save_dir=str(folder), **arguments)
+    # W&B's service stays in the folder in which this process first asked for it.
+    place = str(folder.absolute())
+    return RunWandbLogger(best or {}, summary, save_dir=place, **arguments)

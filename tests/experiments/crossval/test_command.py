@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import wandb
 import yaml
 
 from experiments.cli import main
@@ -78,7 +77,6 @@ def test_three_folds_end_to_end(
     capsys: pytest.CaptureFixture[str],
     wandb_server: WandbServer,
 ) -> None:
-    wandb.teardown()  # its service may lie in the folder of another test
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_RUN_ID", "a-trial-of-a-sweep")
     main(["crossval", "--config=tiny.yaml", "--jobs=2", "--model.lr=0.5"])
@@ -114,7 +112,6 @@ def test_three_folds_end_to_end(
             json.loads((path / "fold.json").read_text())["metrics"]["test/accuracy"]
         )
     assert len({json.dumps(crossval.split(fold)) for fold in range(3)}) == 3
-    wandb.teardown()  # a run that a process has open is left alone
     main(["sync"])
     parent = wandb_server.runs.pop(description.wandb_id("summary"))
     assert_one_group(parent, "cv-summary")

@@ -226,6 +226,8 @@ def test_what_slurm_refuses_is_said(slurm: Path, monkeypatch: pytest.MonkeyPatch
         SlurmLauncher({}).start(step("a"))
     with pytest.raises(CommandError, match=r"--slurm\.array is decided by the launcher"):
         SlurmLauncher({"array": "0-3"})
+    with pytest.raises(CommandError, match=r"--slurm\.cpus_per_task takes a whole number, not x\."):
+        SlurmLauncher({"cpus-per-task": "x"})
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CommandError, match="--launcher slurm needs sbatch, which is not on this"):
         SlurmLauncher({})
