@@ -22,6 +22,7 @@ from tests.datamodules.still_trees import celeba_tree, kdef_tree, rafd_tree, sfe
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),  # of eMotion-GAN five data sets are drawn, once
     pytest.mark.filterwarnings("ignore:.* are usable, published are"),
 ]
 
@@ -115,6 +116,7 @@ def test_a_study_runs_from_end_to_end(
         if not (trees / name).exists():
             TREES[name](trees / name)
     small = [*SMALL[paper], "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
+    small += [f"--data.cache_dir={trees / 'cache'}"]  # what two studies draw is drawn once
     roots = ["--roots", *(f"{name}={trees / name}" for name in named)] if named else []
     command = ["study", str(file), "--fold", "0", "--seeds", "1", "--jobs", "2", *roots]
     main([*command, f"--runs_dir={runs_dir}", *small, "--trainer.enable_progress_bar=false"])
