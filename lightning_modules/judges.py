@@ -141,9 +141,17 @@ class FrontalizationJudges(nn.Module):
 
     def divide(self, subsets: Sequence[str]) -> None:
         """Prepare for test lists of these names, such as head movements."""
-        faces = ("ssim", "rmse", "image_accuracy", *(f"image_accuracy_{n}" for n in self.files))
-        measures = [f"{row}_{m}" for row in ("posed", *_OURS, "frontal") for m in _OF_LISTS]
-        measures += [f"{row}_{m}" for row in (*_OURS, "posed_apex", "apex") for m in faces]
+        judged = ("image_accuracy", *(f"image_accuracy_{name}" for name in self.files))
+        moved = ("posed", "features", *_OURS)  # rows of the paper's Tables I and II
+        measures = [
+            *(f"{row}_{measure}" for row in (*moved, "frontal") for measure in _OF_LISTS),
+            *(
+                f"{row}_{measure}"
+                for row in (*moved, "posed_apex", "apex")
+                for measure in ("ssim", "rmse", *judged)
+            ),
+            *(f"{row}_{measure}" for row in _AVERAGE for measure in judged),
+        ]
         self.lists = tuple(subsets)
         self.subsets = SampleMeans(f"{name}_{m}" for name in subsets for m in measures)
 

@@ -221,11 +221,13 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
     of_flows = {"epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence"}
     of_faces = {"ssim", "rmse", "image_accuracy"}
     faces = rows | {f"{row}_warp" for row in rows} | stills
+    moved = {"posed", "features"} | ours
     lists = {
         f"{row}_{quantity}"
         for chosen, quantities in (
-            ({"posed", "frontal"} | ours, ("epe_px", "accuracy")),
-            ({"posed_apex", "apex"} | ours, of_faces),
+            (moved | {"frontal"}, ("epe_px", "accuracy")),
+            (moved | {"posed_apex", "apex"}, of_faces),
+            ({"average", "average_frontal"}, {"image_accuracy"}),
         )
         for row in chosen
         for quantity in quantities

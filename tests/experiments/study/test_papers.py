@@ -24,6 +24,7 @@ from experiments.study.arguments import CellPlan, parse
 from experiments.study.cells import Cell
 from experiments.study.study_file import Study, read_study
 from experiments.study.table import as_markdown, as_rows, rows_of, summary_of
+from lightning_modules.judges import FrontalizationJudges
 from tests.experiments.crossval import made
 
 STUDIES = sorted(PACKAGE.glob("studies/*.yaml"))
@@ -199,3 +200,19 @@ def test_every_table_is_laid_out(file: Path, finished: CrossvalFolder) -> None:
     assert len(summary["others"]) == sum(not row["row"] for row in rows)
     assert "(published -" in text or not any(row["row"] for row in rows)
     assert len(list(as_rows(summary))) == 1 + len(summary["rows"]) * len(found.columns)
+
+
+def test_what_stands_in_a_table_of_emotion_gan_is_measured_in_each_data_set() -> None:
+    """A measure that no test logs would leave its cells empty, and nobody would be told."""
+    named = dict.fromkeys(("adcorre", "dan", "hsemotion", "dmue"), "judge.onnx")
+    judges = FrontalizationJudges(7, 32, named)
+    judges.divide(["ckplus"])
+    files = [file for file in STUDIES if file.stem.startswith("emotion_gan")]
+    wanted = {
+        measure
+        for file in files
+        for row, _ in study(file.stem).places()
+        for measure in study(file.stem).measures(row, "ckplus").values()
+    }
+    assert len(files) == 4
+    assert sorted(wanted - set(judges.subsets.names)) == []
