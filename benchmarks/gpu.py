@@ -10,6 +10,7 @@ import argparse
 import gc
 import json
 import logging
+import math
 import os
 import statistics
 import time
@@ -276,7 +277,7 @@ def measure_against(bench: Bench, method: str) -> Row:
     if method not in _AUTHORS:
         return {"skipped": "no code of the authors is known"}
     results = _AUTHORS[method](bench.against, quick=bench.quick, device=bench.device)
-    return {"variant": "float32 (TF32)", "bound": "a step at most 0.33", "authors": dict(results)}
+    return {"variant": "TF32; bf16", "bound": "a step at most 0.33", "authors": dict(results)}
 
 
 _AUTHORS: dict[str, Callable[..., Iterator[tuple[str, Result]]]] = {
@@ -355,7 +356,10 @@ def _measured(row: Row) -> str:
     if "error" in row or "skipped" in row:
         return str(row.get("error") or row["skipped"])[:80]
     if "authors" in row:
-        ratios = (f"{key} {result['ratio']:.2f}" for key, result in row["authors"].items())
+        ratios = (
+            f"{key} {result['ratio']:.2f}; {result['details'].get('bfloat16_ratio', math.nan):.2f}"
+            for key, result in row["authors"].items()
+        )
         return f"ours / theirs: {', '.join(ratios)} ({row['bound']})"
     if "ratio" in row:
         low, high = row["interval"]
