@@ -192,6 +192,10 @@ class FERDataModule(LightningDataModule):
         """
         raise NotImplementedError
 
+    def extended(self, index: Index) -> Index:
+        """Return the index with what trains beside the samples of the data set."""
+        return index
+
     def strata(self, index: Index) -> NDArray[np.int64]:
         """Return what is dealt out to the parts class by class, -1 for what is in none of them."""
         return index.classes(self.expressions)
@@ -411,6 +415,7 @@ class FERDataModule(LightningDataModule):
                     raise BadSamples(index.problems)
                 kind = "image" if index.recordings is None else "labelled sequence"
                 raise DatasetError(f"{self.name} at {root} has no {kind}.")
+            index = self.extended(index)
             # Parts first: a wrong fold should not cost the minutes that a cache takes.
             assignment = assign(
                 index,

@@ -37,12 +37,15 @@ class LeakGuard:
     one, and people of the same name are the same as well. A held-out sample of which a copy is in
     the training part of this very split says nothing about another split: such duplicates are
     counted in the report of the data set.
+
+    Attributes:
+        contents: int64 [N], content of each sample, see `open_contents`.
     """
 
     def __init__(self, parts: Parts, source: str) -> None:
         self._parts = parts
         self._source = source
-        self._contents = open_contents(parts.index, parts.cache)
+        self.contents = open_contents(parts.index, parts.cache)
         self._inherited: list[Record] = []
 
     def refuse(self, checkpoint: Mapping[str, Any], tested: Sequence[str], what: str) -> None:
@@ -63,7 +66,7 @@ class LeakGuard:
         records = [record for state in states for record in state.get("trained_on", ())]
         for record in records:
             seen = record["contents"].numpy()
-            if np.isin(seen, self._contents).any():
+            if np.isin(seen, self.contents).any():
                 for part in tested:
                     self._refuse_part(record, seen, part, what)
         self._inherited = distinct([*self._inherited, *records])
@@ -84,11 +87,11 @@ class LeakGuard:
             The smallest contents in hexadecimal: of two selections that share a good part of their
             files some are the same, of others none.
         """
-        smallest = np.unique(self._contents.view(np.uint64))[:_SKETCH]
+        smallest = np.unique(self.contents.view(np.uint64))[:_SKETCH]
         return [f"{value:016x}" for value in smallest.tolist()]
 
     def _of_part(self, part: str) -> Contents:
-        return self._contents[self._parts.sample_of[self._parts.rows[part]]]
+        return self.contents[self._parts.sample_of[self._parts.rows[part]]]
 
     def _refuse_part(self, record: Record, seen: Contents, part: str, what: str) -> None:
         held_out = self._of_part(part)
@@ -125,13 +128,17 @@ def open_contents(index: Index, cache: Cache) -> Contents:
         contents = np.zeros(len(index), np.int64)
 
         def read(row: int) -> None:
-            digest = hashlib.blake2b(_content(index, row), digest_size=8).digest()
-            contents[row] = int.from_bytes(digest, "little", signed=True)
+            contents[row] = fingerprint(_content(index, row))
 
         for_each(range(len(index)), read, "fingerprints of files", delay=2.0)
         return contents
 
     return cache.read_or_compute(f"contents_{index.names_hash()[:12]}.npy", read_all)
+
+
+def fingerprint(data: bytes) -> int:
+    """Hash the content of a file: an int64, equal for equal files."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
 
 
 def _content(index: Index, row: int) -> bytes:

@@ -39,6 +39,8 @@ class Parts:
         train_limit: Most labelled rows to train on, None for all; so many without a label come
             beside them where those train too.
         seed: Seed of the choice.
+        extra: How many samples at the end of the index train beside those of the parts, whatever
+            the limit.
 
     Attributes:
         classes: int64 [N], class of each sample, -1 for none.
@@ -59,6 +61,7 @@ class Parts:
         unlabelled: bool = False,
         train_limit: int | None = None,
         seed: int = 0,
+        extra: int = 0,
     ) -> None:
         self.index = index
         self.assignment = assignment
@@ -72,9 +75,15 @@ class Parts:
         training = np.flatnonzero(usable & np.isin(self.sample_of, assignment.parts.train))
         self.usable_for_training = len(training)
         training = self._limited(training, train_limit, seed)
+        self._own = len(index) - extra
+        is_extra = self.sample_of >= self._own
         if unlabelled:
-            free = np.flatnonzero(usable & np.isin(self.sample_of, assignment.unlabelled))
-            training = np.sort(np.concatenate([training, self._limited(free, train_limit, seed)]))
+            free = usable & np.isin(self.sample_of, assignment.unlabelled) & ~is_extra
+            chosen = self._limited(np.flatnonzero(free), train_limit, seed)
+            training = np.sort(np.concatenate([training, chosen]))
+        # Of another set of classes an extra sample would have no label.
+        added = np.flatnonzero(usable & is_extra & (self.classes[self.sample_of] >= 0))
+        training = np.concatenate([training, added])
         self.rows = {"train": training, **self.rows}
         self.subjects = {
             name: index.people_in(self.sample_of[rows]) for name, rows in self.rows.items()
@@ -193,7 +202,7 @@ class Parts:
             remarks: Further lines.
         """
         index = self.index
-        outside = int((self.assignment.fold_of < 0).sum())
+        outside = int((self.assignment.fold_of[: self._own] < 0).sum())
         lines = [
             self._describe_all(title),
             f"{outside} {index.kind}s in no part: "

@@ -16,6 +16,7 @@ from datamodules.errors import DatasetError, UserError
 from datamodules.leak_guard import distinct
 from datamodules.loaders import Batch, CacheDataset
 from datamodules.motion.module import FlowDataModule
+from datamodules.motion.motions import Motion
 
 # Arguments that hold for all data sets: their samples share batches, classes and folds.
 _SHARED = (
@@ -182,6 +183,11 @@ that of each data set, in its own root
             torch.cat([posed for _, posed, _ in found]),
             torch.cat(people),
         )
+
+    def motions(self, expression: str) -> list[Motion]:
+        """Return the motions of all training folds, see `FlowDataModule`."""
+        members = self.members.values()
+        return [motion for member in members for motion in member.motions(expression)]
 
     def average_face(self) -> Tensor:
         """Average the neutral faces of all training people, see `FlowDataModule`."""

@@ -24,8 +24,9 @@ from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes,
 from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.flow import ALGORITHMS
+from datamodules.motion.motions import Motion, training_motions
 from datamodules.motion.pairs import PairReader, Pairs, make_pairs
-from datamodules.motion.targets import AVERAGE, AVERAGE_NAME, Target, read_targets
+from datamodules.motion.targets import AVERAGE, AVERAGE_NAME, Target, read_target, read_targets
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
@@ -313,6 +314,23 @@ class FlowDataModule(FERDataModule):
         for chosen in self._shuffled(len(rows), epoch, batch_size):
             flow = torch.from_numpy(flows[rows[chosen]]).float()
             yield flow, torch.from_numpy(parts.classes[rows[chosen]])
+
+    def motions(self, expression: str) -> list[Motion]:
+        """Return the frontal flows of the training fold that show a class, neutral to apex.
+
+        Args:
+            expression: Name of the class.
+        """
+        contents = self._open_guard().contents
+        return list(training_motions(self._open(), expression, contents, self.source))
+
+    def read_face(self, file: Path) -> Target:
+        """Read a neutral face to move, cut out as those of the data set were.
+
+        Raises:
+            BadSample: If it cannot be read, or no face is found in it.
+        """
+        return read_target(file, self._extraction(), self.input_options.detector)
 
     def flow_pairs(self, most: int = 2000) -> tuple[Tensor, Tensor, Tensor]:
         """Read frontal and posed flows of the training part, spread evenly over it.

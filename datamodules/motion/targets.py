@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from datamodules.detectors import FaceDetector
 from datamodules.errors import BadSample, DatasetError
-from datamodules.faces import LOOSE_MARGIN, Box, crop, loose_box
+from datamodules.faces import Box, crop
 from datamodules.files import is_image, natural_key
 from datamodules.images import read_image
 from datamodules.motion.extraction import Extraction
@@ -70,9 +70,24 @@ def read_targets(path: Path, extraction: Extraction, detector: FaceDetector) -> 
     for file in files:
         picture = read_image(file, colour=True)
         box = _box(picture, file, extraction, detector)
-        face = extraction.image(crop(picture, box)).astype(np.float32) / np.float32(255)
-        targets[file.name] = Target(picture, box, face)
+        targets[file.name] = _target(picture, box, extraction)
     return targets
+
+
+def read_target(file: Path, extraction: Extraction, detector: FaceDetector) -> Target:
+    """Read a picture with a neutral face, in colour.
+
+    Raises:
+        BadSample: If it cannot be read, or no face is found in it.
+    """
+    picture = read_image(file, colour=True)
+    box = extraction.box(picture, str(file), detector=detector)
+    return _target(picture, box, replace(extraction, colour=True))
+
+
+def _target(picture: NDArray[np.uint8], box: Box, extraction: Extraction) -> Target:
+    face = extraction.image(crop(picture, box)).astype(np.float32) / np.float32(255)
+    return Target(picture, box, face)
 
 
 def _box(
@@ -80,7 +95,7 @@ def _box(
 ) -> Box:
     height, width = picture.shape[:2]
     try:
-        face = extraction.face(picture, str(file), detector=detector)
+        return extraction.box(picture, str(file), detector=detector)
     except BadSample:
         side = min(height, width)
         _log.warning(
@@ -90,4 +105,3 @@ def _box(
             detector.name,
         )
         return Box((width - side) // 2, (height - side) // 2, side, side)
-    return face if extraction.crop == "none" else loose_box(face, LOOSE_MARGIN, picture.shape)

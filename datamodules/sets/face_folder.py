@@ -1,4 +1,4 @@
-"""A plain folder of faces without labels, to learn features from."""
+"""A plain folder of faces, mostly without labels, to learn features from."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
 from datamodules.files import IMAGE_SUFFIXES, Problems, is_image, walk
+from datamodules.generated import expressions_of, is_generated, read_generated
 from datamodules.index import Index
 from datamodules.stills.module import FaceDataModule
 
 
 class FaceFolderDataModule(FaceDataModule):
     """All pictures below a folder, for training without labels.
+
+    A folder of `lightning generate` has labels; its faces train, and nothing is validated or tested
+    on them.
 
     Args:
         **kwargs: See `FaceDataModule`; `crop: detect` cuts faces out of larger pictures.
@@ -32,6 +37,10 @@ any/folder/any name.jpg ...
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(unlabelled=True, **kwargs)
+
+    def strata(self, index: Index) -> NDArray[np.int64]:
+        """Put no picture into a part: what has a label was generated."""
+        return np.full(len(index), -1, np.int64)
 
     def read_index(self, root: Path) -> Index:
         """Find all pictures at any depth.
@@ -51,6 +60,13 @@ any/folder/any name.jpg ...
             for name in names
             if is_image(folder / name)
         )
+        expressions = np.full(len(files), -1, np.int8)
+        if is_generated(root):
+            faces = read_generated(root)
+            known = dict(
+                zip((root / face.file for face in faces), expressions_of(faces), strict=True)
+            )
+            expressions[:] = [known.get(file, -1) for file in files]
         if not files:
             raise DatasetError(
                 f"The folder of faces {root} holds no picture "
@@ -59,7 +75,7 @@ any/folder/any name.jpg ...
         return Index(
             names=[file.relative_to(root).as_posix() for file in files],
             files=files,
-            expressions=np.full(len(files), -1, np.int8),
+            expressions=expressions,
             splits=["train"] * len(files),
             problems=problems,
             notes=[f"{len(files)} pictures, whatever they show"],

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from datamodules.base import FERDataModule
 from datamodules.duplicates import Duplicates, open_duplicates
 from datamodules.errors import DatasetError, UserError
+from datamodules.files import given_path
+from datamodules.generated import GeneratedFace, extend, made_of, read_generated
 from datamodules.index import Index
+from datamodules.leak_guard import LeakGuard
 from datamodules.loaders import Batch, BatchLoader, to_float
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.stills.augmentation import Augmentation
@@ -52,6 +55,8 @@ class FaceDataModule(FERDataModule):
         unlabelled: Whether to train on images without a label too; their label is -1.
         input_crop: detect (every face that is found in a picture) or none (each picture of the
             input is a face already).
+        extra: Folder of faces that `lightning generate` made, to train on too; they are in no
+            validation or test part, and refused where they were made of someone who is.
         **kwargs: See `FERDataModule`.
 
     Attributes:
@@ -78,6 +83,7 @@ class FaceDataModule(FERDataModule):
         train_limit: int | None = None,
         unlabelled: bool = False,
         input_crop: FaceCrop = "detect",
+        extra: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(size=size, batch_size=batch_size, **kwargs)
@@ -93,10 +99,12 @@ class FaceDataModule(FERDataModule):
         self.train_limit = train_limit
         self.unlabelled = unlabelled
         self.input_crop: FaceCrop = input_crop
+        self.extra = given_path("extra", extra)
         self.class_counts: tuple[int, ...] = ()
         self.subset_names: tuple[str, ...] = ()
         self._colour = colour
         self._duplicates: Duplicates | None = None
+        self._generated: list[GeneratedFace] = []
 
     # ---- from files to batches
 
@@ -120,9 +128,17 @@ class FaceDataModule(FERDataModule):
             self.class_counts = parts.class_counts("train")
             self.subset_names = (*parts.index.subsets, WITHOUT_DUPLICATES)
 
+    def extended(self, index: Index) -> Index:
+        """Return the index with the generated faces of `extra` behind the data set's own."""
+        if self.extra is None:
+            return index
+        self._generated = read_generated(self.extra)
+        return extend(index, self.extra, self._generated, self.name)
+
     def strata(self, index: Index) -> NDArray[np.int64]:
         """Return what is dealt out to the parts class by class, -1 for what is in none of them."""
         classes = super().strata(index)
+        classes[len(index) - len(self._generated) :] = -1
         if self.annotated == "expressions":
             return classes
         if index.action_units is None:
@@ -148,7 +164,8 @@ class FaceDataModule(FERDataModule):
     def rows_to_use(self) -> dict[str, Any]:
         """Return which images train."""
         limit = self.train_limit
-        return {"unlabelled": self.unlabelled, "train_limit": limit, "seed": self.seed}
+        chosen = {"unlabelled": self.unlabelled, "train_limit": limit, "seed": self.seed}
+        return {**chosen, "extra": len(self._generated)}
 
     def columns(self, part: str) -> dict[str, NDArray[Any]]:
         """Return ``votes`` and ``action_units`` where there are any, and ``subsets`` of a test."""
@@ -278,6 +295,18 @@ class FaceDataModule(FERDataModule):
         if index.subjects is not None:
             known["subject"] = np.unique(np.array(index.subjects)[rows], return_inverse=True)[1]
         return known
+
+    def _open_guard(self) -> LeakGuard:
+        """Open the guard, which also keeps apart whom generated faces were made of.
+
+        Raises:
+            DatasetError: If they were made of someone who is held out.
+        """
+        is_new, guard = self._guard is None, super()._open_guard()
+        if is_new and self.extra is not None:
+            what = f"A model of data.extra {self.extra}"
+            guard.refuse(made_of(self.extra, self._generated), ("val", "test"), what)
+        return guard
 
     def _open_duplicates(self) -> Duplicates:
         """Look for equal and nearly equal images, once; what was found is kept on disk."""

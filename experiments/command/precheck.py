@@ -48,7 +48,7 @@ _ALWAYS = (
 )
 
 
-_OF_TRAININGS = ("crossval", "study", "sweep", "transfer")
+_OF_TRAININGS = ("crossval", "study", "sweep", "transfer", "generate")
 
 
 class _UndecidedError(Exception):
@@ -130,6 +130,10 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
 
         matrix = parse_transfer(args)
         yield from map(matrix.fit_on, matrix.data)
+    elif command == "generate":
+        from experiments.generate_arguments import parse as parse_generate
+
+        yield list(parse_generate(args).fit)
     elif command not in ("compare", "report", "sync", "workspace", "export"):
         yield list(args)
 

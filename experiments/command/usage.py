@@ -25,6 +25,7 @@ COMMANDS = {
     "sync": "Send offline runs to Weights & Biases, each once.",
     "workspace": "Save a page in Weights & Biases that compares its runs.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
+    "generate": "Put expressions of training people onto neutral faces, to train on.",
 }
 OWN_COMMANDS = {
     "crossval": "experiments.crossval.command",
@@ -36,6 +37,7 @@ OWN_COMMANDS = {
     "sync": "experiments.sync",
     "workspace": "experiments.workspace",
     "export": "experiments.export",
+    "generate": "experiments.generate",
 }
 """Modules of the commands that are not Lightning's own."""
 _SHORT = {"--every": "--data.every", "--smoothing": "--data.smoothing"}

@@ -70,7 +70,7 @@ def load_model(checkpoint: dict[str, Any]) -> pl.LightningModule:
         if not (isinstance(value, Mapping) and "class_path" in value)
     }
     built = _without_paths({"class_path": spec["class_path"], "init_args": arguments})
-    model: pl.LightningModule = _build(pl.LightningModule, built)
+    model: pl.LightningModule = build(pl.LightningModule, built)
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval()
@@ -79,7 +79,7 @@ def load_model(checkpoint: dict[str, Any]) -> pl.LightningModule:
 def load_data(checkpoint: Mapping[str, Any]) -> pl.LightningDataModule:
     """Build the data module of a checkpoint, which then shows faces as they were in training."""
     built = _without_paths(checkpoint["config"]["data"])
-    data: pl.LightningDataModule = _build(pl.LightningDataModule, built)
+    data: pl.LightningDataModule = build(pl.LightningDataModule, built)
     saved = checkpoint.get(type(data).__qualname__)
     if isinstance(data, FERDataModule) and saved:
         data.show_as_trained(saved)
@@ -95,7 +95,7 @@ def _without_paths(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {"class_path": spec["class_path"], "init_args": arguments}
 
 
-def _build(base: type, spec: Mapping[str, Any]) -> Any:
+def build(base: type, spec: Mapping[str, Any]) -> Any:
     """Make an object of the class and arguments that a config names."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "made")

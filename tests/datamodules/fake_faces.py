@@ -58,7 +58,7 @@ class FakeFaces(FaceDataModule):
         super().__init__(**{"size": 16, "batch_size": 4, **kwargs})
         self.official = official
         self.known = known
-        self.extra: dict[str, Any] = {}
+        self.more: dict[str, Any] = {}
 
     def write_embedded(self, folder: Path) -> Path:
         root = write_faces(folder / "fake", {"train": 4, "val": 2, "test": 2})
@@ -76,6 +76,6 @@ class FakeFaces(FaceDataModule):
                 "expressions": np.array(codes, np.int8),
                 "splits": [file.parent.name for file in files] if self.official else None,
                 "subjects": [word[0] for word in words] if self.known else None,
-                **self.extra,
+                **self.more,
             }
         )

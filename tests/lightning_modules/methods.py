@@ -58,7 +58,7 @@ def face_data(folder: Path, **options: Any) -> FakeFaces:
         **options,
     )
     votes = np.random.default_rng(0).dirichlet(np.ones(8), 4 * len(CLASSES)).astype(np.float32)
-    data.extra = {"votes": votes}
+    data.more = {"votes": votes}
     return data
 
 

@@ -94,7 +94,7 @@ def test_votes_and_action_units_come_with_the_batch(tree: Path, cache: Path) -> 
     votes[47, [1, 4]], votes[47, 0] = 0, 1
     units = np.random.default_rng(0).integers(0, 2, (48, len(ACTION_UNITS))).astype(np.int8)
     listed = np.arange(48) % 3 == 0
-    data.extra = {"votes": votes, "action_units": units, "subsets": {"pose30": listed}}
+    data.more = {"votes": votes, "action_units": units, "subsets": {"pose30": listed}}
     ready(data)
     # The classes are happiness, surprise, sadness, anger, disgust, fear.
     assert data.class_counts == (8, 0, 0, 8, 0, 0)
@@ -147,7 +147,7 @@ def test_validation_is_cut_from_train_by_class_or_by_person(tmp_path: Path, cach
 
 def test_a_person_in_two_official_parts_is_refused(tree: Path, cache: Path) -> None:
     data = make(tree, cache)
-    data.extra = {"subjects": [f"S{i % 7}" for i in range(48)]}
+    data.more = {"subjects": [f"S{i % 7}" for i in range(48)]}
     with pytest.raises(DatasetError, match="are both in train and in test"):
         data.prepare_data()
 
@@ -210,14 +210,14 @@ def test_everything_bad_is_one_error_or_skipped_and_counted(
     broken.write_bytes(broken.read_bytes()[:80])
     problems = [(root / "list.txt", "names train_9, which is not there")]
     data = make(root, tmp_path / "cache")
-    data.extra = {"problems": problems}
+    data.more = {"problems": problems}
     with pytest.raises(BadSamples) as error:
         data.prepare_data()
     bad = {str(broken): "the file is truncated", str(problems[0][0]): problems[0][1]}
     assert dict(error.value.bad) == bad
 
     data = make(root, tmp_path / "cache", on_bad_sample="skip")
-    data.extra = {"problems": problems, "notes": ["16 images (published: 17)"]}
+    data.more = {"problems": problems, "notes": ["16 images (published: 17)"]}
     with caplog.at_level(logging.INFO):
         ready(data)
         data.setup("fit")
@@ -359,7 +359,7 @@ def test_embedded_faces_are_drawn_in_the_cache_and_called_synthetic(tmp_path: Pa
 def test_pixels_need_no_files(tmp_path: Path) -> None:
     data = FakeFaces(root=str(tmp_path), cache_dir=str(tmp_path / "cache"), size=24)
     pixels = np.stack([face(i) for i in range(6)])
-    data.extra = {
+    data.more = {
         "names": [str(i) for i in range(6)],
         "files": None,
         "pixels": pixels,
