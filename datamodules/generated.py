@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from datamodules.errors import DatasetError, UserError
-from datamodules.files import read_table
+from datamodules.files import is_synthetic, read_table
 from datamodules.index import Index
 from datamodules.labels import EXPRESSION_WORDS
 
@@ -138,12 +138,13 @@ def extend(index: Index, folder: Path, faces: Sequence[GeneratedFace], name: str
     files = [folder / face.file for face in faces]
     counts = Counter(face.expression for face in faces)
     told = ", ".join(f"{expression} {number}" for expression, number in counts.items())
+    drawn = " (drawn faces)" if is_synthetic(folder) else ""
     columns: dict[str, Any] = {
         "names": [*index.names, *(f"{_PERSON}/{face.file}" for face in faces)],
         "files": [*index.files, *files],
         "expressions": np.append(index.expressions, expressions).astype(np.int8),
         "subsets": {k: np.append(v, np.zeros(count, np.bool_)) for k, v in index.subsets.items()},
-        "notes": [*index.notes, f"{count} generated faces of {folder} train too: {told}"],
+        "notes": [*index.notes, f"{count} generated faces of {folder}{drawn} train too: {told}"],
     }
     for column, values in {
         "frames": [-1] * count,

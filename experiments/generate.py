@@ -18,7 +18,7 @@ from torch import Tensor
 from callbacks.figures.transfer_grid import animate as animate_picture
 from callbacks.records.source import source_state
 from datamodules.errors import BadSample, UserError
-from datamodules.files import file_name, is_image, walk
+from datamodules.files import MARKER, file_name, is_image, is_synthetic, walk
 from datamodules.generated import GeneratedFace, is_generated, write_list
 from datamodules.leak_guard import fingerprint
 from datamodules.motion.module import FlowDataModule
@@ -89,6 +89,8 @@ def generate(args: Sequence[str]) -> None:
     if maker.without_face:
         say(f"{len(maker.without_face)} pictures show no face that was found, and were left out")
     write_list(aside, made)
+    if is_synthetic(options.faces):
+        (aside / MARKER).touch()
     aside.replace(out)
     say(f"Train on it with: --data.extra {out}")
     print(out, flush=True)

@@ -25,6 +25,11 @@ from tests.experiments.tiny import TinyGAN
 
 NO_CONFIG = {"compare", "export", "report", "study", "sweep", "sync", "workspace"}
 WITH_CONFIG = sorted(set(COMMANDS) - NO_CONFIG)
+OWN = {
+    "transfer": ("--data_configs", "a.yaml"),
+    "generate": ("--class=fear", "--faces=.", "--out=made"),
+}
+"""What a command needs beside a config."""
 
 JSON = {
     "empty": b"",
@@ -60,8 +65,8 @@ def test_no_command_takes_a_nasty_config(command: str, capfd: pytest.CaptureFixt
     start = time.process_time()
     for content, sentence in CONFIGS.values():
         Path("a.yaml").write_bytes(content)
-        data = ("--data_configs", "a.yaml") if command == "transfer" else ()
-        code, said = run(capfd, command, "--config", "a.yaml", *data)
+        own = OWN.get(command, ())
+        code, said = run(capfd, command, "--config", "a.yaml", *own)
         assert code == 2
         assert sentence in said
     assert time.process_time() - start < 20

@@ -155,3 +155,22 @@ def test_unequal_folds_and_one_data_set_twice_are_refused(tmp_path: Path) -> Non
     }
     with pytest.raises(DatasetError, match=r"SNaP2DFe and CKPlus of data\.sets share files"):
         make(tmp_path, sets=sets).setup("fit")
+
+
+def test_motions_are_those_of_all_training_people(tmp_path: Path) -> None:
+    data = make(tmp_path)
+    data.prepare_data()
+    motions = data.motions("happiness")
+    data.setup()
+    people = {f"{motion.source}/{motion.person}" for motion in motions}
+    trained = {
+        name.replace("SNaP2DFe", "snap").replace("CKPlus", "ck") for name in data.train_subjects
+    }
+    assert people == trained
+    assert len({motion.content for motion in motions}) == len(motions) == len(trained)
+    surprised = {motion.sequence for motion in data.motions("surprise")}
+    assert not surprised & {motion.sequence for motion in motions}
+    for motion in motions:
+        assert motion.sequence.startswith(f"{motion.person}/")
+        # The drawn people swell: what is on the right moves to the right, in pixels.
+        assert 0.2 < motion.flow[0, 4:12, 12].mean() < 3

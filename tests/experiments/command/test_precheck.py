@@ -302,6 +302,7 @@ def test_help_of_a_command_describes_what_its_config_names(
         ["fit", "--config=nowhere.yaml"],
         ["crossval", "--jobs=0"],
         ["transfer", "--help"],
+        ["generate", "--help"],
         ["fit", PCNN, "--model.sise=64"],
         ["test", PCNN, "--ckpt_path=no.ckpt"],
         ["export", "--ckpt_path=no.ckpt"],

@@ -68,6 +68,7 @@ def test_home_and_paths() -> None:
     assert [is_path(*item) for item in values.items()] == [True, True, True]
     assert is_path("detector", "yunet.onnx")
     assert is_path("judges", {"DMUE": "dmue.onnx"})
+    assert is_path("extra", "made")
     # A choice stays one, whatever lies in the working directory.
     others: dict[str, Any] = {
         "labels": "votes",
