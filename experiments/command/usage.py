@@ -25,7 +25,7 @@ COMMANDS = {
     "sync": "Send offline runs to Weights & Biases, each once.",
     "workspace": "Save a page in Weights & Biases that compares its runs.",
     "export": "Write a trained method as an ONNX file, checked against PyTorch.",
-    "generate": "Put expressions of training people onto neutral faces, to train on.",
+    "generate": "Put expressions of training people onto neutral faces.",
 }
 OWN_COMMANDS = {
     "crossval": "experiments.crossval.command",
