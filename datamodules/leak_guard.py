@@ -28,6 +28,10 @@ Record = dict[str, Any]
 """Of plain types: ``source`` and ``people`` by name, ``contents`` int64 [N] of training samples."""
 
 _SKETCH = 64  # contents
+_REMEDY = (
+    "Set data.fold, data.folds, data.fold_mode, data.val_share and data.seed as they were in "
+    "training (config.yaml in the folder of that run)."
+)
 
 
 class LeakGuard:
@@ -48,7 +52,13 @@ class LeakGuard:
         self.contents = open_contents(parts.index, parts.cache)
         self._inherited: list[Record] = []
 
-    def refuse(self, checkpoint: Mapping[str, Any], tested: Sequence[str], what: str) -> None:
+    def refuse(
+        self,
+        checkpoint: Mapping[str, Any],
+        tested: Sequence[str],
+        what: str,
+        remedy: str = _REMEDY,
+    ) -> None:
         """Make sure that a checkpoint was trained on nobody and nothing that is held out.
 
         What it was trained on belongs to `trained_on` afterwards.
@@ -58,6 +68,7 @@ class LeakGuard:
                 project holds no records and passes.
             tested: Names of the parts that are held out.
             what: What the checkpoint is, as the beginning of a sentence.
+            remedy: What to do about it, as a sentence.
 
         Raises:
             DatasetError: If it was trained on someone or something held out.
@@ -68,7 +79,7 @@ class LeakGuard:
             seen = record["contents"].numpy()
             if np.isin(seen, self.contents).any():
                 for part in tested:
-                    self._refuse_part(record, seen, part, what)
+                    self._refuse_part(record, seen, part, what, remedy)
         self._inherited = distinct([*self._inherited, *records])
 
     def trained_on(self) -> list[Record]:
@@ -93,7 +104,9 @@ class LeakGuard:
     def _of_part(self, part: str) -> Contents:
         return self.contents[self._parts.sample_of[self._parts.rows[part]]]
 
-    def _refuse_part(self, record: Record, seen: Contents, part: str, what: str) -> None:
+    def _refuse_part(
+        self, record: Record, seen: Contents, part: str, what: str, remedy: str
+    ) -> None:
         held_out = self._of_part(part)
         leaked = np.isin(held_out, seen) & ~np.isin(held_out, self._of_part("train"))
         index, people = self._parts.index, self._parts.subjects[part]
@@ -103,16 +116,12 @@ class LeakGuard:
             if names := [name for name in people if name in shared]:
                 raise DatasetError(
                     f"{what} was trained on {', '.join(names)} of {record['source']}, who are in "
-                    f"the {part} part here: a score would not be of unseen people. Set data.fold, "
-                    "data.folds, data.fold_mode and data.seed as they were in training "
-                    "(config.yaml in the folder of that run)."
+                    f"the {part} part here: a score would not be of unseen people. {remedy}"
                 )
         elif leaked.any():
             raise DatasetError(
                 f"{what} was trained on {int(leaked.sum())} of the {len(held_out)} samples of the "
-                f"{part} part here: a score would not be of unseen samples. Set data.fold, "
-                "data.folds, data.fold_mode, data.val_share and data.seed as they were in training "
-                "(config.yaml in the folder of that run)."
+                f"{part} part here: a score would not be of unseen samples. {remedy}"
             )
 
 

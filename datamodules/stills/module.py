@@ -305,7 +305,8 @@ class FaceDataModule(FERDataModule):
         is_new, guard = self._guard is None, super()._open_guard()
         if is_new and self.extra is not None:
             what = f"A model of data.extra {self.extra}"
-            guard.refuse(made_of(self.extra, self._generated), ("val", "test"), what)
+            remedy = "Generate faces of training people, by motions of training people."
+            guard.refuse(made_of(self.extra, self._generated), ("val", "test"), what, remedy)
         return guard
 
     def _open_duplicates(self) -> Duplicates:
