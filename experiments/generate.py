@@ -87,7 +87,8 @@ def generate(args: Sequence[str]) -> None:
         made += maker.make(aside, name, files, motions, options.per_class)
         say(f"{name}: {options.per_class} faces, by {len(motions)} motions")
     if maker.without_face:
-        say(f"{len(maker.without_face)} pictures show no face that was found, and were left out")
+        left_out = len(maker.without_face)
+        say(f"{left_out} pictures were left out: no face was found, or they cannot be read")
     write_list(aside, made)
     if is_synthetic(options.faces):
         (aside / MARKER).touch()

@@ -100,6 +100,7 @@ def test_the_motion_of_training_people_is_put_onto_other_faces(
 
 
 def test_the_same_seed_makes_the_same_faces(folder: Path) -> None:
+    Path("again").mkdir()
     for out, seed in (("made", 0), ("again", 0), ("other", 1)):
         main(command(per_class=3, out=out, seed_everything=seed))
     first, again, _ = (

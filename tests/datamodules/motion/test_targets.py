@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from datamodules.detectors import HaarCascade
-from datamodules.errors import DatasetError
+from datamodules.errors import BadSample, DatasetError
 from datamodules.faces import LOOSE_MARGIN, crop, detect_face, loose_box
 from datamodules.images import resize
 from datamodules.motion.extraction import Extraction
-from datamodules.motion.targets import AVERAGE_NAME, read_targets
+from datamodules.motion.targets import AVERAGE_NAME, read_target, read_targets
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import write_frames
@@ -32,6 +32,18 @@ def test_a_face_is_cut_out_of_a_picture_of_any_size(tmp_path: Path) -> None:
     np.testing.assert_array_equal(target.picture, picture)
     wanted = resize(crop(picture, target.box), 32)
     np.testing.assert_allclose(255 * target.face, wanted.transpose(2, 0, 1), atol=1e-4)
+
+
+def test_a_face_to_train_on_is_found_or_left_out(tmp_path: Path) -> None:
+    picture = np.dstack([scene((100, 120, 60))] * 3)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    (target,) = read_targets(tmp_path / "a.png", LOOSE, HaarCascade()).values()
+    found = read_target(tmp_path / "a.png", LOOSE, HaarCascade())
+    assert found.box == target.box
+    np.testing.assert_array_equal(found.face, target.face)
+    cv2.imwrite(str(tmp_path / "b.png"), picture[:20])
+    with pytest.raises(BadSample, match="no face was found"):
+        read_target(tmp_path / "b.png", LOOSE, HaarCascade())
 
 
 def test_where_no_face_is_found_the_middle_is_taken_and_that_is_said(
