@@ -20,8 +20,9 @@ from torch.nn import functional
 from callbacks.records.source import source_state
 from datamodules.base import FERDataModule
 from datamodules.detectors import HaarCascade
-from datamodules.input_report import InputReport
-from datamodules.inputs import InputOptions, given_frames
+from datamodules.inputs.given import given_frames
+from datamodules.inputs.reading import InputOptions
+from datamodules.inputs.report import InputReport
 from datamodules.recordings import FrameArrays
 from datamodules.store.replacing import replacing
 from datamodules.synthetic import Frame, HeadPose

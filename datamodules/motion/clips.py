@@ -15,9 +15,10 @@ from datamodules.errors import BadSample, DatasetError
 from datamodules.faces import LOOSE_MARGIN, Box, crop, loose_box
 from datamodules.files import is_image, is_video, walk
 from datamodules.images import check_shape, read_image, resize_to
-from datamodules.input_report import InputReport
-from datamodules.inputs import Input, InputBatch, InputOptions
-from datamodules.live import LiveStream
+from datamodules.inputs.given import Input
+from datamodules.inputs.live import LiveStream
+from datamodules.inputs.reading import InputBatch, InputOptions
+from datamodules.inputs.report import InputReport
 from datamodules.motion.extraction import Extraction
 from datamodules.recordings import Frame, FrameFolder, Video, frame_folder, open_video
 

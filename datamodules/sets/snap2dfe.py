@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, UserError, missing_root
 from datamodules.files import Problems, file_name, find_folder, folders, natural_key
-from datamodules.folds import read_protocol
+from datamodules.folds.protocol import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.loaders import Batch

@@ -13,8 +13,9 @@ from jsonargparse import ArgumentParser
 from callbacks.outputs import array, read
 from datamodules.base import FERDataModule
 from datamodules.errors import UserError
-from datamodules.inputs import InputBatch
-from datamodules.loaders import as_tensors, to_float
+from datamodules.inputs.reading import InputBatch
+from datamodules.inputs.tensors import as_tensors
+from datamodules.loaders import to_float
 from experiments.command.privacy import is_path
 from experiments.recognition.method import Answers
 from lightning_modules.networks.weights import read_checkpoint

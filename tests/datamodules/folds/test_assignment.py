@@ -5,19 +5,16 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DatasetError
-from datamodules.folds import (
+from datamodules.folds.assignment import (
     Assignment,
-    ProtocolRow,
     Split,
     assert_disjoint,
     assign,
-    folds_hash,
-    read_protocol,
     split,
     stratified_order,
     subject_folds,
-    write_protocol,
 )
+from datamodules.folds.protocol import ProtocolRow, folds_hash, read_protocol, write_protocol
 from datamodules.index import Index
 
 # 20 people, each with every class, as in SNaP-2DFe.
