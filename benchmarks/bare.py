@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from datamodules.batch import FlowBatch, OccludedFlowBatch, PosedFlowBatch
-from lightning_modules.classifier import Classifier, FaceClassifier
+from lightning_modules.classifier import Classifier
 from lightning_modules.dcgan_svm import DCGANSVM
 from lightning_modules.emotion_gan import EMotionGAN
+from lightning_modules.face_classifier import FaceClassifier
 from lightning_modules.networks.dcgan import keeping_statistics
 from lightning_modules.ssim_vae import SSIMVAE
 from losses.adversarial import discriminator_loss, generator_loss

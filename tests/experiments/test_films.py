@@ -11,10 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.datamodules.test_live import Camera
 
 from datamodules.synthetic.rafdb import write_rafdb
 from experiments.cli import main
+from tests.datamodules.inputs.test_live import Camera
 from tests.datamodules.test_faces import scene
 from tests.experiments.test_face_experiments import experiment, only_run
 

@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.datamodules.test_live import Camera
 
 from datamodules.errors import DatasetError
 from datamodules.index import Index
@@ -20,6 +19,7 @@ from datamodules.motion.clips import Clip, MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.pairs import PairReader, make_pairs
 from datamodules.recordings import frame_folder
+from tests.datamodules.inputs.test_live import Camera
 from tests.datamodules.test_faces import scene
 from tests.datamodules.trees import picture, write_frames, write_video
 
