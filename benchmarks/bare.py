@@ -101,7 +101,7 @@ class BareGAN(BareLoop):
 
     def __init__(self, module: DCGANSVM) -> None:
         self.device = module.device
-        self._latent, self._channels = module.latent, module.channels
+        self._latent, self._channels = module.latent, module.features.channels
         self._generator = copy.deepcopy(module.generator).train()
         self._discriminator = copy.deepcopy(module.discriminator).train()
         build_d, build_g = module.optimizer_callables

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from datamodules.errors import printable
 from experiments.command.config_file import check_section, read_config
-from experiments.command.errors import CommandError, printable
+from experiments.command.errors import CommandError
 
 _DOUBLING = "a0: &a0 [x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)
