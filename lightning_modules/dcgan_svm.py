@@ -369,9 +369,8 @@ class DCGANSVM(ExpressionModule):
             with torch.no_grad(), gathering_statistics(self.discriminator):
                 for image in faces.chunks(self.device):
                     self.discriminator.features(self.features.encode(image))
-        for source in self._recognisers:
-            arrays = compute_once(partial(self._fitted_arrays, faces, source))
-            self._recognisers[source].fill(arrays)
+        for source, recogniser in self._recognisers.items():
+            recogniser.fill(compute_once(partial(self._fitted_arrays, faces, source)))
 
     def _fitted_arrays(self, faces: LabelledPart, source: str) -> dict[str, Tensor]:
         protocol = Protocol(

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from functools import cached_property, partial
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules.detectors import open_detector
 from datamodules.errors import OnBadSample, UserError
-from datamodules.inputs.found import FoundInput
 from datamodules.inputs.given import given_input
-from datamodules.inputs.reading import InputBatch, InputOptions, Reading
+from datamodules.inputs.reading import FoundInput, InputBatch, InputOptions, Reading
 from datamodules.inputs.report import InputReport
 from datamodules.inputs.smoothing import DEFAULT_SECONDS
-from datamodules.inputs.tensors import TensorStream
 from datamodules.recordings import FrameFolder, Video
 
 
@@ -84,9 +85,7 @@ class InputDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[InputBatch]:
         """Batches of the input, streamed."""
-        rank, world = self._rank()
-        batches = partial(self._found.batches, rank=rank, world=world)
-        return DataLoader(TensorStream(batches), batch_size=None)
+        return DataLoader(_Batches(self._found, *self._rank()), batch_size=None)
 
     @cached_property
     def input_options(self) -> InputOptions:
@@ -127,3 +126,19 @@ class InputDataModule(LightningDataModule):
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
+
+
+class _Batches(IterableDataset[InputBatch]):
+    """The batches of an input that a process of so many answers, as tensors."""
+
+    def __init__(self, found: FoundInput, rank: int, world: int) -> None:
+        self._found, self._rank, self._world = found, rank, world
+
+    def __iter__(self) -> Iterator[InputBatch]:
+        return map(as_tensors, self._found.batches(rank=self._rank, world=self._world))
+
+
+def as_tensors(batch: InputBatch) -> InputBatch:
+    """Turn the arrays of a batch into tensors over the same memory; lists stay lists."""
+    arrays = {k: torch.from_numpy(v) for k, v in batch.items() if isinstance(v, np.ndarray)}
+    return {**batch, **arrays}

@@ -13,8 +13,8 @@ from jsonargparse import ArgumentParser
 from callbacks.outputs import answers_of, array
 from datamodules.base import FERDataModule
 from datamodules.errors import UserError
+from datamodules.inputs.module import as_tensors
 from datamodules.inputs.reading import InputBatch
-from datamodules.inputs.tensors import as_tensors
 from datamodules.loaders import to_float
 from experiments.command.privacy import is_path
 from experiments.recognition.method import Answers

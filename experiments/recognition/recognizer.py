@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from callbacks.records.rows import Columns, InputRows, rows_of
 from datamodules.detectors import open_detector
 from datamodules.errors import UserError
-from datamodules.inputs.found import FoundInput
 from datamodules.inputs.given import Input, given_frames, given_input, given_neutral
-from datamodules.inputs.reading import InputOptions
+from datamodules.inputs.reading import FoundInput, InputOptions
 from datamodules.inputs.report import InputReport
 from datamodules.inputs.smoothing import DEFAULT_SECONDS
 from datamodules.recordings import FrameFolder, Video
