@@ -165,15 +165,7 @@ class DCGANSVM(ExpressionModule):
         return cast(Tensor, self.recogniser(self.extract(image)))
 
     def extract(self, image: Tensor, source: str | None = None) -> Tensor:
-        """Return the features of faces, not yet standardised.
-
-        Args:
-            image: Faces [B, 3, H, W] in [0, 1].
-            source: A baseline; None for the features of this run.
-
-        Returns:
-            Features [B, F].
-        """
+        """Return features [B, F] of faces [B, 3, H, W] in [0, 1]: this run's, or a baseline's."""
         return self.features(image, source or self.feature_source)
 
     def exportable(self) -> ExportedSVM:

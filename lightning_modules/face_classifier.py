@@ -6,12 +6,11 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from datamodules.errors import UserError
-from lightning_modules.classifier import Classifier, LRInterval
+from lightning_modules.classifier import Classifier
 from lightning_modules.networks.fused import fused
 from lightning_modules.networks.resnet import ImageNetNormalisation
 from lightning_modules.networks.weights import load_backbone, read_weights
@@ -52,9 +51,7 @@ class FaceClassifier(Classifier):
             learns the frequencies of the training set, 1 has all classes equally frequent.
         mirror: Whether a face is judged together with its mirror image, at twice the cost of an
             answer; training is not touched by it.
-        optimizer: Optimizer.
-        lr_scheduler: Its scheduler.
-        lr_interval: Whether it counts in epochs or in steps.
+        **training: Optimizer and scheduler, see `Classifier`.
 
     Reference:
         Krizhevsky et al. (NeurIPS 2012), 4.1, average answers over mirrored images when they test.
@@ -75,17 +72,9 @@ class FaceClassifier(Classifier):
         weights_sha256: str | None,
         logit_adjustment: float,
         mirror: bool,
-        optimizer: OptimizerCallable,
-        lr_scheduler: LRSchedulerCallable,
-        lr_interval: LRInterval,
+        **training: Any,
     ) -> None:
-        super().__init__(
-            network,
-            num_classes,
-            optimizer=optimizer,
-            lr_scheduler=lr_scheduler,
-            lr_interval=lr_interval,
-        )
+        super().__init__(network, num_classes, **training)
         self.normalise = ImageNetNormalisation()
         self.labels = labels
         self.weights = weights

@@ -21,8 +21,7 @@ class FaceFeatures:
         discriminator: What the features of the first two are taken of.
         size: Side of the images, in pixels.
         channels: 1 for grey images, 3 for colour.
-        blocks: Which of the discriminator's blocks they are of: last, or all, each pooled to 4x4
-            places.
+        blocks: Of the discriminator, see `DCGANSVM`.
         mirrored: Whether those of a face are the mean of its own and its mirror image's.
     """
 
