@@ -273,9 +273,7 @@ def save_onnx(
             # Of the exporter's own code between torch 2.13 and onnxscript.
             warnings.simplefilter("ignore")
             traced = torch.export.export(
-                model,
-                tuple(inputs.values()),
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                model, tuple(inputs.values()), dynamic_shapes=tuple({0: batch} for _ in inputs)
             )
             program = torch.onnx.export(
                 traced.run_decompositions(_DECOMPOSITIONS),

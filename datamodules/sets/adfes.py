@@ -30,8 +30,7 @@ VERSIONS = ("forward", "toward", "away")
 _GAP = r"[-_ ]+"
 _PERSON = rf"([FM])(\d{{1,2}}){_GAP}"
 _FILM = re.compile(
-    rf"{_PERSON}([A-Za-z]+){_GAP}([A-Za-z][^.]*)\.(?:mpe?g|mp4|avi|mov|mkv)",
-    re.IGNORECASE,
+    rf"{_PERSON}([A-Za-z]+){_GAP}([A-Za-z][^.]*)\.(?:mpe?g|mp4|avi|mov|mkv)", re.IGNORECASE
 )
 _PICTURE = re.compile(
     rf"{_PERSON}(?:([A-Za-z]+){_GAP}Apex|(Neutral)(?:{_GAP}Apex)?)\.(?:jpe?g|png|bmp|tiff?)",

@@ -81,12 +81,7 @@ Sessions/1/session.xml    (track view: 0, 1 or 2)
     list_codes = MMI_CODES  # the group's list of MMI alone has the codes of the data set
     crop: Any  # of the subclass
 
-    def __init__(
-        self,
-        views: Sequence[int] = (0, 2),
-        apex: float = 0.5,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, views: Sequence[int] = (0, 2), apex: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._views = some_of("views", views, VIEWS)
         self._apex = check_apex(apex)
@@ -240,10 +235,7 @@ def _films(sessions: Path, problems: Problems) -> tuple[list[_Film], list[Path]]
 
 
 def _keep(
-    film: _Film,
-    apex: float,
-    kept: dict[str, tuple[_Film, Video, Expression]],
-    problems: Problems,
+    film: _Film, apex: float, kept: dict[str, tuple[_Film, Video, Expression]], problems: Problems
 ) -> None:
     """Add a film of an expression, unless it is unusable or there already."""
     expression = MMI_CODES.get(film.code or 0)

@@ -21,12 +21,7 @@ from datamodules.motion.module import FlowDataModule
 from datamodules.motion.posing import draw_share, exchanged, mirrored
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import expression_codes, key, read_labels, read_rows
-from datamodules.sets.snap2dfe_release import (
-    MOVEMENT_OF,
-    by_movement,
-    compile_pattern,
-    read_raw,
-)
+from datamodules.sets.snap2dfe_release import MOVEMENT_OF, by_movement, compile_pattern, read_raw
 from datamodules.synthetic import write_snap2dfe
 
 _CAMERAS = ("SNAPcam1", "SNAPcam2")
