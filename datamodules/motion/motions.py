@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.parts import Parts
+from datamodules.folds.parts import Parts
 
 
 class Motion(NamedTuple):

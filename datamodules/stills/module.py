@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from datamodules.base import FERDataModule
 from datamodules.errors import DatasetError, UserError
 from datamodules.files import given_path
-from datamodules.generated import GeneratedFace, extend, made_of, read_generated
+from datamodules.folds.leak_guard import LeakGuard
 from datamodules.index import Index
-from datamodules.leak_guard import LeakGuard
 from datamodules.loaders import Batch, BatchLoader, to_float
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.stills.augmentation import Augmentation
 from datamodules.stills.duplicates import Duplicates, open_duplicates
+from datamodules.stills.generated import GeneratedFace, extend, made_of, read_generated
 from datamodules.stills.pictures import FaceReading
 from datamodules.stills.reader import FACE_MARGIN, FaceCrop, is_coloured, open_face_cache
 from datamodules.store.cache import Cache

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.files import MARKER, is_synthetic
-from datamodules.generated import LIST, GeneratedFace, read_generated
-from datamodules.leak_guard import fingerprint
+from datamodules.folds.leak_guard import fingerprint
+from datamodules.stills.generated import LIST, GeneratedFace, read_generated
 from experiments.cli import main
 from experiments.generate import pairs
 from lightning_modules.emotion_gan import EMotionGAN
