@@ -23,10 +23,17 @@ def given_frontalized(folders: Mapping[str, str] | None) -> dict[str, Path]:
     """Make the folders that `data.frontalized` names.
 
     Raises:
-        UserError: If a name cannot stand in the name of a measure, or a folder is not there.
+        UserError: If these are no folders by names, a name cannot stand in the name of a measure,
+            or a folder is not there.
     """
-    found = {}
-    for name, text in (folders or {}).items():
+    found: dict[str, Path] = {}
+    given: object = folders or {}  # data.sets gives whatever its YAML holds
+    if not isinstance(given, Mapping):
+        raise UserError(
+            f"data.frontalized must give folders by the names of methods, such as {{glunet: "
+            f"/data/glunet}}, but is {given!r}."
+        )
+    for name, text in given.items():
         if not _NAME.fullmatch(name):
             raise UserError(
                 f"data.frontalized calls a method {name!r}: expected are letters, digits and "
@@ -53,7 +60,7 @@ def frontalized_index(index: Index, name: str, folder: Path, base: Path) -> Inde
         base: Folder of the recordings of the second camera.
 
     Returns:
-        The same sequences in one recording each, with the problems that are theirs alone.
+        The same sequences in one recording each, without the problems of the others.
 
     Raises:
         DatasetError: If a frame is missing or of another size than those of both cameras.

@@ -60,7 +60,8 @@ class SNaP2DFeDataModule(FlowDataModule):
             and hyphens, e.g. `{glunet: /data/glunet}`. A folder holds what SNAPcam2 holds (of the
             raw release what root holds), under the same names and in the same size, of each
             sequence the first and the last frame at least: `/data/glunet/S001/001/img_001.png`. In
-            test each is a row of flows and faces, computed as those of the moving head are.
+            test each is a row of flows and faces, computed as those of the moving head are; frames
+            of SNAPcam1 that a method was given, as `glunet-frontal`, tell what it does to them.
         **kwargs: See `FlowDataModule`.
 
     Reference:

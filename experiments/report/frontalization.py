@@ -23,6 +23,7 @@ _METHODS = {
     "emotion_gan": "eMotion-GAN",
 }
 _OURS, _AGAIN = "emotion_gan", "emotion_gan_frontal"
+_FRONTAL = "-frontal"  # ends the name of a method to which frontal frames were given
 _JUDGED = "image_accuracy_"
 _FLOW_JUDGES = {"accuracy": "Flow-CNN (D_E)", "judge_accuracy": "independent Flow-CNN"}
 _FITTED = "independent ResNet-18 of the training fold"
@@ -90,7 +91,7 @@ def _accuracies(measured: Estimates) -> list[list[str]]:
         base = (f"apex_{measure}", f"posed_apex_{measure}")
         table.append([fer, _METHODS["posed"], *_pair(measured, base, base)])
         table += [
-            [fer, name, *_pair(measured, ("", f"{name}_apex_{measure}"), base)]
+            [fer, name, *_pair(measured, _again(name, f"apex_{measure}"), base)]
             for name in _rivals(measured)
         ]
         table += [
@@ -104,7 +105,7 @@ def _accuracies(measured: Estimates) -> list[list[str]]:
     for measure, fer in _FLOW_JUDGES.items():
         base = (f"frontal_{measure}", f"posed_{measure}")
         titles = _METHODS | {name: name for name in _rivals(measured)}
-        pairs = {row: ("", f"{row}_{measure}") for row in titles}
+        pairs = {row: _again(row, measure) for row in titles}
         pairs |= {"posed": base, _OURS: (f"{_AGAIN}_{measure}", f"{_OURS}_{measure}")}
         for row, title in titles.items():
             pair = pairs[row]
@@ -141,7 +142,14 @@ def _judges(measured: Estimates) -> dict[str, str]:
 def _rivals(measured: Estimates) -> list[str]:
     """Name the other methods that frontalised frames: what has a row of flows and a face."""
     names = [key.removesuffix("_apex_rmse") for key in measured if key.endswith("_apex_rmse")]
-    return [name for name in names if "_" not in name and name not in _METHODS]
+    names = [name for name in names if "_" not in name and name not in _METHODS]
+    again = {f"{name}{_FRONTAL}" for name in names}  # stands in the row of the method
+    return [name for name in names if name not in again]
+
+
+def _again(name: str, measure: str) -> tuple[str, str]:
+    """Name what was measured of a method given frontal frames, and of it given posed ones."""
+    return f"{name}{_FRONTAL}_{measure}", f"{name}_{measure}"
 
 
 def _movements(measured: Estimates) -> list[str]:

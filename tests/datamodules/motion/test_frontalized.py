@@ -103,6 +103,7 @@ def test_a_frame_without_a_face_is_a_bad_sample_of_its_method(tmp_path: Path) ->
         ({"glu_net": "."}, r"calls a method 'glu_net': expected are letters"),
         ({"glunet": "nowhere"}, r"the folder nowhere of glunet does not exist"),
         ({"glunet": " "}, r"data.frontalized.glunet is empty"),
+        ("/data/glunet", r"must give folders by the names of methods, .* but is '/data/glunet'"),
     ],
 )
 def test_names_and_folders_are_checked(tmp_path: Path, folders: Any, said: str) -> None:
