@@ -17,7 +17,7 @@ from datamodules.errors import UserError
 from lightning_modules.metrics.classification import NetworkQuality
 from lightning_modules.networks.fused import fused
 from lightning_modules.networks.resnet import ImageNetNormalisation
-from lightning_modules.networks.weights import load_backbone, read_weights
+from lightning_modules.networks.weights import MatchReport, load_backbone, read_weights
 from losses.classification import balancing_weights, log_priors
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class ExpressionModule(LightningModule):
 
     Args:
         num_classes: Number of expressions K.
+        weights: Path or http(s) address of published weights; None where there are none.
+        weights_sha256: Their SHA-256; an address needs one.
 
     Attributes:
         class_names: Names of the classes that it learns or has learnt, in the order of its
@@ -67,10 +69,15 @@ class ExpressionModule(LightningModule):
 
     headline_measures: tuple[str, ...] = ("accuracy_*",)
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(
+        self, num_classes: int, weights: str | None = None, weights_sha256: str | None = None
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.weights = weights
+        self.weights_sha256 = weights_sha256
         self.class_names: tuple[str, ...] | None = None
+        self._begun = False
 
     def refuse_other_size(self, size: int) -> None:
         """Refuse flows that do not fit the networks.
@@ -157,6 +164,65 @@ class ExpressionModule(LightningModule):
         if refuse is not None:
             refuse(checkpoint, what)
 
+    def load_weights(self, given: Mapping[str, Any], source: str, *, whole: bool) -> MatchReport:
+        """Fill the networks from published weights.
+
+        Args:
+            given: What was read.
+            source: Where it was read.
+            whole: Whether it must do for answers, and not for the start of a training alone.
+
+        Returns:
+            What matched.
+
+        Raises:
+            UserError: If they do not fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no published weights")
+
+    def start_from_weights(self, *, whole: bool) -> None:
+        """Load the published weights, unless a checkpoint holds others or a training was begun.
+
+        Raises:
+            UserError: If they cannot be had, do not fit, or are those of a run that was trained on
+                what is held out here.
+        """
+        begun, self._begun = self._begun, True
+        if self.weights is None or begun or self.trainer.ckpt_path is not None:
+            return
+        given = read_weights(self.weights, self.weights_sha256)
+        self.refuse_leak(given, f"model.weights {self.weights}")
+        report = self.load_weights(given, self.weights, whole=whole)
+        rank_zero_info(f"{self.weights}: {report}.")
+        if whole:
+            self._name_answers()
+            rank_zero_info(
+                "Whom these weights have seen is not recorded in them: a score on data of which "
+                "they, or the choice of their epoch, learnt says little."
+            )
+
+    def on_fit_start(self) -> None:
+        """Start from the published weights, if there are any."""
+        self.start_from_weights(whole=False)
+
+    def on_validation_model_eval(self) -> None:
+        """Answer by the published weights where there is no checkpoint.
+
+        Before the callbacks of the loop ask for the names of the classes.
+        """
+        self.start_from_weights(whole=True)
+        super().on_validation_model_eval()
+
+    def on_test_model_eval(self) -> None:
+        """As for validation."""
+        self.start_from_weights(whole=True)
+        super().on_test_model_eval()
+
+    def on_predict_model_eval(self) -> None:
+        """As for validation."""
+        self.start_from_weights(whole=True)
+        super().on_predict_model_eval()
+
     def log_summary(self, split: str, summary: Mapping[str, Tensor]) -> None:
         """Log what was computed over all samples of all processes.
 
@@ -184,6 +250,8 @@ class Classifier(ExpressionModule):
         optimizer: Optimizer.
         lr_scheduler: Its scheduler.
         lr_interval: Whether it counts in epochs or in steps.
+        weights: See :class:`ExpressionModule`.
+        weights_sha256: Their SHA-256.
     """
 
     def __init__(
@@ -194,8 +262,10 @@ class Classifier(ExpressionModule):
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
         lr_interval: LRInterval = "epoch",
+        weights: str | None = None,
+        weights_sha256: str | None = None,
     ) -> None:
-        super().__init__(num_classes)
+        super().__init__(num_classes, weights, weights_sha256)
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
@@ -287,11 +357,11 @@ class FaceClassifier(Classifier):
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
             lr_interval=lr_interval,
+            weights=weights,
+            weights_sha256=weights_sha256,
         )
         self.normalise = ImageNetNormalisation()
         self.labels = labels
-        self.weights = weights
-        self.weights_sha256 = weights_sha256
         self.logit_adjustment = logit_adjustment
         self.mirror = mirror
         # In a list and so no part of the module: checkpoints and optimizers do not see it.
@@ -363,18 +433,18 @@ class FaceClassifier(Classifier):
 
     # ---- training
 
-    def on_fit_start(self) -> None:
-        """Load the weights to start from, unless a checkpoint holds others.
+    def load_weights(self, given: Mapping[str, Any], source: str, *, whole: bool) -> MatchReport:
+        """Fill the parts that start from a ResNet-18, which has no classes of this project.
 
         Raises:
-            UserError: If the weights cannot be had, do not fit, or are those of a run that was
-                trained on what is held out here.
+            UserError: If it is of another architecture, or should answer.
         """
-        if self.weights is not None and self.trainer.ckpt_path is None:
-            given = read_weights(self.weights, self.weights_sha256)
-            self.refuse_leak(given, f"model.weights {self.weights}")
-            report = load_backbone(self.backbones(), self.weights, self.weights_sha256)
-            rank_zero_info(f"{self.weights}: {report}.")
+        if whole:
+            raise UserError(
+                f"model.weights {source} is a network to start a training from, and cannot answer: "
+                "give the checkpoint of a training with --ckpt_path (best, last or a path)."
+            )
+        return load_backbone(self.backbones(), source, self.weights_sha256)
 
     def training_step(self, batch: FaceBatch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""

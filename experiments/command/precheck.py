@@ -221,7 +221,7 @@ class CommandLine:
 
     def _check_checkpoint(self, checkpoint: Any) -> None:
         if checkpoint is None:
-            if self.command != "fit":
+            if self.command != "fit" and self._values.get("model.weights") is None:
                 raise usage_error(no_weights(self.command))
         elif not isinstance(checkpoint, str) or "${" in checkpoint:
             raise _UndecidedError
