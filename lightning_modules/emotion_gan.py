@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -262,12 +263,15 @@ class EMotionGAN(ExpressionModule):
         Raises:
             UserError: If the file does not hold both, or the model is made otherwise.
         """
-        have = {**self.hparams, "image_width": self.hparams["image_width"] or self.hparams["width"]}
         needed = describe_generators(given, source)
-        if other := {key: value for key, value in needed.items() if have[key] != value}:
-            flags = (
-                f"--model.{k} {v if isinstance(v, str) else list(v)}" for k, v in other.items()
-            )
+        have = {key: self.hparams[key] for key in needed}
+        have["image_width"] = have["image_width"] or have["width"]
+        flags = [
+            f"--model.{key} {shlex.quote(str(value))}"
+            for key, value in needed.items()
+            if (list(have[key]) if isinstance(value, list) else have[key]) != value
+        ]
+        if flags:
             raise UserError(f"{source} holds generators that need {' '.join(flags)}: add them.")
         generators = nn.ModuleDict({"g_f": self.g_f, "g_w": self.g_w})
         flow, image = Blocks(*needed["flow_blocks"]), Blocks(*needed["image_blocks"])

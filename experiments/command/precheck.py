@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -220,8 +221,12 @@ class CommandLine:
             self._values[f"{part}.{rest[0]}"] = value
 
     def _check_checkpoint(self, checkpoint: Any) -> None:
+        weights = self._values.get("model.weights")
+        local = isinstance(weights, str) and re.search(r"://|\$\{", weights) is None
+        if local and not Path(str(weights)).is_file():
+            raise CommandError(f"The file of weights {weights} does not exist.")
         if checkpoint is None:
-            if self.command != "fit" and self._values.get("model.weights") is None:
+            if self.command != "fit" and weights is None:
                 raise usage_error(no_weights(self.command))
         elif not isinstance(checkpoint, str) or "${" in checkpoint:
             raise _UndecidedError

@@ -287,7 +287,7 @@ def describe_generators(content: Mapping[Any, Any], source: str) -> dict[str, An
             sum(re.fullmatch(pattern, key) is not None for key in theirs)
             for pattern in (rf"{re.escape(decoder)}\.\d+\.gamma", *residuals)
         ]
-        sizes[name] = len(theirs[f"{encoder}.1.weight"]), tuple(counts)
+        sizes[name] = len(theirs[f"{encoder}.1.weight"]), counts
     return {
         "representation": "authors",
         "flow_prior": "none",
