@@ -441,8 +441,9 @@ class FaceClassifier(Classifier):
         """
         if whole:
             raise UserError(
-                f"model.weights {source} is a network to start a training from, and cannot answer: "
-                "give the checkpoint of a training with --ckpt_path (best, last or a path)."
+                f"model.weights {source} holds no {type(self).__name__} that answers by itself, at "
+                "most a network to start a training from: give the checkpoint of a training with "
+                "--ckpt_path (best, last or a path)."
             )
         return load_backbone(self.backbones(), source, self.weights_sha256)
 

@@ -221,17 +221,22 @@ class CommandLine:
             self._values[f"{part}.{rest[0]}"] = value
 
     def _check_checkpoint(self, checkpoint: Any) -> None:
-        weights = self._values.get("model.weights")
-        local = isinstance(weights, str) and re.search(r"://|\$\{", weights) is None
-        if local and not Path(str(weights)).is_file():
-            raise CommandError(f"The file of weights {weights} does not exist.")
         if checkpoint is None:
-            if self.command != "fit" and weights is None:
-                raise usage_error(no_weights(self.command))
+            if self.command != "fit":
+                self._check_weights(self._values.get("model.weights"))
         elif not isinstance(checkpoint, str) or "${" in checkpoint:
             raise _UndecidedError
         elif checkpoint not in ("best", "last") and not Path(checkpoint).is_file():
             raise CommandError(no_checkpoint(checkpoint))
+
+    def _check_weights(self, weights: Any) -> None:
+        """Check what answers where there is no checkpoint; a resumed training needs no weights."""
+        if weights is None:
+            raise usage_error(no_weights(self.command))
+        if not isinstance(weights, str) or re.search(r"://|\$\{", weights):
+            return
+        if not Path(weights).is_file():
+            raise CommandError(f"The file of weights {weights} does not exist.")
 
     def _check_root(self, root: Any) -> None:
         if not isinstance(root, str) or "${" in root or Path(root).expanduser().exists():

@@ -108,7 +108,7 @@ def test_a_checkpoint_comes_before_the_weights_that_it_began_with(published, tra
 def test_a_backbone_starts_a_training_and_answers_nothing(method, trainer, tmp_path):
     torch.save(ResNet18Classifier(3, width=2).network.state_dict(), tmp_path / "a.pth")
     module = method(3, SIZE, width=2, weights=str(tmp_path / "a.pth"))
-    with pytest.raises(UserError, match=r"a.pth is a network to start a training from, and cannot"):
+    with pytest.raises(UserError, match=f"a.pth holds no {method.__name__} that answers"):
         trainer().test(module, datamodule=FaceFakes(), verbose=False)
 
 
