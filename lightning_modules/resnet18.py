@@ -8,7 +8,8 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Answer, FaceClassifier, Labels, LRInterval
+from lightning_modules.classifier import LRInterval
+from lightning_modules.face_classifier import Answer, FaceClassifier, Labels
 from lightning_modules.networks.resnet import ResNet18, Stem
 from losses.classification import classification_loss
 
@@ -80,7 +81,8 @@ class ResNet18Classifier(FaceClassifier):
 
     def losses(self, image: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the cross-entropy as ``total``."""
-        logits = self.answer(self.network, image).logits + self.class_offsets
+        # By the network's own call: what compiles a network compiles no other way in.
+        logits = self.network(self.normalise(image)).float() + self.class_offsets
         return {"total": classification_loss(logits, target, class_weights=self.class_weights)}
 
     def backbones(self) -> list[nn.Module]:
