@@ -74,8 +74,9 @@ class FaceClassifier(Classifier):
         mirror: bool,
         **training: Any,
     ) -> None:
-        published = {"weights": weights, "weights_sha256": weights_sha256}
-        super().__init__(network, num_classes, **published, **training)
+        super().__init__(
+            network, num_classes, weights=weights, weights_sha256=weights_sha256, **training
+        )
         self.normalise = ImageNetNormalisation()
         self.labels = labels
         self.logit_adjustment = logit_adjustment
