@@ -246,7 +246,8 @@ class SequencePictures:
         pictures = {key: self._picture(key, frame[key]) for key in (*_SHOWN, "neutral")}
         caption = self._caption(f"{sequence}, frame {int(frame['frame'])}")
         best = int(frame["probabilities"].argmax())
-        said = f"predicted\n{self._class_names[best]}\n{float(frame['probabilities'][best]):.0%}"
+        share = float(frame["probabilities"][best])
+        said = "" if share != share else f"predicted\n{self._class_names[best]}\n{share:.0%}"
         cells = [Cell(pictures[key]) for key in _STRIP]
         wheel = partial(draw_wheel, max_magnitude=self._max_magnitude)
         strip = draw_grid(caption, list(_STRIP.values()), [Row(said, cells)], wheel)
