@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,18 +18,13 @@ from torch import Tensor, nn
 
 from datamodules.errors import UserError
 from lightning_modules.emotion_gan import EMotionGAN
+from lightning_modules.networks.authors import generator_names, negated, pcnn_name
+from lightning_modules.networks.blocks import Blocks
 from lightning_modules.networks.pcnn import PCNNNetwork
 
 PCNN_CODE, EMOTION_GAN_CODE = "PCNN", "eMotion-GAN"
 """Folders of their repositories, as ``git clone`` names them: github.com/hellloxiaotian/PCNN and
 github.com/o-ikne/eMotion-GAN."""
-_PCNN_REGIONS = {
-    "left_eye": ("resnet1", "fc2"),
-    "right_eye": ("resnet2", "fc3"),
-    "left_cheek": ("resnet3", "fc4"),
-    "right_cheek": ("resnet5", "fc6"),
-    "mouth": ("resnet6", "fc7"),
-}
 
 
 def load_pcnn(folder: Path, network: PCNNNetwork) -> nn.Module:
@@ -55,19 +50,11 @@ def load_pcnn(folder: Path, network: PCNNNetwork) -> nn.Module:
             theirs: Any = code.PCNN(network.fc.out_features)
         finally:
             os.chdir(here)
-    trunks = {"resnet": network.global_trunk} | {
-        resnet: network.region_trunks[name] for name, (resnet, _) in _PCNN_REGIONS.items()
-    }
-    for name, trunk in trunks.items():
-        missing = getattr(theirs, name).load_state_dict(trunk.state_dict(), strict=False)
-        if missing.unexpected_keys:
-            raise UserError(f"The authors' ResNet-18 has no {', '.join(missing.unexpected_keys)}.")
-    theirs.resnet.layer4.load_state_dict(network.layer4.state_dict())
-    theirs.fc.load_state_dict(network.fc.state_dict())
-    for name, (_, head) in _PCNN_REGIONS.items():
-        getattr(theirs, head).load_state_dict(network.local_fc[name].state_dict())
-    localisation: Any = network.transformer
-    copy_in_order(localisation.localisation, theirs.fc_loc)
+    ours = network.state_dict()
+    known = {name: pcnn_name(name) for name in theirs.state_dict()}
+    theirs.load_state_dict(
+        {name: ours[own] for name, own in known.items() if own is not None}, strict=False
+    )
     return theirs  # type: ignore[no-any-return]
 
 
@@ -76,7 +63,7 @@ def load_emotion_gan(folder: Path, module: EMotionGAN) -> nn.ModuleDict:
 
     Args:
         folder: Holds their repository as ``eMotion-GAN``.
-        module: An eMotion-GAN without priors; weights are copied in the order of the layers.
+        module: An eMotion-GAN without priors; weights are copied by their names.
 
     Returns:
         ``g_f``, ``g_w``, ``d_p`` and ``d_e``. The last has weights and sizes of its own: ours is
@@ -91,24 +78,29 @@ def load_emotion_gan(folder: Path, module: EMotionGAN) -> nn.ModuleDict:
         much narrower, which has the channels of the paper: the repair changes no line of theirs.
     """
     root, width = folder / EMOTION_GAN_CODE, module.hparams["width"]
+    blocks = [Blocks(*module.hparams[name]) for name in ("flow_blocks", "image_blocks")]
     with _importing(root, "models.motion_normalizer") as code:
-        sizes = {"encoder_res": 2, "decoder_res": 5, "n_sampling": 4}
+        samplings, encoding, decoding = blocks[0]
+        sizes = {"encoder_res": encoding, "decoder_res": decoding, "n_sampling": samplings}
         with torch.device("meta"):  # as published its decoder would take 100 GB
             encoder = code.MotionNormalizer(dim=width, **sizes).encoder
-        g_f = code.MotionNormalizer(dim=width // 2**4, **sizes)
+        g_f = code.MotionNormalizer(dim=width // 2**samplings, **sizes)
         g_f.encoder = encoder.to_empty(device="cpu")
         d_p = code.MotionDiscriminator(2)
         d_e = code.EmotionDiscriminator(2, module.num_classes)
     with _importing(root, "models.motion_warper") as code:
-        g_w = code.MotionWarper(dim=width, encoder_res=3, decoder_res=3, n_sampling=3)
-    copy_in_order(module.g_f, g_f)
-    copy_in_order(module.g_w, g_w)
-    copy_in_order(module.d_p, d_p)
+        samplings, encoding, decoding = blocks[1]
+        sizes = {"encoder_res": encoding, "decoder_res": decoding, "n_sampling": samplings}
+        g_w = code.MotionWarper(dim=width, **sizes)
+    names = generator_names(*blocks)
+    _copy(module.g_f, g_f, names["g_f"])
+    _copy(module.g_w, g_w, names["g_w"], negated=negated(blocks[1]))
+    _copy(module.d_p, d_p, {name: name.replace("model", "blocks") for name in d_p.state_dict()})
     return nn.ModuleDict({"g_f": g_f, "g_w": InUnitRange(g_w), "d_p": d_p, "d_e": d_e})
 
 
 class InUnitRange(nn.Module):
-    """A drawer of faces in [-1, 1], made to read and return faces [B, 3, H, W] in [0, 1]."""
+    """A drawer of negatives in [-1, 1], made to read and return faces [B, 3, H, W] in [0, 1]."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -116,40 +108,37 @@ class InUnitRange(nn.Module):
 
     def forward(self, face: Tensor, flow: Tensor) -> Tensor:
         """Draw the faces after the motion [B, 2, H, W]."""
-        return (self.network(2 * face - 1, flow) + 1) / 2  # type: ignore[no-any-return]
+        return (1 - self.network(1 - 2 * face, flow)) / 2  # type: ignore[no-any-return]
 
 
-def copy_in_order(ours: nn.Module, theirs: nn.Module) -> None:
-    """Copy the weights of layers in the order in which both networks list them.
+def _copy(
+    ours: nn.Module, theirs: nn.Module, names: Mapping[str, str], negated: Sequence[str] = ()
+) -> None:
+    """Copy weights of ours into theirs; a bias that ours lacks becomes 0.
 
     Args:
         ours: Whose weights are copied.
-        theirs: Whose weights are overwritten; a bias that ours lacks becomes 0.
+        theirs: Whose weights are overwritten.
+        names: Ours by theirs.
+        negated: Those of ours that change their sign.
 
     Raises:
-        UserError: If the numbers of layers or their shapes differ.
+        UserError: If the networks are of other layers or shapes.
     """
-    pairs = list(_layers(ours)), list(_layers(theirs))
-    shapes = [[weight.shape for weight, _ in side] for side in pairs]
-    if shapes[0] != shapes[1]:
+    weights = ours.state_dict()
+    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    state = theirs.state_dict()
+    copied = {own: state[name] for name, own in names.items() if name in state and own in weights}
+    if {name: tensor.shape for name, tensor in copied.items()} != shapes:
         raise UserError(
-            f"The authors' network has {len(pairs[1])} layers with weights where ours has "
-            f"{len(pairs[0])}, or others of other shapes: give the code of the paper's network."
+            "The authors' network has other layers than ours, or layers of other shapes: give the "
+            "code of the paper's network."
         )
-    with torch.no_grad():
-        for (weight, bias), (their_weight, their_bias) in zip(*pairs, strict=True):
-            their_weight.copy_(weight)
-            if their_bias is not None:
-                their_bias.copy_(torch.zeros_like(their_bias) if bias is None else bias)
-
-
-def _layers(network: nn.Module) -> Iterator[tuple[Any, Any]]:
-    """Yield weight and bias of each layer; the authors' layer norm calls them gamma and beta."""
-    for layer in network.modules():
-        if (weight := getattr(layer, "weight", None)) is not None:
-            yield weight, layer.bias
-        elif (weight := getattr(layer, "gamma", None)) is not None:
-            yield weight, layer.beta
+    given = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+    for name, own in names.items():
+        if own in weights:
+            given[name] = -weights[own] if own in negated else weights[own]
+    theirs.load_state_dict(given)
 
 
 @contextmanager

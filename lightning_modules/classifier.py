@@ -9,10 +9,12 @@ from typing import Any, Literal, TypeVar
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, distributed, nn
 
 from datamodules.errors import UserError
 from lightning_modules.metrics.classification import NetworkQuality
+from lightning_modules.networks.weights import MatchReport, read_weights
 
 LRInterval = Literal["epoch", "step"]
 T = TypeVar("T")
@@ -47,6 +49,8 @@ class ExpressionModule(LightningModule):
 
     Args:
         num_classes: Number of expressions K.
+        weights: Path or http(s) address of published weights; None where there are none.
+        weights_sha256: Their SHA-256; an address needs one.
 
     Attributes:
         class_names: Names of the classes that it learns or has learnt, in the order of its
@@ -57,10 +61,15 @@ class ExpressionModule(LightningModule):
 
     headline_measures: tuple[str, ...] = ("accuracy_*",)
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(
+        self, num_classes: int, weights: str | None = None, weights_sha256: str | None = None
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.weights = weights
+        self.weights_sha256 = weights_sha256
         self.class_names: tuple[str, ...] | None = None
+        self._begun = False
 
     def refuse_other_size(self, size: int) -> None:
         """Refuse flows that do not fit the networks.
@@ -147,6 +156,65 @@ class ExpressionModule(LightningModule):
         if refuse is not None:
             refuse(checkpoint, what)
 
+    def load_weights(self, given: Mapping[str, Any], source: str, *, whole: bool) -> MatchReport:
+        """Fill the networks from published weights.
+
+        Args:
+            given: What was read.
+            source: Where it was read.
+            whole: Whether it must do for answers, and not for the start of a training alone.
+
+        Returns:
+            What matched.
+
+        Raises:
+            UserError: If they do not fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no published weights")
+
+    def start_from_weights(self, *, whole: bool) -> None:
+        """Load the published weights, unless a checkpoint holds others or a training was begun.
+
+        Raises:
+            UserError: If they cannot be had, do not fit, or are those of a run that was trained on
+                what is held out here.
+        """
+        begun, self._begun = self._begun, True
+        if self.weights is None or begun or self.trainer.ckpt_path is not None:
+            return
+        given = read_weights(self.weights, self.weights_sha256)
+        self.refuse_leak(given, f"model.weights {self.weights}")
+        report = self.load_weights(given, self.weights, whole=whole)
+        rank_zero_info(f"{self.weights}: {report}.")
+        if whole:
+            self._name_answers()
+            rank_zero_info(
+                "Whom these weights have seen is not recorded in them: a score on data of which "
+                "they, or the choice of their epoch, learnt says little."
+            )
+
+    def on_fit_start(self) -> None:
+        """Start from the published weights, if there are any."""
+        self.start_from_weights(whole=False)
+
+    def on_validation_model_eval(self) -> None:
+        """Answer by the published weights where there is no checkpoint.
+
+        Before the callbacks of the loop ask for the names of the classes.
+        """
+        self.start_from_weights(whole=True)
+        super().on_validation_model_eval()
+
+    def on_test_model_eval(self) -> None:
+        """As for validation."""
+        self.start_from_weights(whole=True)
+        super().on_test_model_eval()
+
+    def on_predict_model_eval(self) -> None:
+        """As for validation."""
+        self.start_from_weights(whole=True)
+        super().on_predict_model_eval()
+
     def log_summary(self, split: str, summary: Mapping[str, Tensor]) -> None:
         """Log what was computed over all samples of all processes.
 
@@ -174,6 +242,8 @@ class Classifier(ExpressionModule):
         optimizer: Optimizer.
         lr_scheduler: Its scheduler.
         lr_interval: Whether it counts in epochs or in steps.
+        weights: See :class:`ExpressionModule`.
+        weights_sha256: Their SHA-256.
     """
 
     def __init__(
@@ -184,8 +254,10 @@ class Classifier(ExpressionModule):
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable,
         lr_interval: LRInterval = "epoch",
+        weights: str | None = None,
+        weights_sha256: str | None = None,
     ) -> None:
-        super().__init__(num_classes)
+        super().__init__(num_classes, weights, weights_sha256)
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from datamodules.batch import REFERENCE_SIDE, send
 from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule
-from lightning_modules.frozen_networks import fit_subspaces, prepare_e_fer
+from lightning_modules.frozen_networks import fit_d_e, fit_subspaces, prepare_e_fer
 from lightning_modules.judges import FrontalizationJudges, other_flows
 from lightning_modules.lent_classifier import LentClassifier
 from lightning_modules.metrics.classification import ClassifierQuality
-from lightning_modules.networks.blocks import check_size
+from lightning_modules.networks.authors import describe_generators, load_generators
+from lightning_modules.networks.blocks import Blocks, check_size
 from lightning_modules.networks.codec import FlowCodec, Representation
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.flow_filter import FlowFilter
@@ -28,6 +31,7 @@ from lightning_modules.networks.image_generator import ImageGenerator, ImagePrio
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 from lightning_modules.networks.vgg import VGGFeatures
 from lightning_modules.networks.warp import warp
+from lightning_modules.networks.weights import MatchReport
 from lightning_modules.onnx_judge import check_judges
 from lightning_modules.optim import TwoStepLR, advance, descend, evaluating, uncount
 from lightning_modules.transfer import animate, target_faces, transferred
@@ -49,10 +53,15 @@ class EMotionGAN(ExpressionModule):
 
     Args:
         num_classes: Number of expressions K.
-        size: Side of flows and images in pixels, a multiple of 16 and at least 32.
+        size: Side of flows and images in pixels, a multiple of 16 and at least 32; of 2 to the
+            power of the samplings where there are others.
         width: Channels of the first block of G_F, G_W and D_P.
         image_width: Another width for G_W; null takes ``width``.
-        representation: What networks read and write of a flow: polar (paper) or cartesian.
+        flow_blocks: Downsampling blocks of G_F, as many upsampling ones, residual blocks of its
+            encoder and of its decoder.
+        image_blocks: The same of G_W.
+        representation: What networks read and write of a flow: polar (paper), cartesian, or
+            authors, the code of angles and signs that their published weights need.
         clip: Longest motion kept, in pixels of a 128x128 grid whatever the size.
         flow_prior: none (paper) or filter: G_F corrects the facial motion that subspaces learnt
             from the training fold find in the posed flow; needs cartesian flows.
@@ -81,6 +90,10 @@ class EMotionGAN(ExpressionModule):
         e_fer_epochs: Most passes of that fit.
         perceptual: Features that the perceptual loss compares: those of e_fer or of vgg16.
         perceptual_weights: Path of the weights of VGG-16; null fetches torchvision's.
+        weights: Path or http(s) address of the generators that the authors published, from which
+            a training starts, or which test and predict use; where these have no checkpoint, test
+            fits D_E and the judges on the training fold, and predict names no expression.
+        weights_sha256: Their SHA-256; an address needs one.
         g_f_optimizer: Optimizer of G_F.
         g_w_optimizer: Optimizer of G_W.
         d_p_optimizer: Optimizer of D_P.
@@ -118,6 +131,8 @@ class EMotionGAN(ExpressionModule):
         size: int = 128,
         width: int = 64,
         image_width: int | None = None,
+        flow_blocks: tuple[int, int, int] = (4, 2, 5),
+        image_blocks: tuple[int, int, int] = (3, 3, 3),
         representation: Representation = "polar",
         clip: float = 10.0,
         flow_prior: Literal["none", "filter"] = "none",
@@ -139,6 +154,8 @@ class EMotionGAN(ExpressionModule):
         e_fer_epochs: int = 20,
         perceptual: Literal["e_fer", "vgg16"] = "e_fer",
         perceptual_weights: str | None = None,
+        weights: str | None = None,
+        weights_sha256: str | None = None,
         g_f_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-5, fused=True),
         g_w_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-5, fused=True),
         d_p_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-4, fused=True),
@@ -146,8 +163,10 @@ class EMotionGAN(ExpressionModule):
         lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=10, second=13, gamma=0.5),
         lr_interval: Literal["epoch", "step"] = "epoch",
     ) -> None:
-        super().__init__(num_classes)
-        check_size((size, size), 16)
+        super().__init__(num_classes, weights, weights_sha256)
+        if min(flow_blocks + image_blocks) < 0:
+            raise UserError(f"Blocks are counted from 0, got {flow_blocks} and {image_blocks}.")
+        check_size((size, size), 2 ** max(flow_blocks[0], image_blocks[0]))
         check_judges(judges or {})
         if not 0 <= gain < float("inf"):
             raise UserError(f"model.gain is a factor of 0 or more, but is {gain}.")
@@ -179,14 +198,17 @@ class EMotionGAN(ExpressionModule):
         self.optimizer_callables = (g_f_optimizer, g_w_optimizer, d_p_optimizer, d_e_optimizer)
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
+        self.published = False
 
         self.codec = FlowCodec(clip * size / REFERENCE_SIDE, representation)
         self.g_f: FlowGenerator | FlowFilter
         if flow_prior == "none":
-            self.g_f = FlowGenerator(width)
+            published = representation == "authors"
+            self.g_f = FlowGenerator(width, Blocks(*flow_blocks), published=published)
         else:
             self.g_f = FlowFilter(self.codec, size, width)
-        self.g_w = ImageGenerator(self.codec, image_width or width, prior=image_prior)
+        blocks = Blocks(*image_blocks)
+        self.g_w = ImageGenerator(self.codec, image_width or width, blocks, prior=image_prior)
         self.d_p = PatchDiscriminator(width, conditional=conditional_discriminator)
         self.d_e = FlowCNN(num_classes, size)
         self.e_fer = ImageClassifier(num_classes, size).requires_grad_(False)
@@ -228,17 +250,41 @@ class EMotionGAN(ExpressionModule):
                 self.class_names, loose=getattr(self.data, "crop", "none") == "loose"
             )
             self.judges.named = opened if stage == "test" else {}
-            self.judges.divide(getattr(self.data, "subset_names", ()))
+            self.judges.divide(
+                getattr(self.data, "subset_names", ()), getattr(self.data, "rivals", ())
+            )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the names of the classes; a checkpoint may be older than the average face."""
         super().on_load_checkpoint(checkpoint)
         checkpoint["state_dict"].setdefault("average_face", self.average_face)
 
+    def load_weights(self, given: Mapping[str, Any], source: str, *, whole: bool) -> MatchReport:
+        """Fill both generators from those that the authors published.
+
+        Raises:
+            UserError: If the file does not hold both, or the model is made otherwise.
+        """
+        needed = describe_generators(given, source)
+        have = {key: self.hparams[key] for key in needed}
+        have["image_width"] = have["image_width"] or have["width"]
+        flags = [
+            f"--model.{key} {shlex.quote(str(value))}"
+            for key, value in needed.items()
+            if (list(have[key]) if isinstance(value, list) else have[key]) != value
+        ]
+        if flags:
+            raise UserError(f"{source} holds generators that need {' '.join(flags)}: add them.")
+        generators = nn.ModuleDict({"g_f": self.g_f, "g_w": self.g_w})
+        flow, image = Blocks(*needed["flow_blocks"]), Blocks(*needed["image_blocks"])
+        report = load_generators(generators, given, source, flow=flow, image=image)
+        self.published = True
+        return report
+
     # ---- training
 
     def on_fit_start(self) -> None:
-        """Load or fit the frozen networks once, before they measure flows and faces.
+        """Load published generators; load or fit the frozen networks once, before they measure.
 
         The average of the training fold's neutral faces is kept for what animates nobody's face.
 
@@ -246,11 +292,8 @@ class EMotionGAN(ExpressionModule):
             UserError: If e_FER, VGG-16 or the judges cannot be had, or were learnt of other classes
                 or of people who are held out.
         """
-        if not self.judges.fitted:
-            self.judges.fit(self.data)
-        average = getattr(self.data, "average_face", None)
-        if average is not None and not self.average_face.any():
-            self.average_face.copy_(average())
+        super().on_fit_start()
+        self._fit_judges()
         if isinstance(self.g_f, FlowFilter) and not self.g_f.subspaces.fitted:
             fit_subspaces(self.g_f, self.data)
         perceives = self.alpha_perceptual and self.vgg is None
@@ -308,16 +351,21 @@ class EMotionGAN(ExpressionModule):
     # ---- evaluation
 
     def on_validation_start(self) -> None:
-        """Refuse to use what was never trained.
+        """Refuse to use what was never trained; fit what judges published generators.
 
         Raises:
             UserError: If it was not.
         """
-        if not self.judges.fitted:
+        if self.judges.fitted:
+            return
+        if not self.published:
             raise UserError(
                 "This eMotion-GAN was never trained: its weights are random. Give the checkpoint "
                 "of a training run with --ckpt_path (best and last name those of the newest run)."
             )
+        if not self.trainer.predicting:
+            fit_d_e(self.d_e, self.codec, self.data)
+            self._fit_judges()
 
     on_test_start = on_predict_start = on_validation_start
 
@@ -406,12 +454,13 @@ class EMotionGAN(ExpressionModule):
         ]
         faces = targets or [batch["neutral"]]
         animated = [animate(self.g_w, self.codec, face, encoded, self.gain) for face in faces]
-        flow = self.codec.decode(encoded)
+        flow, logits = self.codec.decode(encoded), self.d_e(encoded).float()
         return {
             **batch,
             **(transferred(targets, animated, flow) if targets else {}),
             "neutral": faces[0],
-            "logits": self.d_e(encoded).float(),
+            # Published generators come without a D_E that knows anything.
+            "logits": logits if self.judges.fitted else torch.full_like(logits, torch.nan),
             "frontalized_flow": flow,
             "warped": animated[0],
         }
@@ -426,6 +475,14 @@ class EMotionGAN(ExpressionModule):
             for build, player in zip(self.optimizer_callables, players, strict=True)
         ]
         return optimizers, [self.lr_scheduler(optimizer) for optimizer in optimizers]
+
+    def _fit_judges(self) -> None:
+        """Fit the judges, and average the faces, unless a checkpoint held them."""
+        if not self.judges.fitted:
+            self.judges.fit(self.data)
+        average = getattr(self.data, "average_face", None)
+        if average is not None and not self.average_face.any():
+            self.average_face.copy_(average())
 
     def _advance(self, count: int) -> None:
         """Bring the schedulers of those players that step to an epoch or a step."""

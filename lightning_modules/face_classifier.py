@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from datamodules.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.networks.fused import fused
 from lightning_modules.networks.resnet import ImageNetNormalisation
-from lightning_modules.networks.weights import load_backbone, read_weights
+from lightning_modules.networks.weights import MatchReport, load_backbone
 from losses.classification import balancing_weights, log_priors
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ class FaceClassifier(Classifier):
         mirror: bool,
         **training: Any,
     ) -> None:
-        super().__init__(network, num_classes, **training)
+        super().__init__(
+            network, num_classes, weights=weights, weights_sha256=weights_sha256, **training
+        )
         self.normalise = ImageNetNormalisation()
         self.labels = labels
-        self.weights = weights
-        self.weights_sha256 = weights_sha256
         self.logit_adjustment = logit_adjustment
         self.mirror = mirror
         # In a list and so no part of the module: checkpoints and optimizers do not see it.
@@ -150,18 +150,19 @@ class FaceClassifier(Classifier):
 
     # ---- training
 
-    def on_fit_start(self) -> None:
-        """Load the weights to start from, unless a checkpoint holds others.
+    def load_weights(self, given: Mapping[str, Any], source: str, *, whole: bool) -> MatchReport:
+        """Fill the parts that start from a ResNet-18, which has no classes of this project.
 
         Raises:
-            UserError: If the weights cannot be had, do not fit, or are those of a run that was
-                trained on what is held out here.
+            UserError: If it is of another architecture, or should answer.
         """
-        if self.weights is not None and self.trainer.ckpt_path is None:
-            given = read_weights(self.weights, self.weights_sha256)
-            self.refuse_leak(given, f"model.weights {self.weights}")
-            report = load_backbone(self.backbones(), self.weights, self.weights_sha256)
-            rank_zero_info(f"{self.weights}: {report}.")
+        if whole:
+            raise UserError(
+                f"model.weights {source} holds no {type(self).__name__} that answers by itself, at "
+                "most a network to start a training from: give the checkpoint of a training with "
+                "--ckpt_path (best, last or a path)."
+            )
+        return load_backbone(self.backbones(), source, self.weights_sha256)
 
     def training_step(self, batch: FaceBatch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""

@@ -8,15 +8,19 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from datamodules.batch import mirror_flow
 from datamodules.errors import UserError
 from lightning_modules.classifier import ExpressionModule, compute_once
 from lightning_modules.lent_classifier import LentClassifier, lender
+from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.fitted_classifier import FittedClassifier, Samples, fit_classifier
+from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.flow_filter import FlowFilter
 from lightning_modules.networks.image_classifier import ImageClassifier
 from lightning_modules.networks.weights import load_trained, read_checkpoint
 
-_E_FER_SEED = 0
+_E_FER_SEED, _D_E_SEED = 0, 3
+_D_E_EPOCHS = 20
 
 
 def prepare_e_fer(
@@ -78,6 +82,35 @@ def fit_subspaces(g_f: FlowFilter, data: Any) -> None:
         return {key: tensor.cpu() for key, tensor in g_f.state_dict().items()}
 
     g_f.load_state_dict(compute_once(fit))
+
+
+class _EncodedFlows(FittedClassifier):
+    """D_E as a classifier of flows [B, 2, H, W] in pixels."""
+
+    def __init__(self, d_e: FlowCNN, codec: FlowCodec) -> None:
+        super().__init__()
+        self.d_e = d_e
+        self.codec = codec
+
+    def forward(self, flow: Tensor) -> Tensor:
+        """Return logits [B, K]."""
+        return self.d_e(self.codec.encode(flow))  # type: ignore[no-any-return]
+
+    def mirror(self, sample: Tensor) -> Tensor:
+        """Return what flows are in a mirror."""
+        return mirror_flow(sample)
+
+
+def fit_d_e(d_e: FlowCNN, codec: FlowCodec, data: Any) -> None:
+    """Fit D_E on the frontal flows of the training fold, where no training of G_F has taught it.
+
+    Raises:
+        UserError: If the data module has none.
+    """
+    if (flows := getattr(data, "frontal_flows", None)) is None:
+        raise UserError("D_E has no flows to learn from: give a data module with frontal_flows().")
+    model = _EncodedFlows(d_e, codec).to(next(d_e.parameters()).device)
+    fit_once(model, "D_E", flows, epochs=_D_E_EPOCHS, seed=_D_E_SEED)
 
 
 def fit_once(

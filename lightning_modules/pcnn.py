@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 
 from lightning_modules.classifier import LRInterval
 from lightning_modules.face_classifier import Answer, FaceClassifier, Labels
+from lightning_modules.networks.authors import find_network, load_pcnn
 from lightning_modules.networks.pcnn import PCNNNetwork
 from lightning_modules.networks.regions import Cropping
 from lightning_modules.networks.resnet import Stem
+from lightning_modules.networks.weights import MatchReport
 from losses.classification import TwoPhaseLoss
 
 
@@ -37,9 +40,12 @@ class PCNN(FaceClassifier):
         beta: Weight of LPN's; 0 trains it not at all (ablation without the two-phase loss).
         labels: hard (classes) or votes: the shares of a crowd's votes, which FERPlus has.
         weights: Path or http(s) address of weights of a ResNet-18, from which all trunks and
-            layer 4 start, published ones or a checkpoint of ``ResNet18Classifier``; null starts
-            from scratch.
+            layer 4 start, published ones or a checkpoint of ``ResNet18Classifier``; or of the PCNN
+            that its authors published, which answers without a training too; null starts from
+            scratch.
         weights_sha256: Their SHA-256; an address needs one.
+        weights_classes: Names of the classes of a published PCNN, in the order of its answers;
+            null takes that of the authors' code (:data:`authors.PCNN_CLASSES`).
         logit_adjustment: Share of the classes' log priors that training adds to the logits, for
             rare classes; 0 as in the paper.
         mirror: Whether a face is judged together with its mirror image, at twice the cost of an
@@ -76,6 +82,7 @@ class PCNN(FaceClassifier):
         labels: Labels = "hard",
         weights: str | None = None,
         weights_sha256: str | None = None,
+        weights_classes: list[str] | None = None,
         logit_adjustment: float = 0.0,
         mirror: bool = False,
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(
@@ -113,6 +120,7 @@ class PCNN(FaceClassifier):
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])
         self.network: PCNNNetwork
+        self.weights_classes = weights_classes
         self.two_phase_loss = TwoPhaseLoss(alpha, beta)
 
     def answer(self, network: Any, image: Tensor) -> Answer:
@@ -134,6 +142,26 @@ class PCNN(FaceClassifier):
             "local_cross_entropy": loss.local_term,
             "total": loss.total,
         }
+
+    def load_weights(self, given: Mapping[str, Any], source: str, *, whole: bool) -> MatchReport:
+        """Fill all of the network from a published PCNN, or its trunks from a ResNet-18.
+
+        The heads follow the classes of the data by their names.
+
+        Raises:
+            UserError: If the file is of neither, or lacks classes or parts that an answer needs.
+        """
+        if not (theirs := find_network(given, "PCNN")):
+            return super().load_weights(given, source, whole=whole)
+        report, self.class_names = load_pcnn(
+            self.network,
+            theirs,
+            source,
+            classes=self.class_names,
+            order=self.weights_classes,
+            whole=whole,
+        )
+        return report
 
     def backbones(self) -> list[nn.Module]:
         """Return all trunks and each layer 4."""

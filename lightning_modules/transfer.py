@@ -35,8 +35,8 @@ def target_faces(data: Any, average: Tensor) -> list[Tensor]:
     targets = getattr(data, "targets", {}).values()
     if any(target is None for target in targets) and not average.any():
         raise UserError(
-            "The checkpoint keeps no average face, since it was written before there was one: "
-            "train again, or give data.neutral a picture."
+            "These weights keep no average face, which a training computes and its checkpoint "
+            "keeps: train again, or give data.neutral a picture."
         )
     return [
         average if target is None else torch.from_numpy(target.face).to(average.device)

@@ -158,5 +158,6 @@ def _watch(rows: Iterator[Row], timeline: Timeline) -> Iterator[Row]:
 def _face(row: Row) -> ReadFace:
     answer = row.get(SMOOTHED) or row["predicted"]
     share = row.get(f"{SMOOTHED}_{answer}") or row.get(answer)
-    said = f"{row['track']}: {answer}" + (f" {float(share):.0%}" if share else "")
+    said = row["track"] + (f": {answer}" if answer else "")
+    said += f" {float(share):.0%}" if share else ""
     return ReadFace(box_of(row), said, None)

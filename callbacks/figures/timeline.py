@@ -40,7 +40,7 @@ class Timeline:
     def add(self, row: Mapping[str, str]) -> None:
         """Add a row of ``predictions.csv``; one without probabilities adds nothing."""
         prefix = f"{SMOOTHED}_" if f"{SMOOTHED}_{self.classes[0]}" in row else ""
-        if f"{prefix}{self.classes[0]}" not in row:
+        if not row.get(f"{prefix}{self.classes[0]}"):
             return
         track = int(row["track"])
         if track not in self.tracks and len(self.tracks) >= _MOST_KEPT:

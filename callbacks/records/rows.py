@@ -118,6 +118,8 @@ class InputRows:
 def class_columns(scores: Values, probabilities: Values | None, classes: Sequence[str]) -> Columns:
     """Name the answers ``predicted``, and the probability of each class.
 
+    An answer of NaN, of a method that knows no classes, has no name.
+
     Raises:
         UserError: If the scores [B, K] are of another number of classes.
     """
@@ -126,7 +128,11 @@ def class_columns(scores: Values, probabilities: Values | None, classes: Sequenc
             f"The model tells {scores.shape[1]} classes apart and the data has "
             f"{len(classes)} ({', '.join(classes)}): give both the same set."
         )
-    columns: Columns = {"predicted": [classes[number] for number in scores.argmax(axis=1)]}
+    columns: Columns = {
+        "predicted": [
+            "" if np.isnan(row).any() else classes[row.argmax()] for row in np.asarray(scores)
+        ]
+    }
     if probabilities is not None:
         columns |= dict(zip(classes, probabilities.T.tolist(), strict=True))
     return columns

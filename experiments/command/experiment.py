@@ -180,6 +180,7 @@ class ExperimentCLI(LightningCLI):
             config=hashed,
             checkpoint=given,
             fresh=bool(settings.get("fresh")),
+            weights=(config["model"].get("init_args") or {}).get("weights"),
         )
         name, tags = name_run(config, self.arguments, self.session.fold)
         group = f"{settings.experiment}-{setting_hash(config)[:8]}"
@@ -189,7 +190,8 @@ class ExperimentCLI(LightningCLI):
             self._reconcile(self.session.checkpoint, config)
             settings, config = self._settings, self._plain_config()
             adopted = [CommandedOptimizers()] if self.subcommand == "fit" else []
-        config["ckpt_path"] = given if self.subcommand == "fit" else str(self.session.checkpoint)
+        checkpoint = self.session.checkpoint and str(self.session.checkpoint)
+        config["ckpt_path"] = given if self.subcommand == "fit" else checkpoint
         config.pop("fresh", None)
         config = self.hide(config)
         self.trainer_defaults["callbacks"] = [
@@ -205,7 +207,7 @@ class ExperimentCLI(LightningCLI):
             *([RunProgress()] if settings.trainer.enable_progress_bar is not False else []),
         ]
         settings.trainer.default_root_dir = str(self.session.run.path)
-        settings.ckpt_path = self.session.checkpoint and str(self.session.checkpoint)
+        settings.ckpt_path = checkpoint
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Make the trainer with the run's loggers and checkpoints."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -226,11 +227,20 @@ class CommandLine:
     def _check_checkpoint(self, checkpoint: Any) -> None:
         if checkpoint is None:
             if self.command != "fit":
-                raise usage_error(no_weights(self.command))
+                self._check_weights(self._values.get("model.weights"))
         elif not isinstance(checkpoint, str) or "${" in checkpoint:
             raise _UndecidedError
         elif checkpoint not in ("best", "last") and not Path(checkpoint).is_file():
             raise CommandError(no_checkpoint(checkpoint))
+
+    def _check_weights(self, weights: Any) -> None:
+        """Check what answers where there is no checkpoint; a resumed training needs no weights."""
+        if weights is None:
+            raise usage_error(no_weights(self.command))
+        if not isinstance(weights, str) or re.search(r"://|\$\{", weights):
+            return
+        if not Path(weights).is_file():
+            raise CommandError(f"The file of weights {weights} does not exist.")
 
     def _check_root(self, root: Any) -> None:
         if not isinstance(root, str) or "${" in root or Path(root).expanduser().exists():

@@ -83,6 +83,7 @@ class Session:
         config: Mapping[str, Any],
         checkpoint: str | None,
         fresh: bool,
+        weights: str | None = None,
     ) -> None:
         """Choose the run folder and the checkpoint to start from.
 
@@ -93,6 +94,7 @@ class Session:
             config: What decides the results.
             checkpoint: `best`, `last`, a path or None.
             fresh: Whether an unfinished run is left alone.
+            weights: What the model starts from where there is no checkpoint, if anything.
 
         Raises:
             CommandError: If there is no such checkpoint, or none was named where one is needed.
@@ -108,11 +110,11 @@ class Session:
         folder = runs_dir / experiment
         if checkpoint is not None:
             self.checkpoint = find_checkpoint(checkpoint, folder)
-        elif not self._trains:
+        elif not self._trains and weights is None:
             raise usage_error(no_weights(verb))
         self._runs_dir = runs_dir
         if not self._trains:
-            self._open_evaluation(folder)
+            self._open_evaluation(folder, self.checkpoint or weights)
         elif self.fold is not None:
             self._open_fold(Path(self.fold.folder))
         else:
@@ -154,14 +156,15 @@ class Session:
         if self.run.last.exists():
             self.checkpoint, self.resumes = self.run.last, True
 
-    def _open_evaluation(self, folder: Path) -> None:
-        assert self.checkpoint is not None  # for mypy: find_checkpoint gave it
+    def _open_evaluation(self, folder: Path, weights: Path | str | None) -> None:
         # A step of a transfer keeps its results apart from the weights that several others share.
-        run = run_of_checkpoint(self.checkpoint) if self.fold is None else _folder_of(self.fold)
+        run = None if self.fold is None else _folder_of(self.fold)
+        if self.fold is None and self.checkpoint is not None:
+            run = run_of_checkpoint(self.checkpoint)
         if run is None:
             run, self._made = create_run(folder, self.digest), True
         self.run = run
-        say(f"Checkpoint: {self.checkpoint}")
+        say(f"{'Weights' if self.checkpoint is None else 'Checkpoint'}: {weights}")
 
     def finish(self, *, epoch: int, step: int, validation: Mapping[str, float]) -> None:
         """Mark a training as finished, and note how far it came.

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from datamodules.errors import UserError
+
+
+class Blocks(NamedTuple):
+    """How many blocks a generator has.
+
+    Attributes:
+        samplings: Downsampling blocks of each encoder, and upsampling blocks of the decoder.
+        encoding: Residual blocks of each encoder.
+        decoding: Residual blocks of the decoder.
+    """
+
+    samplings: int
+    encoding: int
+    decoding: int
 
 
 def stem(in_channels: int, width: int) -> nn.Sequential:
@@ -40,11 +54,34 @@ def downsample(channels: int) -> nn.Sequential:
     )
 
 
+class DeviationNorm(nn.GroupNorm):
+    """The layer norm of the authors' code, which divides by the deviation plus epsilon.
+
+    Args:
+        channels: Channels that enter and leave.
+
+    Deviation:
+        :class:`Upsample` says what stands in its place where no published weights are used. The
+        two differ by about 2e-5 of the range of a face, so that weights keep their meaning.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the shape of ``features`` [B, C, H, W]."""
+        features = features.float()
+        deviation, mean = torch.std_mean(features, dim=(1, 2, 3), keepdim=True)
+        normed = (features - mean) / (deviation + self.eps)
+        return normed * self.weight.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
+
+
 class Upsample(nn.Sequential):
     """Nearest-neighbour upsampling, 5x5 convolution, layer norm, ReLU; halves the channels.
 
     Args:
         channels: Channels that enter.
+        published: Whether the norm is :class:`DeviationNorm`, for the weights of the authors.
 
     Deviation:
         The paper does not name the axes of its layer norm. As in its code, each sample is
@@ -59,11 +96,12 @@ class Upsample(nn.Sequential):
 
     sums: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, published: bool = False) -> None:
+        after = channels // 2
         super().__init__(
             nn.Upsample(scale_factor=2),
-            nn.Conv2d(channels, channels // 2, 5, padding=2),
-            nn.GroupNorm(1, channels // 2),
+            nn.Conv2d(channels, after, 5, padding=2),
+            DeviationNorm(after) if published else nn.GroupNorm(1, after),
             nn.ReLU(inplace=True),
         )
         first = [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
@@ -137,7 +175,9 @@ def encoder(in_channels: int, width: int, *, downsamplings: int, residuals: int)
     )
 
 
-def decoder(channels: int, out_channels: int, *, upsamplings: int, residuals: int) -> nn.Sequential:
+def decoder(
+    channels: int, out_channels: int, *, upsamplings: int, residuals: int, published: bool = False
+) -> nn.Sequential:
     """Residual blocks, upsampling blocks, head.
 
     Args:
@@ -145,13 +185,14 @@ def decoder(channels: int, out_channels: int, *, upsamplings: int, residuals: in
         out_channels: Channels of the flow or the image.
         upsamplings: Number of upsampling blocks.
         residuals: Number of residual blocks.
+        published: See :class:`Upsample`.
 
     Returns:
         A module from [B, channels, H, W] to [B, out_channels, H * 2^upsamplings, ...].
     """
     return nn.Sequential(
         *(ResidualBlock(channels) for _ in range(residuals)),
-        *(Upsample(channels // 2**level) for level in range(upsamplings)),
+        *(Upsample(channels // 2**level, published=published) for level in range(upsamplings)),
         head(channels // 2**upsamplings, out_channels),
     )
 

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from datamodules.batch import REFERENCE_SIDE
-from lightning_modules.networks.blocks import check_size, decoder, encoder
+from lightning_modules.networks.blocks import Blocks, check_size, decoder, encoder
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.warp import warp
 
+PAPER_BLOCKS = Blocks(3, 3, 3)
 ImagePrior = Literal["none", "warp"]
 
 # Motion at which 63 % of a correction pass, and how far around it; in pixels of a 128x128 grid.
@@ -22,13 +23,14 @@ _MOTION, _REACH = 0.5, 4
 class ImageGenerator(nn.Module):
     """Identity encoder, motion encoder and a joint decoder over both.
 
-    Three downsampling and three residual blocks in each encoder, three residual and three
-    upsampling blocks in the decoder. At width 64: 107.7 M parameters and 65.8 GMACs a sample of
-    128x128, of which :class:`Upsample` leaves 40.6.
+    In the paper three downsampling and three residual blocks in each encoder, three residual and
+    three upsampling blocks in the decoder. At width 64: 107.7 M parameters and 65.8 GMACs a sample
+    of 128x128, of which :class:`Upsample` leaves 40.6.
 
     Args:
         codec: Decodes the flow where the prior moves pixels along it.
         width: Channels of the stems, doubled by every downsampling block.
+        blocks: How many blocks it has.
         prior: ``none`` (paper): the decoder emits the face. ``warp``: see Deviation.
 
     Reference:
@@ -43,14 +45,28 @@ class ImageGenerator(nn.Module):
         with a face.
     """
 
-    def __init__(self, codec: FlowCodec, width: int = 64, *, prior: ImagePrior = "none") -> None:
+    def __init__(
+        self,
+        codec: FlowCodec,
+        width: int = 64,
+        blocks: Blocks = PAPER_BLOCKS,
+        *,
+        prior: ImagePrior = "none",
+    ) -> None:
         super().__init__()
+        samplings, encoding, decoding = blocks
+        self.multiple = 2**samplings
         self.codec = codec
         self.prior = prior
-        self.identity_encoder = encoder(3, width, downsamplings=3, residuals=3)
-        self.motion_encoder = encoder(2, width, downsamplings=3, residuals=3)
-        channels = 1 if prior == "warp" else 3
-        self.decoder = decoder(16 * width, channels, upsamplings=3, residuals=3)
+        self.identity_encoder = encoder(3, width, downsamplings=samplings, residuals=encoding)
+        self.motion_encoder = encoder(2, width, downsamplings=samplings, residuals=encoding)
+        self.decoder = decoder(
+            2 * self.multiple * width,
+            1 if prior == "warp" else 3,
+            upsamplings=samplings,
+            residuals=decoding,
+            published=codec.representation == "authors",
+        )
         if prior == "warp":
             last = cast(nn.Conv2d, self.decoder[-1])
             nn.init.normal_(last.weight, std=1e-3)
@@ -66,7 +82,7 @@ class ImageGenerator(nn.Module):
         Returns:
             Faces [B, 3, H, W] in [0, 1].
         """
-        check_size(image.shape[-2:], 8)
+        check_size(image.shape[-2:], self.multiple)
         if self.prior == "warp":
             motion = self.codec.decode(flow)
             image = warp(image, motion)

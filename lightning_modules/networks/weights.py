@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
 
 from datamodules.errors import UserError
+from lightning_modules.networks.fetching import fetch, sha256_of
 
 # The counters of batch norms, which old files lack; no output depends on them.
 _COUNTER = ".num_batches_tracked"
@@ -63,10 +63,10 @@ def read_weights(
             more than tensors and plain values, or no names.
     """
     remote = urlparse(str(source)).scheme in ("http", "https")
-    path = _fetch(str(source), sha256) if remote else Path(source)
+    path = fetch(str(source), sha256) if remote else Path(source)
     if not path.is_file():
         raise UserError(f"The file of weights {path} does not exist.")
-    if sha256 is not None and (found := _sha256(path)) != sha256.lower():
+    if sha256 is not None and (found := sha256_of(path)) != sha256.lower():
         raise UserError(
             f"{source} is not the file that was asked for: its SHA-256 is {found}, expected "
             f"{sha256.lower()}. It was not loaded."
@@ -81,17 +81,26 @@ def read_weights(
         # Of a file that was cut short, torch asks for a place before its beginning.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
-        foreign = re.search(r"GLOBAL (\S+)", str(error))
-        reason = (
-            f"holds a {foreign.group(1)}, and only tensors and plain values are loaded"
-            if foreign
-            else "is damaged, or no file of weights"
-        )
-        raise UserError(f"{path} {reason}.") from error
+        raise UserError(f"{path} {_reason(path, str(error))}.") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__} instead of weights by name.")
     _check_names(path, content)
     return content
+
+
+def _reason(path: Path, error: str) -> str:
+    """Say why torch did not read a file, and what to do where more than tensors is in it."""
+    foreign = re.search(r"GLOBAL (\S+)", error)
+    if foreign is None:
+        return "is damaged, or no file of weights"
+    reason = f"holds a {foreign.group(1)}, and only tensors and plain values are loaded"
+    if "is blocked" in error:  # what runs commands has no place beside tensors
+        return reason
+    given = f"{str(path)!r}, {str(path.with_name(f'{path.stem}_tensors.pth'))!r}"
+    return (
+        f"{reason}; to keep its tensors alone, without running anything of it: python -c "
+        f'"from lightning_modules.networks.pickled import keep_tensors; keep_tensors({given})"'
+    )
 
 
 def _check_archive(path: Path) -> None:
@@ -236,6 +245,19 @@ def load_published(
         UserError: As :func:`read_weights`, or if the file is of another architecture.
     """
     weights = _plain_names(read_weights(source, sha256))
+    return fill(parts, weights, source, belongs=belongs, network=network, advice=advice)
+
+
+def fill(
+    parts: Sequence[nn.Module],
+    weights: Mapping[str, Tensor],
+    source: str,
+    *,
+    belongs: Callable[[str], bool],
+    network: str,
+    advice: str,
+) -> MatchReport:
+    """Fill parts of a network from weights that carry their names; see :func:`load_published`."""
     shapes = {n: t.shape for part in parts for n, t in part.state_dict().items() if belongs(n)}
     matched = [name for name in shapes if name in weights]
     missing = [name for name in shapes if name not in weights]
@@ -308,36 +330,6 @@ def _plain_names(content: Mapping[str, object]) -> dict[str, Tensor]:
         for name, tensor in content.items()
         if isinstance(tensor, Tensor)
     }
-
-
-def _fetch(address: str, sha256: str | None) -> Path:
-    """Return the file of an address in torch's own cache, fetched unless it is there."""
-    if sha256 is None or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise UserError(
-            f"Weights from {address} need their SHA-256 (64 hexadecimal digits), so that what "
-            f"arrives can be checked; got {sha256}. Or download them and give their path."
-        )
-    name = Path(unquote(urlparse(address).path)).name
-    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{sha256[:16].lower()}-{name}"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Written aside and checked before it is put in place.
-            torch.hub.download_url_to_file(address, str(path), sha256.lower(), progress=False)
-        except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"{address} could not be fetched ({error}); download it elsewhere and give its "
-                "path."
-            ) from error
-    return path
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _some(names: Sequence[str]) -> str:

@@ -35,12 +35,14 @@ class PCNN(nn.Module):
         self.fc_loc = nn.Sequential(nn.Linear(32 * 4, 32), nn.ReLU(), nn.Linear(32, 6))
 """
 NORMALIZER = """
-from torch import nn
+from tests.benchmarks.renamed import Renamed
 from lightning_modules.networks.blocks import decoder, encoder
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.networks.patch_discriminator import PatchDiscriminator
 
-class MotionNormalizer(nn.Module):
+class MotionNormalizer(Renamed):
+    part = "g_f"
+
     def __init__(self, dim, encoder_res, decoder_res, n_sampling):
         super().__init__()
         self.encoder = encoder(2, dim, downsamplings=n_sampling, residuals=encoder_res)
@@ -53,6 +55,11 @@ class MotionNormalizer(nn.Module):
 class MotionDiscriminator(PatchDiscriminator):
     def __init__(self, in_channels):
         super().__init__(16)
+        self.model = self._modules.pop("blocks")
+
+    @property
+    def blocks(self):
+        return self.model
 
     def forward(self, flow):
         return super().forward(flow, flow)
@@ -63,18 +70,21 @@ class EmotionDiscriminator(FlowCNN):
 """
 WARPER = """
 import torch
-from torch import nn
+from tests.benchmarks.renamed import Renamed
 from lightning_modules.networks.blocks import decoder, encoder
 
-class MotionWarper(nn.Module):
+class MotionWarper(Renamed):
+    part = "g_w"
+
     def __init__(self, dim, encoder_res, decoder_res, n_sampling):
         super().__init__()
-        self.identity = encoder(3, dim, downsamplings=n_sampling, residuals=encoder_res)
-        self.motion = encoder(2, dim, downsamplings=n_sampling, residuals=encoder_res)
+        self.identity_encoder = encoder(3, dim, downsamplings=n_sampling, residuals=encoder_res)
+        self.motion_encoder = encoder(2, dim, downsamplings=n_sampling, residuals=encoder_res)
         self.decoder = decoder(16 * dim, 3, upsamplings=n_sampling, residuals=decoder_res)
 
     def forward(self, image, flow):
-        return self.decoder(torch.cat((self.identity(image), self.motion(flow)), 1)).tanh()
+        seen = self.identity_encoder(image), self.motion_encoder(flow)
+        return self.decoder(torch.cat(seen, 1)).tanh()
 """
 
 
@@ -136,8 +146,8 @@ def test_outputs_that_differ_are_not_timed():
 
 
 def test_other_networks_and_missing_code_are_named(folder, tmp_path):
-    with pytest.raises(UserError, match="others of other shapes"):
-        authors.copy_in_order(torch.nn.Linear(2, 3), torch.nn.Linear(2, 4))
+    with pytest.raises(UserError, match="layers of other shapes"):
+        authors._copy(torch.nn.Linear(2, 3), torch.nn.Linear(2, 4), {"weight": "weight"})
     with pytest.raises(UserError, match=r"PCNN.network.models.py does not exist"):
         authors.load_pcnn(tmp_path / "nowhere", PCNNNetwork(3, 64, width=4))
 

@@ -120,7 +120,7 @@ def test_motion_is_put_onto_each_face(predict: Callable[..., dict[str, Any]]) ->
 def test_what_is_not_there_is_said(model: Build, trainer: Callable[..., Any]) -> None:
     module = model()
     module.judges.flow.fitted.fill_(True)
-    with pytest.raises(UserError, match=r"keeps no average face.* train again, or give data.neut"):
+    with pytest.raises(UserError, match=r"keep no average face.* train again, or give data.neut"):
         trainer().predict(module, datamodule=Recordings({"average": None}))
     for gain in (-0.5, float("inf"), float("nan")):
         with pytest.raises(UserError, match=r"model.gain is a factor of 0 or more, but is"):

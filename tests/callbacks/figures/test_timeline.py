@@ -60,3 +60,9 @@ def test_answers_without_probabilities_have_none() -> None:
     timeline = Timeline(("a", "b"))
     timeline.add({"frame": "0", "seconds": "0", "track": "1", "predicted": "6+12"})
     assert not timeline.tracks
+
+
+def test_rows_without_an_answer_add_nothing() -> None:
+    timeline = Timeline(("a", "b"))
+    timeline.add({**row(0, 1, 0.5), "smoothed_a": "", "smoothed_b": ""})
+    assert not timeline.tracks

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from callbacks.figures.flow_pictures import FlowPictures
 from callbacks.records import predictions
 from callbacks.records.predictions import Predictions
 from datamodules.labels import ACTION_UNITS
@@ -68,6 +69,24 @@ def test_scores_are_no_probabilities(tmp_path: Path) -> None:
     row = read(tmp_path)[4]
     assert (row["predicted"], row["predicted_pixels"]) == ("surprise", "neutral")
     assert {row[name] for name in NAMES} == {"0.333333"}
+
+
+def test_who_knows_no_classes_names_none(tmp_path: Path) -> None:
+    class Silent(FakeModule):
+        """Answers as published generators do, which come without a classifier."""
+
+        def predict_step(self, batch: Any, batch_idx: int) -> Any:
+            outputs = super().predict_step(batch, batch_idx)
+            return {**outputs, "logits": torch.full_like(outputs["logits"], math.nan)}
+
+    trainer(tmp_path, Predictions(), FlowPictures()).predict(
+        Silent(), datamodule=FakeData([0, 5]), return_predictions=False
+    )
+    (folder,) = (tmp_path / "predict").iterdir()
+    rows = read(folder)
+    assert len(rows) == 2
+    assert {row[name] for row in rows for name in ("predicted", *NAMES)} == {""}
+    assert list((tmp_path / "figures" / "predict").glob("*/*_strip.png"))
 
 
 def test_prediction_names_sequence_and_frame(tmp_path: Path) -> None:

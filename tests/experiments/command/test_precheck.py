@@ -208,6 +208,14 @@ def test_paths_that_are_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch)
             1,
         )
     assert refusal(["test", *command, "--ckpt_path=best"]) is None
+    published = ["--model=lightning_modules.PCNN", "--data=faces.Faces", "--model.weights=a.pth"]
+    for given in ("validate", "test", "predict"):
+        assert refusal([given, *published]) == ("The file of weights a.pth does not exist.", 1)
+    assert refusal(["fit", *published]) is None
+    assert refusal(["test", *published, "--ckpt_path=best"]) is None
+    (folder / "a.pth").touch()
+    for given in ("fit", "test", "predict"):
+        assert refusal([given, *published]) is None
     said = refusal(["export", "--ckpt_path", "no.ckpt"])
     assert said is not None
     assert said[0].startswith("The checkpoint no.ckpt does not exist: give the path of a file")

@@ -7,7 +7,7 @@ import torch
 
 from lightning_modules.networks.codec import FlowCodec
 
-REPRESENTATIONS = ["polar", "cartesian"]
+REPRESENTATIONS = ["polar", "cartesian", "authors"]
 
 
 def random_flow(longest: float, seed: int = 0) -> torch.Tensor:
@@ -54,6 +54,23 @@ def test_polar_of_known_vectors():
     torch.testing.assert_close(encoded, expected)
 
 
+def test_the_authors_code_of_known_vectors():
+    flow = torch.tensor([[5.0, 0.0], [0.0, 5.0], [-20.0, 0.0], [0.0, -1.0]]).view(4, 2, 1, 1)
+    encoded = FlowCodec(10.0, "authors").encode(flow).flatten(1)
+    expected = torch.tensor([[0.0, 1.0], [0.0, 0.5], [-1.0, 0.0], [0.8, -0.5]])
+    torch.testing.assert_close(encoded, expected)
+
+
+@pytest.mark.parametrize("representation", REPRESENTATIONS)
+def test_encoded_flows_are_scaled_as_vectors(representation):
+    codec, flow = FlowCodec(10.0, representation), random_flow(4.0)
+    encoded = codec.encode(flow)
+    assert torch.equal(codec.scale(encoded, 1.0), encoded)
+    for factor in (0.0, 0.5, 2.0):
+        scaled = codec.decode(codec.scale(encoded, factor))
+        torch.testing.assert_close(scaled, factor * flow, atol=1e-5, rtol=1e-5)
+
+
 def test_a_negative_magnitude_is_the_opposite_direction():
     codec = FlowCodec(10.0, "polar")
     backward = torch.tensor([-0.3, 0.25]).view(1, 2, 1, 1)
@@ -68,7 +85,8 @@ def test_no_motion_is_zero_and_has_finite_gradients(representation):
     encoded = codec.encode(flow)
     decoded = codec.decode(encoded)
     (encoded.sum() + decoded.sum()).backward()
-    assert torch.equal(encoded, torch.zeros_like(encoded))
+    still = torch.full_like(encoded, 1.0 if representation == "authors" else 0.0)
+    assert torch.equal(encoded, still)
     assert torch.equal(decoded, torch.zeros_like(decoded))
     assert flow.grad is not None
     assert flow.grad.isfinite().all()
