@@ -215,7 +215,7 @@ def _provenance(run: Run, measures: Mapping[str, str]) -> dict[str, Any]:
 def _timed_on(run: Run) -> list[str]:
     """Name the devices on which answers were timed."""
     told = [read_timing(run.path / f"fold_{record['fold']:02d}") for record in run.records]
-    return list(dict.fromkeys(f"{t['device']}, {t['threads']} threads" for t in told if t))
+    return list(dict.fromkeys(f"{t['device']} with threads: {t['threads']}" for t in told if t))
 
 
 def table_of(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -82,7 +82,7 @@ def test_a_measure_may_be_what_an_answer_costs(tmp_path: Path) -> None:
         "MB": 30.7,
         "GMACs": 3.5,
     }
-    assert "answers timed on cpu, 1 threads" in as_markdown(found)
+    assert "answers timed on cpu with threads: 1" in as_markdown(found)
     assert "timed_on" not in summary(tmp_path, study({"MB": "size_mb"}, (0,)))["rows"][0]["runs"][0]
 
 
