@@ -218,6 +218,6 @@ def _machines(folders: Sequence[Path]) -> Iterator[str]:
     for folder in folders:
         told: dict[str, Any] = read_json(folder / "environment.json", platform=str) or {}
         if told:
-            threads = f", {told['threads']} threads" if "threads" in told else ""
+            threads = f", threads: {told['threads']}" if "threads" in told else ""
             torch = told.get("versions", {}).get("torch", "?")
             yield f"{told['platform']}, {told.get('device', '?')}{threads}, torch {torch}"

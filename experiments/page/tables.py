@@ -204,7 +204,7 @@ def run_table(summary: Mapping[str, Any], evidence: Mapping[str, Evidence]) -> T
                     f"{len(run['done'])} of {run['folds']}",
                     *(str(run["n_test"]), str(run["n_subjects"]), run["folds_hash"][:8]),
                     (run["commit"] or "unknown")[:8],
-                    NONE if hours is None else f"{hours:.2f}",
+                    NONE if hours is None else f"{hours:.3g}",
                     answer,
                 ]
             )
