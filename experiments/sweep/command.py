@@ -57,6 +57,8 @@ def sweep(args: Sequence[str]) -> None:
     print(f"Sweep: {folder}", flush=True)
     _refuse_other_commit(trials, folder)
     trials.prepare()
+    if trials.told():
+        print(progress(), flush=True)
     if not trials.nothing_left():
         if options.launch.detach:
             detach(options.launch, "sweep", args, folder)
