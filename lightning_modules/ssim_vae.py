@@ -143,7 +143,7 @@ class SSIMVAE(ExpressionModule):
         Returns:
             Reconstructed flows [B, 2, H, W] in pixels, and logits [B, K] of Flow-CNN on them.
         """
-        reconstructed = _from_unit(self.vae(_to_unit(self.codec.encode(flow))))
+        reconstructed = _from_unit(self.vae(_to_unit(self.codec.encode(flow))).flow)
         return self.codec.decode(reconstructed), self.flow_cnn(reconstructed).float()
 
     def setup(self, stage: str) -> None:
@@ -228,8 +228,8 @@ class SSIMVAE(ExpressionModule):
         flow, label = batch["flow"], batch["label"]
         shown = torch.cat((flow.unsqueeze(1), batch["occluded_flow"]), dim=1)  # (B, 1 + R, ...)
         encoded = self.codec.encode(shown.flatten(0, 1))
-        posterior = self.vae.encode(_to_unit(encoded))
-        restored = _from_unit(self.vae.decode(posterior.mean, _to_unit(encoded)))
+        rebuilt, posterior = self.vae(_to_unit(encoded))
+        restored = _from_unit(rebuilt)
         answers = (self.flow_cnn(encoded), self.flow_cnn(restored), self.baseline_cnn(encoded))
         logits = torch.stack(answers).float().view(3, *shown.shape[:2], -1)
         logits = logits.transpose(0, 1).flatten(1, 2)  # (B, C, K)
@@ -283,9 +283,7 @@ class SSIMVAE(ExpressionModule):
 
     def _vae_losses(self, occluded: Tensor, clean: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Equation (6): ``vae`` and its terms, and reconstructions, [B * R, 2, H, W] in [0, 1]."""
-        posterior = self.vae.encode(occluded)
-        latent = posterior.sample() if self.variational else posterior.mean
-        reconstructed = self.vae.decode(latent, occluded)
+        reconstructed, posterior = self.vae(occluded, sampled=self.variational)
         reconstruction = reconstruction_loss(
             reconstructed,
             clean,

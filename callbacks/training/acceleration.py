@@ -10,7 +10,8 @@ class Acceleration(pl.Callback):
     """Lays out convolutions channels-last, compiles networks, fuses optimizers, where asked.
 
     Networks are compiled in place, each child of the module on its own, so that the names in
-    checkpoints stay and a checkpoint fits with and without.
+    checkpoints stay and a checkpoint fits with and without. What is compiled is the call of a
+    network: a training step has to enter it there, not by another of its methods.
 
     No whole step is recorded as a CUDA graph, because shapes are not the same in all steps: the
     last batch of an epoch is smaller than the others, G_W of eMotion-GAN sees as many pairs as a

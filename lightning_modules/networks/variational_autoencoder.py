@@ -27,6 +27,18 @@ class Posterior(NamedTuple):
         return self.mean + deviation * torch.randn_like(deviation)
 
 
+class Reconstruction(NamedTuple):
+    """What an autoencoder makes of flows.
+
+    Attributes:
+        flow: [B, 2, size, size] in [0, 1].
+        posterior: What it was made from.
+    """
+
+    flow: Tensor
+    posterior: Posterior
+
+
 class VariationalAutoencoder(nn.Module):
     """Convolutions down to a normal distribution, transposed convolutions up from a vector.
 
@@ -96,9 +108,16 @@ class VariationalAutoencoder(nn.Module):
             last,
         )
 
-    def forward(self, flow: Tensor) -> Tensor:
-        """Return the reconstructions [B, 2, size, size] from the means of flows of that shape."""
-        return self.decode(self.encode(flow).mean, flow)
+    def forward(self, flow: Tensor, *, sampled: bool = False) -> Reconstruction:
+        """Reconstruct flows.
+
+        Args:
+            flow: [B, 2, size, size] in [0, 1], 0.5 for no motion.
+            sampled: Whether from samples of their posteriors, as in training, or from the means.
+        """
+        posterior = self.encode(flow)
+        latent = posterior.sample() if sampled else posterior.mean
+        return Reconstruction(self.decode(latent, flow), posterior)
 
     def encode(self, flow: Tensor) -> Posterior:
         """Return the posterior of flows [B, 2, size, size] in [0, 1], 0.5 for no motion."""
