@@ -14,6 +14,8 @@ from experiments.crossval.folder import CrossvalFolder
 from experiments.study.arguments import CellPlan
 
 _SOURCE = Path(__file__).resolve().parents[2]
+# Beside them may lie an environment, or everything that is installed.
+_PACKAGES = ("callbacks", "datamodules", "experiments", "lightning_modules", "losses")
 _FILE = "cells.json"
 
 
@@ -55,7 +57,8 @@ class CellFolders:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / _FILE
-        source = _state(_SOURCE.glob("*/**/*.py"), _SOURCE.glob("experiments/**/*.yaml"))
+        code = (file for name in _PACKAGES for file in (_SOURCE / name).rglob("*.py"))
+        source = _state(code, (_SOURCE / "experiments").rglob("*.yaml"))
         self._source = hashlib.sha256(json.dumps(source).encode()).hexdigest()
         found = read_json(self._file, source=str, folders=dict)
         self._written = found is not None and found["source"] == self._source
