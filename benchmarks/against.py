@@ -16,14 +16,8 @@ from torch.nn import functional
 
 from benchmarks.authors import load_emotion_gan, load_pcnn
 from benchmarks.bare import BareEMotionGAN, descend
-from benchmarks.measuring import (
-    Result,
-    cores,
-    median_ratio,
-    milliseconds,
-    ratio_interval,
-    take_turns,
-)
+from benchmarks.measuring import Result, median_ratio, milliseconds, ratio_interval, take_turns
+from datamodules.store.threads import cores
 from lightning_modules.emotion_gan import EMotionGAN
 from lightning_modules.networks.fused import fused
 from lightning_modules.networks.pcnn import PCNNNetwork

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from datamodules.batch import FlowBatch, OccludedFlowBatch, PosedFlowBatch
-from lightning_modules.classifier import Classifier, FaceClassifier
+from lightning_modules.classifier import Classifier
 from lightning_modules.dcgan_svm import DCGANSVM
 from lightning_modules.emotion_gan import EMotionGAN
+from lightning_modules.face_classifier import FaceClassifier
 from lightning_modules.networks.dcgan import keeping_statistics
 from lightning_modules.ssim_vae import SSIMVAE
 from losses.adversarial import discriminator_loss, generator_loss
@@ -100,7 +101,7 @@ class BareGAN(BareLoop):
 
     def __init__(self, module: DCGANSVM) -> None:
         self.device = module.device
-        self._latent, self._channels = module.latent, module.channels
+        self._latent, self._channels = module.latent, module.features.channels
         self._generator = copy.deepcopy(module.generator).train()
         self._discriminator = copy.deepcopy(module.discriminator).train()
         build_d, build_g = module.optimizer_callables

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.measuring import Result, Watch, cores, median_ratio, ratio_interval, take_turns
+from benchmarks.measuring import Result, Watch, median_ratio, ratio_interval, take_turns
 from datamodules.faces import LOOSE_MARGIN, detect_face, loose_box
 from datamodules.faces import crop as cut_out
 from datamodules.images import grey
@@ -34,6 +34,7 @@ from datamodules.sets.ferplus import FERPlusDataModule
 from datamodules.sets.snap2dfe import SNaP2DFeDataModule
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec
+from datamodules.store.threads import cores
 from datamodules.synthetic import write_ferplus
 
 Crop = Literal["loose", "none"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.measuring import cores
+from callbacks.records.run_record import version
+from datamodules.store.threads import cores
 
 
 def describe_machine(device: torch.device | None = None) -> dict[str, Any]:
@@ -28,12 +28,5 @@ def describe_machine(device: torch.device | None = None) -> dict[str, Any]:
         "processor": processor,
         "device": torch.cuda.get_device_name(device) if on_gpu else processor,
         "versions": {"python": platform.python_version()}
-        | {package: _version(package) for package in packages},
+        | {package: version(package) or "none" for package in packages},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # e.g. OpenCV without its contributed modules
-        return "none"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
 import threading
 import time
@@ -96,11 +95,6 @@ def ratio_interval(ones: Sequence[float], others: Sequence[float]) -> list[float
 def milliseconds(times: Sequence[Seconds], digits: int = 2, parts: int = 1) -> list[float]:
     """Return the time of each turn on the wall, divided by the number of its equal parts."""
     return [round(1000 * one.wall / parts, digits) for one in times]
-
-
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class Watch:

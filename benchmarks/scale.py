@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measuring import Clock, Result, Watch
-from datamodules.duplicates import open_duplicates
-from datamodules.folds import assign
+from datamodules.folds.assignment import assign
+from datamodules.folds.leak_guard import LeakGuard
+from datamodules.folds.parts import Parts
 from datamodules.index import Index
 from datamodules.labels import Expression
-from datamodules.leak_guard import LeakGuard
 from datamodules.loaders import batch_loader
 from datamodules.motion.pairs import make_pairs
-from datamodules.parts import Parts
 from datamodules.recordings import FrameFolder, Recording
 from datamodules.samplers import TrainSampler
+from datamodules.stills.duplicates import open_duplicates
 from datamodules.store.cache import Cache, build_cache, files_digest
 from datamodules.store.rows import ArraySpec
 

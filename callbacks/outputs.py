@@ -101,6 +101,15 @@ def read(outputs: Mapping[str, Any], name: str) -> Any:
     return outputs.get(name)
 
 
+def answers_of(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``scores`` of a step and its ``probabilities``, None where there are none."""
+    probabilities = read(outputs, "probabilities")
+    return {
+        "scores": array(read(outputs, "scores")),
+        "probabilities": None if probabilities is None else array(probabilities),
+    }
+
+
 def require(
     callback: pl.Callback,
     pl_module: pl.LightningModule,

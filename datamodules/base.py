@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 
-from datamodules.detectors import open_detector
 from datamodules.errors import BadSamples, DatasetError, OnBadSample, UserError, expected
 from datamodules.files import given_path
-from datamodules.folds import FoldMode, assign, check_folds
+from datamodules.folds.assignment import FoldMode, assign, check_folds
+from datamodules.folds.leak_guard import LeakGuard
+from datamodules.folds.parts import Parts
 from datamodules.index import Index
-from datamodules.input_report import InputReport
-from datamodules.inputs import InputOptions, InputSource, Reading, given_input
+from datamodules.inputs.module import InputDataModule
 from datamodules.labels import class_names
-from datamodules.leak_guard import LeakGuard
-from datamodules.live import LiveStream
-from datamodules.loaders import (
-    Batch,
-    BatchLoader,
-    CacheDataset,
-    TensorStream,
-    batch_loader,
-    next_batch,
-    to_float,
-)
-from datamodules.parts import Parts
-from datamodules.recordings import FrameFolder, Video
+from datamodules.loaders import Batch, BatchLoader, CacheDataset, batch_loader, next_batch, to_float
 from datamodules.samplers import ShardSampler, TrainSampler
-from datamodules.smoothing import DEFAULT_SECONDS
 from datamodules.store.cache import Cache
-from datamodules.unread import name_unread
 
 _log = logging.getLogger(__name__)
 
 
-class FERDataModule(LightningDataModule):
+class FERDataModule(InputDataModule):
     """A data set in parts that share nobody, computed once and read from a cache.
 
     The way of the data is index, folds, cache, parts, loaders. A subclass names its data set and
@@ -68,14 +50,7 @@ class FERDataModule(LightningDataModule):
             that no batch is copied to it: what suits a GPU and a set that fits it. The batches are
             the same.
         on_bad_sample: raise one error that names all unusable samples, or skip and count them.
-        input: What to predict on: a video, or a folder of pictures or videos; or the number of a
-            camera or the address of a stream (rtsp://, http://), which is read until Ctrl-C.
-        every: Of films and streams to predict on, every n-th frame is looked at.
-        detector: What finds faces in the input: haar (the cascade by which training faces are cut
-            out), or the path of YuNet's ONNX file; null takes the file that the environment
-            variable FER_LIGHTNING_YUNET names, else haar.
-        smoothing: Time in seconds over which the probabilities about a person in a film are
-            averaged, beside those of each frame; 0 for none.
+        **kwargs: What to predict on, see `InputDataModule`.
 
     Attributes:
         class_names: Names of the classes, in the order of their indices.
@@ -85,8 +60,6 @@ class FERDataModule(LightningDataModule):
         split_sizes: Samples in train, val and test; empty before `setup`.
         train_subjects: Names of the people trained on; empty where nobody knows them.
         test_subjects: Names of the people tested; empty where nobody knows them.
-        report: What became of the input to predict on.
-        trained_on: Source of the data that a model to predict with has seen; else empty.
         num_folds: Number of folds, 1 with official parts; 0 before `setup`.
         folds_hash: Fingerprint of the assignment to parts or folds; empty before `setup`.
         description: All that is known of the data, for a file; empty before `setup`.
@@ -98,7 +71,6 @@ class FERDataModule(LightningDataModule):
     name: str
     tree: str  # its folders, one entry a line, for who has no root and no embedded faces
     origin: str  # where it can be had
-    takes: str  # what there may be to predict on, for a message
     val_share = 0.1  # of official training samples, where no official part validates
 
     def __init__(
@@ -115,12 +87,9 @@ class FERDataModule(LightningDataModule):
         num_workers: int = 0,
         on_device: bool = False,
         on_bad_sample: OnBadSample = "raise",
-        input: str | None = None,
-        every: int = 1,
-        detector: str | None = None,
-        smoothing: float = DEFAULT_SECONDS,
+        **kwargs: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**kwargs)
         counts = {"size": (size, 1), "batch_size": (batch_size, 1), "seed": (seed, 0)}
         for argument, (count, least) in {**counts, "num_workers": (num_workers, 0)}.items():
             if count < least:
@@ -143,26 +112,16 @@ class FERDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.on_device = on_device
         self.on_bad_sample: OnBadSample = on_bad_sample
-        if smoothing < 0:
-            raise UserError(f"data.smoothing must be at least 0, but is {smoothing:g}.")
-        self.input = given_input(input)
-        self.every = every
-        self.detector = detector
-        self.smoothing = smoothing
 
         self.class_names = class_names(expressions)
         self.source = "synthetic" if self.root is None else self.root.resolve().name
-        self.manifest_hash = ""
         self.content_sketch: list[str] = []
         self.split_sizes: dict[str, int] = {}
         self.train_subjects: list[str] = []
         self.test_subjects: list[str] = []
         self.num_folds = 0
         self.folds_hash = ""
-        self.report = InputReport()
-        self.trained_on = ""
         self._colour = True
-        self._sources: Sequence[InputSource] = ()
         self._parts: Parts | None = None
         self._guard: LeakGuard | None = None
         self._position = (0, 0)
@@ -216,18 +175,6 @@ class FERDataModule(LightningDataModule):
         """Name a row of the cache."""
         return self._open().index.names[row]
 
-    def preprocessing(self) -> dict[str, Any]:
-        """Return what is done to a picture or film before a model predicts on it, of JSON types."""
-        raise NotImplementedError
-
-    def reading(self) -> Reading:
-        """Return what reads an input as the data set was read."""
-        raise NotImplementedError
-
-    def neutral_face(self) -> int | Path | None:
-        """Return where the neutral face of an input is; None where motion is not looked at."""
-        return None
-
     # ---- from files to batches
 
     def prepare_data(self) -> None:
@@ -275,44 +222,6 @@ class FERDataModule(LightningDataModule):
         """Samples of the test part, each once."""
         return self._evaluation_loader("test")
 
-    def predict_dataloader(self) -> BatchLoader:
-        """Batches of the input, streamed."""
-        rank, world = self._rank()
-        stream = partial(
-            self.reading().stream,
-            self._sources,
-            self.input_options,
-            self.report,
-            rank=rank,
-            world=world,
-        )
-        return BatchLoader(TensorStream(stream), batch_size=None)
-
-    @cached_property
-    def input_options(self) -> InputOptions:
-        """How the input is gone through."""
-        detector = open_detector(self.detector)
-        return InputOptions(detector, self.every, self.batch_size, self.neutral_face())
-
-    def film(self, name: str) -> FrameFolder | Video | None:
-        """Open the film of a name in the input's rows once more; None for what is no film."""
-        found = next((source for source in self._sources if source.name == name), None)
-        return None if found is None else found.film()
-
-    @property
-    def finds_faces_by(self) -> str:
-        """What finds the faces of the input, for its rows."""
-        return self.input_options.detector.name if self.reading().finds_faces else "none"
-
-    def teardown(self, stage: str) -> None:
-        """After all that can be answered is written, name what could not be.
-
-        Raises:
-            DatasetError: If a part of the input cannot be used and may not be skipped.
-        """
-        if stage == "predict":
-            self.report.close(self.on_bad_sample, alone=self._rank()[1] == 1)
-
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test."""
         return self._open().dataset(part, self.columns(part))
@@ -328,7 +237,7 @@ class FERDataModule(LightningDataModule):
     def sample_name(self, sample_id: int) -> str:
         """Name a sample, of the data set or of the input."""
         if self._predicts:
-            return self.reading().sample_name(self._sources, sample_id)
+            return self._found.sample_name(sample_id)
         return self.row_name(sample_id)
 
     # ---- the state of a run
@@ -404,7 +313,7 @@ class FERDataModule(LightningDataModule):
         if self._parts is None:
             root = self.root or self.write_embedded(self.cache_dir / "synthetic")
             index = self.read_index(root)
-            if self._rank()[0] == 0 and (unread := name_unread(index, root)):
+            if self._rank()[0] == 0 and (unread := index.name_unread(root)):
                 _log.warning("%s: %s", self.name, unread)
             if len(index) == 0:
                 if index.problems:
@@ -436,27 +345,10 @@ class FERDataModule(LightningDataModule):
             self._guard = LeakGuard(parts, self.source)
         return self._guard
 
-    def _setup_input(self) -> None:
-        """Find what to predict on."""
-        if self.input is None:
-            raise UserError(f"Prediction needs data.input: {self.takes}.")
-        self._sources = self.reading().find(self.input, self.input_options, self.report)
-        names = [source.name for source in self._sources]
-        self.source = (
-            self.input.name if isinstance(self.input, LiveStream) else self.input.resolve().name
-        )
-        self.manifest_hash = hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
-        rank_zero_info(f"{self.source}: {len(names)} recordings or pictures to predict on")
-
     def _stage(self) -> str | None:
         """What the trainer is at: fit, validate, test, predict, or None without a trainer."""
         fn = None if self.trainer is None else self.trainer.state.fn
         return None if fn is None else fn.value
-
-    def _rank(self) -> tuple[int, int]:
-        if self.trainer is None:
-            return 0, 1
-        return self.trainer.global_rank, self.trainer.world_size
 
     def _sampler_arguments(self) -> dict[str, Any]:
         """Arguments of the training sampler: this process, and where a resumed run stopped."""

@@ -7,16 +7,20 @@ import os
 import re
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from datamodules.errors import BadSample, DatasetError, UserError
+from datamodules.errors import BadSample, DatasetError, UserError, printable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv"})
+_OTHERS = "avif gif heic heif jp2 jxl pgm ppm psd m4v mpeg mpg webm wmv 3gp"
+_SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES | {f".{suffix}" for suffix in _OTHERS.split()}
+_LISTED = 8  # places of files that are not read
 
 Problems = list[tuple[str | Path, str]]
 """(path, reason) of what is unusable."""
@@ -249,6 +253,48 @@ def read_table(path: Path) -> Iterator[tuple[int, list[str]]]:
     except (BadSample, OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.reason if isinstance(error, BadSample) else error
         raise DatasetError(f"The table {path} cannot be read: {reason}.") from error
+
+
+def name_others(root: Path, known: set[str], most: int | None = None) -> str | None:
+    """Name pictures and films below a root that are not known; None for nothing.
+
+    Args:
+        root: The folder.
+        known: Paths of files, and of folders whose files are all known.
+        most: Files that are looked at; None for all.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    looked_at = 0
+    for folder, below, names in os.walk(root):
+        here = f"{folder.rstrip('/')}/"  # strings: a Path for each file would take most of the time
+        below[:] = sorted(name for name in below if is_visible(name) and here + name not in known)
+        looked_at += len(names)
+        if most is not None and looked_at > most:
+            break
+        for name in names:
+            suffix = f".{name.rpartition('.')[2].lower()}"
+            if suffix in _SUFFIXES and is_visible(name) and here + name not in known:
+                counts[os.path.relpath(folder, root), suffix] += 1
+    return _unread(root, counts)
+
+
+def _unread(root: Path, counts: Counter[tuple[str, str]]) -> str | None:
+    if not counts:
+        return None
+    if len(counts) > _LISTED:  # by the folders at the top
+        coarse: Counter[tuple[str, str]] = Counter()
+        for (folder, suffix), number in counts.items():
+            coarse["/".join(folder.split("/")[:2]), suffix] += number
+        counts = coarse
+    named = [
+        f"{number} {suffix}" + (f" in {folder}" if folder != "." else "")
+        for (folder, suffix), number in sorted(counts.items())
+    ]
+    more = f", and more in {len(named) - _LISTED} other places" if len(named) > _LISTED else ""
+    return printable(
+        f"{sum(counts.values())} pictures or films below {root} are not read: "
+        f"{', '.join(named[:_LISTED])}{more}."
+    )
 
 
 def _leads_up(folder: Path) -> bool:

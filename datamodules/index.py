@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from datamodules.columns import Paths, Texts
 from datamodules.errors import DatasetError
-from datamodules.files import is_synthetic, natural_key
+from datamodules.files import is_synthetic, name_others, natural_key
 from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
 from datamodules.recordings import Recording, Video
 
 PARTS = ("train", "val", "test")
+_SPARE = 20_000  # files looked at beside those read: a root may lie above other data sets
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,16 @@ class Index:
             return self.files.texts()
         recordings = (recording for several in self.recordings or () for recording in several)
         return (file for recording in recordings for file in _paths(recording))
+
+    def name_unread(self, root: Path) -> str | None:
+        """Name pictures and films below a root that are left out, by folders; None for nothing.
+
+        It compares names only and opens no file. What is known (the files, the problems and
+        `left_out`) is not named.
+        """
+        known = {*self.all_files(), *map(str, self.left_out)}
+        known.update(str(path) for path, _ in self.problems)
+        return name_others(root, known, most=2 * len(known) + _SPARE)
 
     def manifest_hash(self) -> str:
         """Fingerprint the data: names and labels of all samples, their files and sizes; SHA-256."""

@@ -11,11 +11,10 @@ import torch
 from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
 from datamodules.batch import send
 from datamodules.errors import UserError
-from datamodules.inputs import InputBatch
 from datamodules.store.cache import Cache
 
 Batch = dict[str, Any]
@@ -108,26 +107,6 @@ class CacheDataset(Dataset[Batch]):
         if self._registered is not None:
             for name in ("registered_flow", "feature_registered_flow", "posed_apex"):
                 yield name, self._registered.arrays[name], self._registered_rows
-
-
-class TensorStream(IterableDataset[Batch]):
-    """Batches of an input, their arrays as tensors; lists stay lists.
-
-    Args:
-        batches: Begins the batches.
-    """
-
-    def __init__(self, batches: Callable[[], Iterator[InputBatch]]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        return map(as_tensors, self._batches())
-
-
-def as_tensors(batch: InputBatch) -> Batch:
-    """Turn the arrays of a batch into tensors over the same memory."""
-    arrays = {k: torch.from_numpy(v) for k, v in batch.items() if isinstance(v, np.ndarray)}
-    return {**batch, **arrays}
 
 
 class BatchLoader(DataLoader[Batch]):

@@ -23,14 +23,7 @@ from experiments.crossval.summary import (
     summarize,
 )
 from experiments.published import Figure, papers_dataset, published_figure
-from experiments.report.markdown import (
-    NONE,
-    difference,
-    markdown_table,
-    number,
-    p_value,
-    spread,
-)
+from experiments.report.markdown import NONE, difference, markdown_table, number, p_value, spread
 
 HEADLINE = "accuracy"
 _RESTORED = "_reconstructed"
@@ -234,7 +227,7 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
         lines += [
             f"Differences are to {names[0]}, with 95 % intervals. p (t): corrected resampled "
             "t-test over folds (Nadeau and Bengio 2003). p (McNemar): exact, over pooled test "
-            "samples. Neither is corrected for the number of comparisons.",
+            "samples. Neither is corrected for the number of comparisons."
         ]
     if dataset is None:
         lines.append("No published figures: there are none of these data.")

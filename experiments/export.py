@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import json
@@ -20,8 +19,9 @@ from torch.nn import functional
 from callbacks.records.source import source_state
 from datamodules.base import FERDataModule
 from datamodules.detectors import HaarCascade
-from datamodules.input_report import InputReport
-from datamodules.inputs import InputOptions, given_frames
+from datamodules.inputs.given import given_frames
+from datamodules.inputs.reading import FoundInput, InputOptions
+from datamodules.inputs.report import InputReport
 from datamodules.recordings import FrameArrays
 from datamodules.store.replacing import replacing
 from datamodules.synthetic import Frame, HeadPose
@@ -33,6 +33,7 @@ from experiments.export_arguments import parse
 from experiments.recognition.checkpoint import load_data, load_model
 from experiments.recognition.onnx_file import inputs_of, saved_reading
 from lightning_modules.networks.weights import read_checkpoint
+from lightning_modules.onnx_runtime import open_session
 
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 _INSTALL = "Export needs onnx, onnxscript and onnxruntime: pip install 'fer-lightning[export]'."
@@ -203,9 +204,8 @@ def read_inputs(
         CommandError: If no face or motion is found in it.
     """
     options, report = InputOptions(batch_size=8), InputReport()
-    reading = data.reading()
-    sources = reading.find(folder or draw_film(), options, report)
-    batch = next(reading.stream(sources, options, report), None)
+    found = FoundInput(folder or draw_film(), data.reading(), options, report)
+    batch = next(found.batches(), None)
     if batch is None:
         raise CommandError(f"No face was found in {folder}, so the file cannot be checked on it.")
     return {name: torch.from_numpy(value) for name, value in inputs_of(batch, names).items()}
@@ -273,9 +273,7 @@ def save_onnx(
             # Of the exporter's own code between torch 2.13 and onnxscript.
             warnings.simplefilter("ignore")
             traced = torch.export.export(
-                model,
-                tuple(inputs.values()),
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                model, tuple(inputs.values()), dynamic_shapes=tuple({0: batch} for _ in inputs)
             )
             program = torch.onnx.export(
                 traced.run_decompositions(_DECOMPOSITIONS),
@@ -313,8 +311,7 @@ def largest_difference(
         to 1 where that is less; infinite where one answers with a number and the other does not,
         or none does.
     """
-    runtime: Any = importlib.import_module("onnxruntime")  # an extra, so perhaps not there
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path)
     largest = 0.0
     for batch in batches:
         with torch.no_grad():

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from datamodules.labels import class_names
-from experiments.command.signatures import find_class
+from experiments.command.signatures import class_name, find_class
 from experiments.study.study_file import read_study
 
 _FOLDER = Path(__file__).resolve().parent
@@ -252,11 +252,7 @@ def _config(file: str) -> dict[str, Any]:
 def _place(protocol: str) -> tuple[str | None, str]:
     """Return the data set and the method of a protocol."""
     paper = setting_of(protocol)
-    return _dataset(_name(paper["data"])), _name(paper["model"])
-
-
-def _name(node: Mapping[str, Any]) -> str:
-    return str(node["class_path"]).rsplit(".", 1)[-1]
+    return _dataset(class_name(paper["data"])), class_name(paper["model"])
 
 
 def _differences(
@@ -298,7 +294,7 @@ def _without(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _unlike_callbacks(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    wanted = {_name(node) for node in there.get("callbacks", ())}
+    wanted = {class_name(node) for node in there.get("callbacks", ())}
     for name in _TRAINING_CALLBACKS:
         if (name in wanted) != (name in here["callbacks"]):
             yield f"{'no ' if name in here['callbacks'] else ''}{name} there"

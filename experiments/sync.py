@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from datamodules.errors import printable
 from datamodules.store.lock import try_lock
 from experiments.command.arguments import CommandParser
-from experiments.command.errors import CommandError, printable
+from experiments.command.errors import CommandError
 from experiments.run.folder import WANDB_LOCK
 
 _AT_ONCE = 4

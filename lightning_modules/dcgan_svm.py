@@ -28,7 +28,7 @@ from lightning_modules.networks.weights import load_trained, read_checkpoint
 from lightning_modules.optim import DCGANAdam, descend, evaluating, uncount
 from lightning_modules.svm.data import LabelledPart, labelled_part
 from lightning_modules.svm.exported import ExportedSVM
-from lightning_modules.svm.hog import oriented_gradients
+from lightning_modules.svm.features import FaceFeatures
 from lightning_modules.svm.recognisers import (
     ExpressionRecogniser,
     Recogniser,
@@ -138,13 +138,10 @@ class DCGANSVM(ExpressionModule):
         self.save_hyperparameters(ignore=["d_optimizer", "g_optimizer"])
         self.automatic_optimization = False
         self.size = size
-        self.channels = channels
         self.latent = latent
         self.task = task
         self.feature_source = features
-        self.blocks = blocks
         self.standardised = standardised
-        self.mirrored = mirrored
         self.pretrained = pretrained
         self.search_trials = search_trials
         self.search_folds = search_folds
@@ -153,6 +150,9 @@ class DCGANSVM(ExpressionModule):
 
         self.generator = DCGANGenerator(latent, width, size, channels)
         self.discriminator = DCGANDiscriminator(width, size, channels)
+        self.features = FaceFeatures(
+            self.discriminator, size=size, channels=channels, blocks=blocks, mirrored=mirrored
+        )
         self.recogniser = self._new_recogniser(features)
         self.baselines = nn.ModuleDict(
             {source: self._new_recogniser(source) for source in baselines if source != features}
@@ -164,22 +164,9 @@ class DCGANSVM(ExpressionModule):
         """Return scores [B, K] or margins of units [B, A] of faces [B, 3, H, W] in [0, 1]."""
         return cast(Tensor, self.recogniser(self.extract(image)))
 
-    @torch.no_grad()
     def extract(self, image: Tensor, source: str | None = None) -> Tensor:
-        """Return the features of faces, not yet standardised.
-
-        Args:
-            image: Faces [B, 3, H, W] in [0, 1].
-            source: A baseline; None for the features of this run.
-
-        Returns:
-            Features [B, F].
-        """
-        source = source or self.feature_source
-        features = self._describe(image, source)
-        if self.mirrored:
-            features = (features + self._describe(image.flip(-1), source)) / 2
-        return features
+        """Return features [B, F] of faces [B, 3, H, W] in [0, 1]: this run's, or a baseline's."""
+        return self.features(image, source or self.feature_source)
 
     def exportable(self) -> ExportedSVM:
         """Return what answers alone, in operations that ONNX has.
@@ -251,7 +238,7 @@ class DCGANSVM(ExpressionModule):
             return
         discriminator, generator = cast(list[LightningOptimizer], self.optimizers())
         uncount([generator])
-        real = self._encode(batch["image"])
+        real = self.features.encode(batch["image"])
         fake = self.generator(torch.randn(len(real), self.latent, device=self.device))
 
         with self.toggled_optimizer(discriminator):
@@ -315,7 +302,7 @@ class DCGANSVM(ExpressionModule):
                 outputs[f"scores_{source}"] = answers["scores"]
         if self._quality is not None:
             pooled = self.discriminator.channel_means(outputs["features"])
-            self._quality.add_real(self._shown(batch["image"]), pooled)
+            self._quality.add_real(self.features.shown(batch["image"]), pooled)
         return outputs
 
     def on_test_epoch_end(self) -> None:
@@ -333,7 +320,7 @@ class DCGANSVM(ExpressionModule):
         for noise in torch.split(noises, 256):
             image = self.generate(noise.to(self.device))
             pooled = self.discriminator.channel_means(self.extract(image))
-            self._quality.add_generated(self._shown(image), pooled)
+            self._quality.add_generated(self.features.shown(image), pooled)
         self.log_summary("test", self._quality.summarize("own_discriminator"))
         self._quality = None
 
@@ -373,10 +360,9 @@ class DCGANSVM(ExpressionModule):
             # Random weights, but batch norms that know the images, as those of the trained one do.
             with torch.no_grad(), gathering_statistics(self.discriminator):
                 for image in faces.chunks(self.device):
-                    self.discriminator.features(self._encode(image))
-        for source in self._recognisers:
-            arrays = compute_once(partial(self._fitted_arrays, faces, source))
-            self._recognisers[source].fill(arrays)
+                    self.discriminator.features(self.features.encode(image))
+        for source, recogniser in self._recognisers.items():
+            recogniser.fill(compute_once(partial(self._fitted_arrays, faces, source)))
 
     def _fitted_arrays(self, faces: LabelledPart, source: str) -> dict[str, Tensor]:
         protocol = Protocol(
@@ -389,8 +375,8 @@ class DCGANSVM(ExpressionModule):
         used = [torch.from_numpy(column) for column in columns if column is not None]
         used += self.discriminator.state_dict().values()
         names = self.data.class_names
-        features = (source, self.blocks, self.standardised, self.mirrored)
-        settings = (self.data.manifest_hash, names, self.task, *features, *protocol)
+        described = (source, self.features.blocks, self.standardised, self.features.mirrored)
+        settings = (self.data.manifest_hash, names, self.task, *described, *protocol)
         return fit_once(
             self._recognisers[source],
             lambda: self.part_features("train", source)[1],
@@ -413,14 +399,7 @@ class DCGANSVM(ExpressionModule):
         return {self.feature_source: self.recogniser, **self._baselines}
 
     def _new_recogniser(self, source: str) -> Recogniser:
-        widths: list[int] = []
-        if source in ("discriminator", "untrained", "discriminator_hog"):
-            last = -1 if self.blocks == "last" else 0
-            widths = self.discriminator.pooled_widths[last:]
-        if source == "discriminator_hog":
-            blank = torch.zeros(1, self.channels, self.size, self.size)
-            widths = [*widths, oriented_gradients(blank).shape[1]]
-        scaling = FeatureScaling(widths) if self.standardised else None
+        scaling = FeatureScaling(self.features.widths(source)) if self.standardised else None
         if self.task == "emotions":
             return ExpressionRecogniser(self.num_classes, scaling)
         return UnitRecogniser(scaling)
@@ -432,29 +411,6 @@ class DCGANSVM(ExpressionModule):
         answers = self.recogniser.measure(features, batch)
         known = {"label": batch["label"], "sample_id": batch["sample_id"], "features": features}
         return known | answers
-
-    def _describe(self, image: Tensor, source: str) -> Tensor:
-        """Features [B, F] of faces as they are."""
-        if source == "hog":
-            return oriented_gradients(self._shown(image))
-        if source == "discriminator_hog":
-            both = [self._describe(image, part) for part in ("discriminator", "hog")]
-            return torch.cat(both, dim=1)
-        encoded = self._encode(image)
-        if source == "pixels":
-            return encoded.flatten(1)
-        # In single precision whatever the trainer's: machines were fitted on such features.
-        with torch.autocast(image.device.type, enabled=False), evaluating(self.discriminator):
-            if self.blocks == "all":
-                return self.discriminator.pooled_features(encoded.float())
-            return self.discriminator.features(encoded.float())
-
-    def _encode(self, image: Tensor) -> Tensor:
-        """From what a batch holds to [B, C, H, W] in [-1, 1]."""
-        return 2 * self._shown(image) - 1
-
-    def _shown(self, image: Tensor) -> Tensor:
-        return image if self.channels == 3 else image.mean(dim=1, keepdim=True)
 
     @property
     def _fits_machines(self) -> bool:

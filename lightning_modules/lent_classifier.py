@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from datamodules.errors import UserError
-from lightning_modules.classifier import FaceClassifier
+from lightning_modules.face_classifier import FaceClassifier
 from lightning_modules.metrics.frontalization import FACE_SHARE, middle
 from lightning_modules.networks.pcnn import PCNNNetwork
 from lightning_modules.networks.resnet import Trunk

@@ -8,7 +8,8 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Answer, FaceClassifier, Labels, LRInterval
+from lightning_modules.classifier import LRInterval
+from lightning_modules.face_classifier import Answer, FaceClassifier, Labels
 from lightning_modules.networks.resnet import ResNet18, Stem
 from losses.classification import classification_loss
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from callbacks.figures.pictures import write_picture
 from callbacks.figures.style import Picture
 from datamodules.errors import printable
-from datamodules.inputs import folder_name
-from datamodules.live import LiveStream
+from datamodules.inputs.given import folder_name
+from datamodules.inputs.live import LiveStream
 
 
 class ChosenSamples:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from callbacks.figures.pictures import new_figure, set_title
 from callbacks.figures.style import class_colours
 from callbacks.records.rows import SMOOTHED
-from datamodules.tracks import time_of
+from datamodules.inputs.tracks import time_of
 
 _MOST_POINTS = 1_000  # of a person's line; beyond, neighbours are averaged
 _MOST_PEOPLE = 6

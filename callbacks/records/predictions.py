@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.figures.base import input_folder, is_live
-from callbacks.outputs import array, gather, read, require
+from callbacks.outputs import answers_of, array, gather, require
 from callbacks.records.rows import Columns, InputRows, append_rows, class_columns, unit_columns
 from datamodules.errors import UserError
 from datamodules.store.replacing import own_path, remove_leftovers, replacing
@@ -113,7 +113,7 @@ class Predictions(pl.Callback):
             answers = {"unit_margins": array(outputs["unit_margins"])}
         else:
             require(self, pl_module, outputs, ("scores",))
-            answers = _answers(outputs)
+            answers = answers_of(outputs)
         columns = self._rows.columns(batch, **answers)
         self._count += len(columns["frame"])
         append_rows(_part(trainer), columns)
@@ -150,7 +150,7 @@ class Predictions(pl.Callback):
         else:
             require(self, pl_module, outputs, ("scores",))
             classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
-            answers = class_columns(**_answers(outputs), classes=classes)
+            answers = class_columns(**answers_of(outputs), classes=classes)
             answers |= _of_conditions(outputs, classes)
         append_rows(_part(trainer), {**columns, **answers})
 
@@ -170,14 +170,6 @@ class Predictions(pl.Callback):
         for part in parts:
             part.unlink()
         rank_zero_info(f"Predictions of {count} samples: {path}{replaced}")
-
-
-def _answers(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    probabilities = read(outputs, "probabilities")
-    return {
-        "scores": array(read(outputs, "scores")),
-        "probabilities": None if probabilities is None else array(probabilities),
-    }
 
 
 def _of_conditions(outputs: Mapping[str, Any], classes: Sequence[str]) -> Columns:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import UserError
+from datamodules.inputs.smoothing import Smoothing
+from datamodules.inputs.tracks import time_of
 from datamodules.labels import ACTION_UNITS
-from datamodules.smoothing import Smoothing
-from datamodules.tracks import time_of
 
 Columns = dict[str, list[Any]]
 """Values of rows by the name of their column."""

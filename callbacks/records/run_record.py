@@ -109,13 +109,14 @@ def describe_environment(trainer: pl.Trainer, command: Sequence[str]) -> dict[st
         "threads": torch.get_num_threads(),
         # PyTorch itself says of which build it is; its package does not everywhere.
         "versions": {
-            **{name: _version(name) for name in _PACKAGES},
+            **{name: version(name) for name in _PACKAGES},
             "torch": str(torch.__version__),
         },
     }
 
 
-def _version(name: str) -> str | None:
+def version(name: str) -> str | None:
+    """Return the version of an installed package; None where it is not there."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -155,10 +155,7 @@ class FrontalizationTable(TestTable):
         """Lay out the flows, and the faces that they animate."""
         rows = summary["rows"]
         flows = [
-            [
-                title,
-                *(_said(rows[row], measure) for measure in FLOW_MEASURES[:-1]),
-            ]
+            [title, *(_said(rows[row], measure) for measure in FLOW_MEASURES[:-1])]
             for row, title in ROWS.items()
         ]
         faces = [

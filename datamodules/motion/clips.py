@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,12 @@ from datamodules.errors import BadSample, DatasetError
 from datamodules.faces import LOOSE_MARGIN, Box, crop, loose_box
 from datamodules.files import is_image, is_video, walk
 from datamodules.images import check_shape, read_image, resize_to
-from datamodules.input_report import InputReport
-from datamodules.inputs import Input, InputBatch, InputOptions
-from datamodules.live import LiveStream
+from datamodules.inputs.given import Input
+from datamodules.inputs.live import LiveStream
+from datamodules.inputs.reading import InputBatch, InputOptions
+from datamodules.inputs.report import InputReport
 from datamodules.motion.extraction import Extraction
-from datamodules.recordings import Frame, FrameFolder, Video, frame_folder, open_video
+from datamodules.recordings import Frame, FrameArrays, FrameFolder, Video, frame_folder, open_video
 
 _EXPECTED = (
     "expected a video (.avi, .mp4, .mov, .mkv), a folder of frames, the number of a camera, the "
@@ -30,14 +31,8 @@ IDS_PER_CLIP = 1_000_000
 """`sample_id` is the number of the clip times this, plus the index of the frame."""
 
 
-class Film(Protocol):
-    """Anything with frames; see `recordings` and `live`."""
-
-    def frames(self, *, colour: bool, every: int = 1) -> Iterator[Frame]:
-        """Yield every n-th frame, in RGB or grey."""
-
-    def frame_name(self, index: int) -> str:
-        """Name a frame for a message."""
+Film = FrameFolder | Video | FrameArrays | LiveStream
+"""Anything with frames."""
 
 
 class Clip(NamedTuple):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DatasetError, UserError
-from datamodules.leak_guard import distinct
+from datamodules.folds.leak_guard import distinct
 from datamodules.loaders import Batch, CacheDataset
 from datamodules.motion.module import FlowDataModule
 

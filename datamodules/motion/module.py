@@ -18,7 +18,7 @@ from datamodules.errors import UserError
 from datamodules.faces import LOOSE_MARGIN
 from datamodules.files import given_path
 from datamodules.index import Index
-from datamodules.inputs import given_neutral
+from datamodules.inputs.given import given_neutral
 from datamodules.loaders import Batch, CacheDataset, to_float
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import MotionReading

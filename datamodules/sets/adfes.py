@@ -16,8 +16,8 @@ from datamodules.index import Index
 from datamodules.labels import EXPRESSION_WORDS, Expression
 from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import Video, open_video
-from datamodules.sets.apex import apex_length, check_apex
 from datamodules.sets.counts import compare_counts
+from datamodules.sets.lists.frame_sequences import apex_length, check_apex
 from datamodules.sets.lists.listed import ListedSequences
 from datamodules.sets.sequence_stills import check_apex_frames, stills_of
 from datamodules.stills.module import FaceDataModule
@@ -30,8 +30,7 @@ VERSIONS = ("forward", "toward", "away")
 _GAP = r"[-_ ]+"
 _PERSON = rf"([FM])(\d{{1,2}}){_GAP}"
 _FILM = re.compile(
-    rf"{_PERSON}([A-Za-z]+){_GAP}([A-Za-z][^.]*)\.(?:mpe?g|mp4|avi|mov|mkv)",
-    re.IGNORECASE,
+    rf"{_PERSON}([A-Za-z]+){_GAP}([A-Za-z][^.]*)\.(?:mpe?g|mp4|avi|mov|mkv)", re.IGNORECASE
 )
 _PICTURE = re.compile(
     rf"{_PERSON}(?:([A-Za-z]+){_GAP}Apex|(Neutral)(?:{_GAP}Apex)?)\.(?:jpe?g|png|bmp|tiff?)",
@@ -56,7 +55,6 @@ class ADFES(ListedSequences):
     towards it and turning away. Pride and embarrassment are left out and counted.
 
     Args:
-        synthetic_subjects: Number of embedded people, where there is no root.
         strict_counts: Whether other counts than the published ones are an error.
         **kwargs: See `ListedSequences`.
 
@@ -77,19 +75,11 @@ F01-Joy-Apex.jpg, F01-Neutral.jpg, ...                   (pictures, in any folde
   or S001/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "aice.uva.nl, by a request form, for research"
+    embedded = ("adfes", write_adfes)
 
-    def __init__(
-        self, synthetic_subjects: int = 20, strict_counts: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, strict_counts: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._synthetic_subjects = synthetic_subjects
         self._strict = strict_counts
-
-    def write_embedded(self, folder: Path) -> Path:
-        """Draw the embedded faces, once."""
-        root = folder / f"adfes-{self._synthetic_subjects}"
-        write_adfes(root, subjects=self._synthetic_subjects)
-        return root
 
 
 class ADFESDataModule(ADFES, TurnedFlowDataModule):

@@ -26,7 +26,7 @@ from datamodules.index import Index
 from datamodules.labels import MMI_CODES, Expression, refuse_shift, whole_number
 from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import Video, open_video
-from datamodules.sets.apex import apex_length, check_apex
+from datamodules.sets.lists.frame_sequences import apex_length, check_apex
 from datamodules.sets.lists.listed import ListedSequences
 from datamodules.sets.sequence_stills import check_apex_frames, stills_of
 from datamodules.stills.module import FaceDataModule
@@ -53,7 +53,6 @@ class MMI(ListedSequences):
         views: Tracks to take: 0 (from the front), 1 (from the side), 2 (both in one picture, of
             which the detector finds the face that looks at it: not with `crop` none).
         apex: Position of the apex in a film, from 0 (first frame) to 1 (last).
-        synthetic_subjects: Number of embedded people, where there is no root.
         **kwargs: See `ListedSequences`.
 
     Raises:
@@ -78,26 +77,14 @@ Sessions/1/session.xml    (track view: 0, 1 or 2)
   or S001/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "mmifacedb.eu, with an account, under a licence for research"
+    embedded = ("mmi", write_mmi)
     list_codes = MMI_CODES  # the group's list of MMI alone has the codes of the data set
     crop: Any  # of the subclass
 
-    def __init__(
-        self,
-        views: Sequence[int] = (0, 2),
-        apex: float = 0.5,
-        synthetic_subjects: int = 20,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, views: Sequence[int] = (0, 2), apex: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._views = some_of("views", views, VIEWS)
         self._apex = check_apex(apex)
-        self._synthetic_subjects = synthetic_subjects
-
-    def write_embedded(self, folder: Path) -> Path:
-        """Draw the embedded faces, once."""
-        root = folder / f"mmi-{self._synthetic_subjects}"
-        write_mmi(root, subjects=self._synthetic_subjects)
-        return root
 
     def read_index(self, root: Path) -> Index:
         """Find the films, see `read_mmi`."""
@@ -248,10 +235,7 @@ def _films(sessions: Path, problems: Problems) -> tuple[list[_Film], list[Path]]
 
 
 def _keep(
-    film: _Film,
-    apex: float,
-    kept: dict[str, tuple[_Film, Video, Expression]],
-    problems: Problems,
+    film: _Film, apex: float, kept: dict[str, tuple[_Film, Video, Expression]], problems: Problems
 ) -> None:
     """Add a film of an expression, unless it is unusable or there already."""
     expression = MMI_CODES.get(film.code or 0)

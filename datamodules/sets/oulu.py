@@ -52,7 +52,6 @@ class OuluCASIA(ListedSequences):
         lights: Illuminations: Strong, Weak, Dark.
         images: original, or cropped (PreProcess_Img: faces already, so set `crop` to none); null
             for original pictures, and for cropped ones where those are not there.
-        synthetic_subjects: Number of embedded people, where there is no root.
         strict_counts: Whether other counts than the published ones are an error.
         **kwargs: See `ListedSequences`.
 
@@ -71,13 +70,13 @@ PreProcess_Img/VL_Acropped/Strong/P001/Anger/000.jpeg ...
   or S001/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "the CMVS of the University of Oulu, under a signed agreement, for research"
+    embedded = ("oulu", write_oulu)
 
     def __init__(
         self,
         spectra: Sequence[str] = ("VL",),
         lights: Sequence[str] = ("Strong",),
         images: Images | None = None,
-        synthetic_subjects: int = 20,
         strict_counts: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -85,14 +84,7 @@ PreProcess_Img/VL_Acropped/Strong/P001/Anger/000.jpeg ...
         self._spectra = some_of("spectra", spectra, SPECTRA)
         self._lights = some_of("lights", lights, LIGHTS)
         self._images = images
-        self._synthetic_subjects = synthetic_subjects
         self._strict = strict_counts
-
-    def write_embedded(self, folder: Path) -> Path:
-        """Draw the embedded faces, once."""
-        root = folder / f"oulu-{self._synthetic_subjects}"
-        write_oulu(root, subjects=self._synthetic_subjects)
-        return root
 
     def read_index(self, root: Path) -> Index:
         """Find the sequences, see `read_oulu`."""

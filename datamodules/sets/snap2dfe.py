@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, UserError, missing_root
 from datamodules.files import Problems, file_name, find_folder, folders, natural_key
-from datamodules.folds import read_protocol
+from datamodules.folds.protocol import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.loaders import Batch
@@ -21,12 +21,7 @@ from datamodules.motion.module import FlowDataModule
 from datamodules.motion.posing import draw_share, exchanged, mirrored
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import expression_codes, key, read_labels, read_rows
-from datamodules.sets.snap2dfe_release import (
-    MOVEMENT_OF,
-    by_movement,
-    compile_pattern,
-    read_raw,
-)
+from datamodules.sets.snap2dfe_release import MOVEMENT_OF, by_movement, compile_pattern, read_raw
 from datamodules.synthetic import write_snap2dfe
 
 _CAMERAS = ("SNAPcam1", "SNAPcam2")

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.base import FERDataModule
-from datamodules.duplicates import Duplicates, open_duplicates
 from datamodules.errors import DatasetError, UserError
 from datamodules.index import Index
 from datamodules.loaders import Batch, BatchLoader, to_float
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.stills.augmentation import Augmentation
+from datamodules.stills.duplicates import Duplicates, open_duplicates
 from datamodules.stills.pictures import FaceReading
 from datamodules.stills.reader import FACE_MARGIN, FaceCrop, is_coloured, open_face_cache
 from datamodules.store.cache import Cache

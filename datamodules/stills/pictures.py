@@ -12,18 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.detectors import FaceDetector
 from datamodules.errors import BadSample, DatasetError
 from datamodules.faces import Box, crop, loose_box
-from datamodules.files import Problems, is_image, is_video, walk
+from datamodules.files import Problems, is_image, is_video, name_others, walk
 from datamodules.images import check_shape, read_image, resize
-from datamodules.input_report import InputReport
-from datamodules.inputs import Input, InputBatch, InputOptions
-from datamodules.live import LiveStream
+from datamodules.inputs.given import Input
+from datamodules.inputs.live import LiveStream
+from datamodules.inputs.reading import InputBatch, InputOptions
+from datamodules.inputs.report import InputReport
+from datamodules.inputs.tracks import Tracker, time_of
 from datamodules.recordings import Frame, Video, open_video
 from datamodules.stills.reader import FACE_MARGIN, FaceCrop
-from datamodules.tracks import Tracker, time_of
-from datamodules.unread import name_others
 
 _EXPECTED = (
     "expected an image (.png, .jpg, .webp, .bmp, .tif), a video (.avi, .mp4, .mov, .mkv), the "
@@ -149,7 +148,7 @@ class FaceReading:
             tracker = Tracker()
             first = number * FRAMES_PER_FILE
             for frame, part in _frames(source, self.colour, options.every):
-                waiting += self._faces(source, frame, first, tracker, options.detector, report)
+                waiting += self._faces(source, frame, first, tracker, options, report)
                 report.share = None if part is None else (done + part) / len(numbers)
                 live = isinstance(source.content, LiveStream)
                 while len(waiting) >= options.batch_size or (live and waiting):
@@ -166,7 +165,7 @@ class FaceReading:
         frame: Frame,
         first: int,
         tracker: Tracker,
-        detector: FaceDetector,
+        options: InputOptions,
         report: InputReport,
     ) -> list[Face]:
         name = source.name if source.is_picture else f"{source.name}:{frame.number + 1}"
@@ -181,7 +180,7 @@ class FaceReading:
         if not self.finds_faces:
             boxes = [Box(0, 0, picture.shape[1], picture.shape[0])]
         else:
-            found = detector.faces(picture)[:FACES_PER_FRAME]
+            found = options.detector.faces(picture)[:FACES_PER_FRAME]
             boxes = [loose_box(face, self.margin, picture.shape) for face in found]
         report.count(name, len(boxes))
         tracks = tracker.update(boxes, time_of(frame.number, frame.seconds))

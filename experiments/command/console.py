@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from experiments.command.errors import printable
+from datamodules.errors import printable
 from experiments.run.processes import is_first_process
 
 _WARNINGS = (

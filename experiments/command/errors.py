@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from datamodules.errors import UserError
 
 _USAGE, _FAILURE = 2, 1
-_LONGEST = 1900  # bytes of a message
 
 
 class CommandError(UserError):
@@ -52,23 +51,4 @@ def missing_library(error: ImportError) -> CommandError | None:
 
 def complain(error: UserError) -> None:
     """Print why a command ended, as one message on the standard error."""
-    print(f"lightning: {printable(str(error))}", file=sys.stderr, flush=True)
-
-
-def printable(text: str) -> str:
-    """Prepare for a terminal what may have come from a file.
-
-    Args:
-        text: Any text, in which bytes of a file name that are no UTF-8 are surrogates.
-
-    Returns:
-        The same with an escape in place of each character that is not printed, cut where it is
-        longer than what a person reads.
-    """
-    shown = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text[: _LONGEST + 1]
-    ).encode()
-    if len(shown) <= _LONGEST:
-        return shown.decode()
-    return f"{shown[:_LONGEST].decode(errors='ignore')} ... (cut)"
+    print(f"lightning: {error}", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.command.privacy import is_path
+from experiments.command.signatures import class_name
 from experiments.command.usage import config_files
 from experiments.jobs.context import StepContext
 
@@ -35,8 +36,8 @@ def name_run(
     Returns:
         The name, and tags: the method, the data, its classes, and `synthetic` for drawn faces.
     """
-    method = config["model"]["class_path"].rsplit(".", 1)[-1]
-    data = config["data"]["class_path"].rsplit(".", 1)[-1].removesuffix("DataModule")
+    method = class_name(config["model"])
+    data = class_name(config["data"]).removesuffix("DataModule")
     arguments = config["data"].get("init_args", {})
     parts = [method, data, *differences(args)]
     if step is not None and step.job.startswith("transfer"):

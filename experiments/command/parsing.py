@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from experiments.command.config_file import check_section, read_config
 from experiments.command.errors import CommandError, close_match, usage_error
+from experiments.command.signatures import class_name
 from experiments.command.usage import (
     no_config_file,
     nothing_to_run,
@@ -55,8 +56,8 @@ class AddingConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defi
         if before:
             after = _as_list(cfg.get("trainer.callbacks"))
             # What the file itself appended by `callbacks+` already begins with the earlier list.
-            classes = {_class_name(callback) for callback in after}
-            kept = [callback for callback in before if _class_name(callback) not in classes]
+            classes = {class_name(callback) for callback in after}
+            kept = [callback for callback in before if class_name(callback) not in classes]
             cfg["trainer.callbacks"] = [*kept, *after]
 
 
@@ -81,11 +82,6 @@ def _interpolations(data: Namespace | None) -> dict[str, str]:
 
 def _as_list(callbacks: Any) -> list[Any]:
     return callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
-
-
-def _class_name(callback: Any) -> str:
-    path = callback if isinstance(callback, str) else callback["class_path"]
-    return str(path).rsplit(".", 1)[-1]
 
 
 def class_parameters(class_path: str) -> set[str]:

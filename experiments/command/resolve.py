@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.command.errors import usage_error
 from experiments.command.experiment import ExperimentCLI
+from experiments.command.signatures import class_name
 from experiments.run.folder import shared_config_hash
 from experiments.run.session import Session
 
@@ -49,12 +50,12 @@ class ResolvedExperiment(ExperimentCLI):
     @property
     def model_name(self) -> str:
         """Name of the method's class."""
-        return _class_name(self.resolved["model"])
+        return class_name(self.resolved["model"])
 
     @property
     def data_name(self) -> str:
         """Name of the data module's class."""
-        return _class_name(self.resolved["data"])
+        return class_name(self.resolved["data"])
 
     @property
     def runs_dir(self) -> Path:
@@ -89,7 +90,3 @@ class ResolvedExperiment(ExperimentCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         pass
-
-
-def _class_name(node: Mapping[str, Any]) -> str:
-    return str(node["class_path"]).rsplit(".", 1)[-1]

@@ -110,6 +110,12 @@ class ClassSource(NamedTuple):
         return next((value for value in found if value is not None), None)
 
 
+def class_name(node: Any) -> str:
+    """Name the class of a node of a config, or of a class path."""
+    path = node if isinstance(node, str) else node["class_path"]
+    return str(path).rsplit(".", 1)[-1]
+
+
 def find_class(class_path: str) -> ClassSource | None:
     """Find the source of a class.
 

@@ -11,6 +11,7 @@ from callbacks.records.fold_record import FoldRecord, is_tested, trained_with
 from callbacks.records.source import source_state
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.privacy import without_home
+from experiments.command.signatures import class_name
 from experiments.crossval.arguments import Options, parse
 from experiments.crossval.folder import (
     DESCRIPTION_FILE,
@@ -81,10 +82,7 @@ def crossval(args: Sequence[str]) -> None:
 
 
 def _run(
-    folder: CrossvalFolder,
-    experiment: ResolvedExperiment,
-    options: Options,
-    launcher: Launcher,
+    folder: CrossvalFolder, experiment: ResolvedExperiment, options: Options, launcher: Launcher
 ) -> None:
     """Run all folds and sum them up, or run one."""
     records, missing = check_before(folder)
@@ -232,10 +230,7 @@ def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
         setting_hash=setting_hash(experiment.resolved),
         trainer_arguments={
             **{name: config["trainer"].get(name) for name in TRAINER_ARGUMENTS},
-            "callbacks": [
-                str(node["class_path"]).rsplit(".", 1)[-1]
-                for node in config["trainer"].get("callbacks") or ()
-            ],
+            "callbacks": [class_name(node) for node in config["trainer"].get("callbacks") or ()],
         },
     )
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 from jsonargparse import ArgumentParser
 
-from callbacks.outputs import array, read
+from callbacks.outputs import answers_of, array
 from datamodules.base import FERDataModule
 from datamodules.errors import UserError
-from datamodules.inputs import InputBatch
-from datamodules.loaders import as_tensors, to_float
+from datamodules.inputs.module import as_tensors
+from datamodules.inputs.reading import InputBatch
+from datamodules.loaders import to_float
 from experiments.command.privacy import is_path
 from experiments.recognition.method import Answers
 from lightning_modules.networks.weights import read_checkpoint
@@ -53,11 +54,7 @@ class CheckpointMethod:
             outputs: Any = self._model.predict_step(to_float(as_tensors(batch)), 0)
         if "unit_margins" in outputs:
             return {"unit_margins": array(outputs["unit_margins"]).astype(float)}
-        probabilities = read(outputs, "probabilities")
-        return {
-            "scores": array(read(outputs, "scores")),
-            "probabilities": None if probabilities is None else array(probabilities),
-        }
+        return cast(Answers, answers_of(outputs))
 
 
 def load_model(checkpoint: dict[str, Any]) -> pl.LightningModule:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from callbacks.records.rows import append_rows
 from datamodules.errors import DatasetError, printable
-from datamodules.input_report import InputReport
-from datamodules.inputs import Input, folder_name, given_input
-from datamodules.live import LiveStream
-from datamodules.smoothing import DEFAULT_SECONDS
+from datamodules.inputs.given import Input, folder_name, given_input
+from datamodules.inputs.live import LiveStream
+from datamodules.inputs.report import InputReport
+from datamodules.inputs.smoothing import DEFAULT_SECONDS
 from datamodules.store.replacing import replacing
 from experiments.command.arguments import CommandParser, positive
 from experiments.command.errors import CommandError, close_match, usage_error

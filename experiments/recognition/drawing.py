@@ -10,8 +10,8 @@ from callbacks.figures.face_drawing import InputPictures, ReadFace
 from callbacks.figures.film_drawing import FilmDrawing, box_of
 from datamodules.errors import printable
 from datamodules.files import is_video
-from datamodules.inputs import Input
-from datamodules.live import LiveStream
+from datamodules.inputs.given import Input
+from datamodules.inputs.live import LiveStream
 from experiments.recognition.recognizer import Recognizer
 
 

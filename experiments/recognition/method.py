@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TypedDict
 
 from callbacks.records.rows import Values
-from datamodules.inputs import InputBatch, Reading
+from datamodules.inputs.reading import InputBatch, Reading
 
 
 class Answers(TypedDict, total=False):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import UserError
-from datamodules.inputs import InputBatch, Reading
+from datamodules.inputs.reading import InputBatch, Reading
 from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.stills.pictures import FaceReading

@@ -12,17 +12,11 @@ from numpy.typing import NDArray
 from callbacks.records.rows import Columns, InputRows, rows_of
 from datamodules.detectors import open_detector
 from datamodules.errors import UserError
-from datamodules.input_report import InputReport
-from datamodules.inputs import (
-    Input,
-    InputOptions,
-    InputSource,
-    given_frames,
-    given_input,
-    given_neutral,
-)
+from datamodules.inputs.given import Input, given_frames, given_input, given_neutral
+from datamodules.inputs.reading import FoundInput, InputOptions
+from datamodules.inputs.report import InputReport
+from datamodules.inputs.smoothing import DEFAULT_SECONDS
 from datamodules.recordings import FrameFolder, Video
-from datamodules.smoothing import DEFAULT_SECONDS
 from experiments.recognition.method import Method
 from experiments.recognition.onnx_file import OnnxMethod
 
@@ -65,7 +59,7 @@ class Recognizer:
         self.method = method
         self.smoothing = smoothing
         self.options = InputOptions(open_detector(detector), every, batch_size, face)
-        self._sources: Sequence[InputSource] = ()
+        self._found: FoundInput | None = None
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> Recognizer:
@@ -125,18 +119,17 @@ class Recognizer:
     def columns(self, given: Input, report: InputReport) -> Iterator[Columns]:
         """Yield the rows of each batch of an input as columns, and let a report count them."""
         method, options = self.method, self.options
-        self._sources = method.reading.find(given, options, report)
+        self._found = found = FoundInput(given, method.reading, options, report)
         rows = InputRows(
             method.class_names,
-            source=given.resolve().name if isinstance(given, Path) else given.name,
-            detector=options.detector.name if method.reading.finds_faces else "none",
+            source=found.name,
+            detector=found.detector,
             trained_on=method.trained_on,
             smoothing=self.smoothing,
         )
-        for batch in method.reading.stream(self._sources, options, report):
+        for batch in found.batches():
             yield rows.columns(batch, **method.answer(batch))
 
     def film(self, name: str) -> FrameFolder | Video | None:
         """Open a film of the last input once more by its name in the rows; None for no film."""
-        found = next((source for source in self._sources if source.name == name), None)
-        return None if found is None else found.film()
+        return None if self._found is None else self._found.film(name)

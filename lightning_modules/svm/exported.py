@@ -9,11 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.errors import UserError
-from lightning_modules.svm.modules import (
-    LinearMachines,
-    SupportVectorClassifier,
-    one_vs_rest,
-)
+from lightning_modules.svm.modules import LinearMachines, SupportVectorClassifier, one_vs_rest
 from lightning_modules.svm.recognisers import ExpressionRecogniser, Recogniser
 
 

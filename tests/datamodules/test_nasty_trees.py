@@ -16,7 +16,6 @@ from datamodules.base import FERDataModule
 from datamodules.errors import BadSample, UserError
 from datamodules.images import read_image
 from datamodules.index import Index
-from datamodules.unread import name_unread
 from tests.datamodules.fake_faces import face
 from tests.datamodules.still_trees import celeba_tree, kdef_tree, rafd_tree, sfew_tree, touch
 from tests.datamodules.trees import (
@@ -126,7 +125,7 @@ def read(name: str, root: Path) -> tuple[Index, str]:
     data: FERDataModule = getattr(datamodules, name)(root=str(root), cache_dir=str(root / "no"))
     index = data.read_index(root)
     problems = " ".join(f"{path}: {reason}" for path, reason in index.problems)
-    return index, f"{problems} {name_unread(index, root) or ''}"
+    return index, f"{problems} {index.name_unread(root) or ''}"
 
 
 def first_file(index: Index) -> Path:

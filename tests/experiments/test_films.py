@@ -14,8 +14,8 @@ import pytest
 
 from datamodules.synthetic.rafdb import write_rafdb
 from experiments.cli import main
+from tests.datamodules.inputs.test_live import Camera
 from tests.datamodules.test_faces import scene
-from tests.datamodules.test_live import Camera
 from tests.experiments.test_face_experiments import experiment, only_run
 
 

@@ -11,7 +11,7 @@ import torch
 
 from datamodules.errors import UserError
 from lightning_modules import PCNN, EMotionGAN, ResNet18Classifier
-from lightning_modules.classifier import FaceClassifier
+from lightning_modules.face_classifier import FaceClassifier
 from lightning_modules.lent_classifier import LentClassifier
 from tests.lightning_modules.fakes import CLASS_NAMES, SIZE, FakeDataModule
 

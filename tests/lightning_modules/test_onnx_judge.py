@@ -15,7 +15,7 @@ from torch.nn import functional
 from datamodules.errors import UserError
 from experiments.export import save_onnx
 from lightning_modules import PCNN, EMotionGAN, ResNet18Classifier
-from lightning_modules.classifier import FaceClassifier
+from lightning_modules.face_classifier import FaceClassifier
 from lightning_modules.onnx_judge import OnnxJudge
 from tests.lightning_modules.fakes import CLASS_NAMES, SIZE, FakeDataModule, fake_batch
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.errors import DatasetError
+from datamodules.errors import DatasetError, UserError
 from datamodules.files import Problems, natural_key, walk
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.recordings import FrameFolder, frame_folder
-from datamodules.sets.apex import apex_length
 from datamodules.sets.lists.lille import key, read_labels
 
 _FRAME = re.compile(r"img_\d{3,}\.(png|jpe?g|bmp|tiff?)", re.IGNORECASE)
@@ -77,3 +76,19 @@ def read_frame_sequences(
             f"{len(kept)} sequences of {len(set(people))} people are usable",
         ],
     )
+
+
+def check_apex(apex: float) -> float:
+    """Return the position of the apex in a film, from 0 (first frame) to 1 (last).
+
+    Raises:
+        UserError: If that is outside of the film.
+    """
+    if not 0.0 < apex <= 1.0:
+        raise UserError(f"data.apex must be above 0 and at most 1, but is {apex:g}.")
+    return apex
+
+
+def apex_length(frames: int, apex: float) -> int:
+    """Count the frames of a film of so many up to its apex, that one included."""
+    return 1 + round(apex * (frames - 1)) if frames > 0 else 0

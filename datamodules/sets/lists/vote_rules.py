@@ -44,11 +44,6 @@ class VoteLabels:
         """Number of rows with a label."""
         return int((self.expressions >= 0).sum())
 
-    @property
-    def dropped(self) -> int:
-        """Number of rows without one."""
-        return len(self.expressions) - self.kept
-
 
 def majority(votes: Votes) -> VoteLabels:
     """Take what more than half of the raters chose, when single votes are struck out.

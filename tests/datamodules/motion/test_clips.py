@@ -11,16 +11,16 @@ import pytest
 
 from datamodules.errors import DatasetError
 from datamodules.index import Index
-from datamodules.input_report import InputReport
-from datamodules.inputs import InputOptions
+from datamodules.inputs.live import LiveStream
+from datamodules.inputs.reading import InputOptions
+from datamodules.inputs.report import InputReport
 from datamodules.labels import Expression
-from datamodules.live import LiveStream
 from datamodules.motion.clips import Clip, MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.pairs import PairReader, make_pairs
 from datamodules.recordings import frame_folder
+from tests.datamodules.inputs.test_live import Camera
 from tests.datamodules.test_faces import scene
-from tests.datamodules.test_live import Camera
 from tests.datamodules.trees import picture, write_frames, write_video
 
 WHOLE = Extraction(size=32, flow="farneback", crop="none", colour=True)

@@ -10,7 +10,6 @@ from datamodules.labels import Expression
 from datamodules.sets.adfes import ADFESDataModule, ADFESFacesDataModule
 from datamodules.stills.reader import is_coloured
 from datamodules.synthetic import write_adfes
-from datamodules.unread import name_unread
 from tests.datamodules.still_trees import touch
 from tests.datamodules.trees import adfes_films, adfes_pictures
 
@@ -32,7 +31,7 @@ def test_words_are_the_labels_and_the_middle_is_at_the_apex(tmp_path: Path) -> N
     assert index.lengths.tolist() == [3] * 15
     left_out = "left out as none of the eight expressions: "
     assert f"{left_out}embarrass 3, embarrassment 3, pride 3" in index.notes
-    assert name_unread(index, tmp_path) is None
+    assert index.name_unread(tmp_path) is None
 
 
 def test_versions_of_turning_are_chosen(tmp_path: Path) -> None:
@@ -48,7 +47,7 @@ def test_versions_of_turning_are_chosen(tmp_path: Path) -> None:
         index = read(tmp_path, versions=[chosen])
         assert len(index) == 6
         assert all(name.endswith(f"-{chosen}") for name in index.names)
-        assert name_unread(index, tmp_path) is None
+        assert index.name_unread(tmp_path) is None
     assert len(read(tmp_path, versions=["away", "forward"])) == 12
     with pytest.raises(ValueError, match=r"data\.versions must name some of forward, toward, away"):
         read(tmp_path, versions=["turn"])
@@ -75,7 +74,7 @@ def test_everything_wrong_is_named(tmp_path: Path) -> None:
         "F1_Joy_FaceForward.mp4": f"is a second F01/Happiness-forward, beside {first}",
     }
     assert "left out as of ADFES-BIV: 1" in index.notes
-    assert "1 pictures or films" in (name_unread(index, tmp_path) or "")
+    assert "1 pictures or films" in (index.name_unread(tmp_path) or "")
 
 
 def test_another_data_set_is_refused(tmp_path: Path) -> None:
@@ -96,7 +95,7 @@ def test_pictures_are_read_and_films_left_out(tmp_path: Path) -> None:
     assert index.files is not None
     assert index.files[1].name == "F01-Joy-Apex.jpg"
     assert not index.problems
-    assert "1 .jpg" in (name_unread(index, tmp_path) or "")
+    assert "1 .jpg" in (index.name_unread(tmp_path) or "")
     films = ADFESFacesDataModule(apex_frames=1).read_index(adfes_films(tmp_path / "films"))
     assert films.names[:2] == ["F01/Happiness-forward:1", "F01/Happiness-forward:3"]
     assert films.expressions[:2].tolist() == [Expression.NEUTRAL, Expression.HAPPINESS]

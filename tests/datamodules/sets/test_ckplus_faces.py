@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import BadSample, DatasetError
-from datamodules.folds import assign
+from datamodules.folds.assignment import assign
 from datamodules.labels import ACTION_UNITS, Expression
 from datamodules.sets.ckplus import CKPlusDataModule
 from datamodules.sets.ckplus_faces import CKPlusFacesDataModule, read_facs

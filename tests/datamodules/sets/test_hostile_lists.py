@@ -20,7 +20,6 @@ from datamodules.errors import DatasetError
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.sets.lists.challenge_lists import read_challenge_lists
-from datamodules.unread import name_unread
 from tests.datamodules.test_nasty_trees import ck48, faces, fer2013, ferplus, rafdb, rafdb_folders
 from tests.datamodules.trees import ckplus_tree, snap_tree
 
@@ -201,4 +200,4 @@ def test_a_stray_picture_is_named_and_refuses_nothing(
         faces(root / stray.replace("SNAPcam1", "SNAPcam2"))
     index = data().read_index(root)
     assert not index.problems
-    assert str(Path(stray).parent) in (name_unread(index, root) or "")
+    assert str(Path(stray).parent) in (index.name_unread(root) or "")

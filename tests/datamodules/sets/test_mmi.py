@@ -12,7 +12,6 @@ from datamodules.labels import Expression
 from datamodules.sets.mmi import MMIDataModule, MMIFacesDataModule
 from datamodules.stills.reader import FaceReader
 from datamodules.synthetic import write_mmi
-from datamodules.unread import name_unread
 from tests.datamodules.trees import mmi_session, mmi_tree, picture, write_video
 
 
@@ -62,7 +61,7 @@ def test_what_has_no_basic_expression_is_left_out_and_counted(tmp_path: Path) ->
         "left out of the state 7: 1",
         "left out without an expression: 2",
     }
-    assert name_unread(index, tmp_path) is None
+    assert index.name_unread(tmp_path) is None
 
 
 @pytest.mark.parametrize("views", [(0,), (2,), (0, 2), (1,)])
@@ -71,7 +70,7 @@ def test_views_are_chosen(tmp_path: Path, views: tuple[int, ...]) -> None:
         mmi_session(tmp_path, view + 1, f"S001-00{view}", 3, view)
     index = read(tmp_path, views=views)
     assert index.names == [f"S001/00{view}" for view in views]
-    assert name_unread(index, tmp_path) is None
+    assert index.name_unread(tmp_path) is None
     # A picture with two faces is none of a face.
     whole = read(tmp_path, views=views, crop="none")
     assert whole.names == [f"S001/00{view}" for view in views if view != 2]

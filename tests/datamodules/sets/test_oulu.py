@@ -10,7 +10,6 @@ from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.sets.oulu import OuluCASIADataModule, OuluCASIAFacesDataModule
 from datamodules.synthetic import write_oulu
-from datamodules.unread import name_unread
 from tests.datamodules.trees import oulu_tree
 
 pytestmark = pytest.mark.filterwarnings("ignore:Oulu-CASIA at")
@@ -58,14 +57,14 @@ def test_spellings_of_folders(tmp_path: Path, camera: str) -> None:
     index = read(tmp_path)
     assert index.names == ["P001/VL/Strong/Happiness", "P001/VL/Strong/Surprise"]
     assert len(index.recordings[0][0]) == 3
-    assert name_unread(index, tmp_path) is None
+    assert index.name_unread(tmp_path) is None
 
 
 def test_cameras_and_lights_are_chosen_and_the_others_known(tmp_path: Path) -> None:
     cameras = ("OriginalImg/VL", "OriginalImg/NI", "PreProcess_Img/NI_Acropped")
     root = oulu_tree(tmp_path, subjects=2, cameras=cameras, lights=("Strong", "Weak", "Dark"))
     assert len(read(root)) == 4
-    assert name_unread(read(root), root) is None
+    assert read(root).name_unread(root) is None
     infrared = read(root, spectra=["NI"], lights=["Dark"])
     assert all("OriginalImg/NI/Dark" in str(path) for path in infrared.all_files())
     assert len(read(root, spectra=["VL", "NI"], lights=["Weak", "Dark"])) == 16
@@ -102,7 +101,7 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
         ("Surprised", "is a second sequence P003/VL/Strong/Surprise"),
     ]
     assert any("1 folders without frames" in note for note in index.notes)
-    assert "15 pictures or films" in (name_unread(index, root) or "")  # Contempt, and Q004
+    assert "15 pictures or films" in (index.name_unread(root) or "")  # Contempt, and Q004
 
 
 def test_counts_are_compared(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
 from datamodules.index import Index
-from datamodules.input_report import InputReport
-from datamodules.inputs import Input, InputOptions
+from datamodules.inputs.given import Input
+from datamodules.inputs.reading import InputOptions
+from datamodules.inputs.report import InputReport
 from datamodules.stills.pictures import FaceReading, find_inputs
 from datamodules.stills.reader import FaceCrop, open_face_cache
 from datamodules.synthetic import write_ckplus

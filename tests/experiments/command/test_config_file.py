@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from datamodules.errors import printable
 from experiments.command.config_file import check_section, read_config
-from experiments.command.errors import CommandError, printable
+from experiments.command.errors import CommandError
 
 _DOUBLING = "a0: &a0 [x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)
@@ -74,4 +75,4 @@ def test_a_message_is_short_and_printable() -> None:
     assert printable("a\n\u00e9 \x1b[31m\x00 \udce9") == "a\n\u00e9 \\x1b[31m\\x00 \\udce9"
     for long in ("x" * 10**6, "\u20ac" * 10**6, "\0" * 10**6):
         assert len(printable(long).encode()) < 2000
-        assert printable(long).endswith("... (cut)")
+        assert printable(long).endswith(" bytes more)")

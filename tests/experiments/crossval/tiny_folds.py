@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from datamodules.folds import subject_folds
+from datamodules.folds.assignment import subject_folds
 
 NAMES = ("neutral", "happiness", "surprise")
 

@@ -18,7 +18,6 @@ from datamodules.base import FERDataModule
 from datamodules.errors import DatasetError, UserError
 from datamodules.index import Index
 from datamodules.labels import Expression
-from datamodules.unread import name_unread
 from tests.datamodules.trees import write_frames
 
 ROWS = "subject;file;emotion;\nS001;001;1;\nS001;2;4;\nS002;001;0;\nS003;001;3"
@@ -59,7 +58,7 @@ def test_each_data_set_has_its_codes(
     assert index.subjects == ["S001", "S001", "S003"]
     assert not index.problems
     assert "5 sequences found, 3 labelled" in index.notes[0]
-    assert name_unread(index, tmp_path) is None
+    assert index.name_unread(tmp_path) is None
 
 
 @pytest.mark.parametrize(

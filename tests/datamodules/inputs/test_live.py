@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DatasetError
-from datamodules.live import LiveStream, live_stream
+from datamodules.inputs.live import LiveStream, live_stream
 
 
 class Camera:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, DatasetError
 from datamodules.files import open_file
+from datamodules.folds.parts import Parts
 from datamodules.index import Index
-from datamodules.parts import Parts
 from datamodules.store.cache import Cache
 from datamodules.store.threads import for_each
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datamodules.errors import DatasetError, OnBadSample, name_bad
+from datamodules.errors import DatasetError, OnBadSample, name_bad, printable
 from datamodules.files import Problems
-from datamodules.unread import MOST_NAMED, name_some
+
+_MOST_NAMED = 20  # pictures without a face
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class InputReport:
         self.pictures += 1
         if not faces:
             self.without_face += 1
-            if len(self.named) < MOST_NAMED:  # a film may have hundred thousands
+            if len(self.named) < _MOST_NAMED:  # a film may have hundred thousands
                 self.named.append(name)
 
     def progress(self) -> str:
@@ -71,7 +73,7 @@ class InputReport:
         named = f"{len(problems)} files or frames cannot be used:\n{name_bad(problems)}"
         faceless = (
             f"No face was found in {self.without_face} of {self.pictures} pictures and frames "
-            f"({name_some(self.named, self.without_face)}); where they are faces already, predict "
+            f"({_name_some(self.named, self.without_face)}); where they are faces already, predict "
             "by the checkpoint with --data.input_crop none."
         )
         if alone and not self.answers and self.without_face and not problems:
@@ -83,3 +85,9 @@ class InputReport:
             raise DatasetError(f"{rest} {named}")
         if problems:
             _log.warning("Skipped: %s", named)
+
+
+def _name_some(names: Sequence[str], count: int) -> str:
+    """Join the first of so many names by commas, as many as a line takes, and count the rest."""
+    shown = printable(", ".join(names[:_MOST_NAMED]), 1_000)
+    return f"{shown} and {count - _MOST_NAMED} more" if count > _MOST_NAMED else shown

@@ -1,26 +1,17 @@
-"""What there may be to predict on, and how it is gone through; nothing here needs torch."""
+"""How an input to predict on is gone through; nothing here needs torch."""
 
 from __future__ import annotations
 
-import os
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from datamodules.detectors import FaceDetector, HaarCascade
 from datamodules.errors import UserError
-from datamodules.files import file_name, given_path
-from datamodules.input_report import InputReport
-from datamodules.live import LiveStream, live_stream
-from datamodules.recordings import FrameArrays, FrameFolder, Video
-
-Input = Path | LiveStream | FrameArrays
-"""A file or folder, a camera or stream, or frames in memory."""
+from datamodules.inputs.given import Input
+from datamodules.inputs.report import InputReport
+from datamodules.recordings import FrameFolder, Video
 
 InputBatch = dict[str, Any]
 """A batch in the stored types, see `batch.FaceInputBatch` and `batch.SequenceBatch`; the arrays
@@ -91,52 +82,43 @@ class Reading(Protocol):
         """Name a sample of the sources."""
 
 
-def given_input(text: str | None) -> Path | LiveStream | None:
-    """Make the input that an argument names; None for none."""
-    return live_stream(text) or given_path("input", text)
+class FoundInput:
+    """An input and its sources.
 
+    Args:
+        given: The input.
+        reading: Reads it.
+        options: How it is gone through.
+        report: Counts what becomes of it.
 
-def given_neutral(text: str | None) -> int | Path | None:
-    """Make the neutral face that an argument names: first, a number of a frame, or a picture."""
-    if text is None or text == "first":
-        return None
-    if text.lstrip("-").isdecimal():
-        return int(text)
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise UserError(
-            f"There is no neutral face {text}: give first, the number of a frame, from 0, or a "
-            "picture."
-        )
-    return path
-
-
-def given_frames(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> FrameArrays:
-    """Make an input of frames in memory.
+    Attributes:
+        name: What rows call it.
+        detector: What finds its faces, for its rows.
+        sources: Its recordings and pictures.
 
     Raises:
-        UserError: If they are no uint8 pictures, or one picture that is not in a list.
+        DatasetError: If there is no such input, or nothing in it that can be read.
     """
-    if getattr(images, "ndim", 0) == 3 and images[0].shape[1] == 3:
-        raise UserError(
-            f"The images are {list(np.shape(images))}, which is one RGB picture: give [picture]."
+
+    def __init__(
+        self, given: Input, reading: Reading, options: InputOptions, report: InputReport
+    ) -> None:
+        self.name = given.resolve().name if isinstance(given, Path) else given.name
+        self.detector = options.detector.name if reading.finds_faces else "none"
+        self.sources: Sequence[InputSource] = reading.find(given, options, report)
+        self._reading, self._options, self._report = reading, options, report
+
+    def batches(self, *, rank: int = 0, world: int = 1) -> Iterator[InputBatch]:
+        """Yield the batches of those sources that a process of so many takes."""
+        return self._reading.stream(
+            self.sources, self._options, self._report, rank=rank, world=world
         )
-    frames = [np.asarray(image) for image in images]
-    for frame in frames:
-        is_picture = frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)
-        if frame.dtype != np.uint8 or not is_picture:
-            raise UserError(
-                f"An image is {frame.dtype} {list(frame.shape)}: give uint8 [N, H, W, 3] RGB or "
-                "[N, H, W] grey, from 0 to 255."
-            )
-    return FrameArrays("images", frames)
 
+    def film(self, name: str) -> FrameFolder | Video | None:
+        """Open the film of a name in the rows once more; None for what is no film."""
+        found = next((source for source in self.sources if source.name == name), None)
+        return None if found is None else found.film()
 
-def folder_name(given: Input) -> str:
-    """Name the folder of the answers on an input; two inputs never share one.
-
-    It is called after the input and, since many are called alike, a checksum of its whole path.
-    """
-    path = given.resolve() if isinstance(given, Path) else given
-    key = os.fsencode(path) if isinstance(path, Path) else path.name.encode()
-    return f"{file_name(path.name)}-{zlib.crc32(key):08x}"
+    def sample_name(self, sample_id: int) -> str:
+        """Name a sample of the sources."""
+        return self._reading.sample_name(self.sources, sample_id)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist, squareform
 
-from datamodules import duplicates
-from datamodules.duplicates import difference_hash, find_duplicates, open_duplicates
+from datamodules.stills import duplicates
+from datamodules.stills.duplicates import difference_hash, find_duplicates, open_duplicates
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec
 from tests.datamodules.fake_faces import face

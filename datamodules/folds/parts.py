@@ -9,13 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError
-from datamodules.folds import (
-    Assignment,
-    ProtocolRow,
-    folds_hash,
-    stratified_order,
-    write_protocol,
-)
+from datamodules.folds.assignment import Assignment, stratified_order
+from datamodules.folds.protocol import ProtocolRow, folds_hash, write_protocol
 from datamodules.index import Index
 from datamodules.labels import class_names
 from datamodules.loaders import CacheDataset

@@ -188,5 +188,7 @@ def test_selections_of_one_data_set_have_some_files_in_common(snap: Path) -> Non
 
 def test_files_are_read_once(snap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(snap, CACHE).setup("fit")
-    monkeypatch.setattr("datamodules.leak_guard._content", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(
+        "datamodules.folds.leak_guard._content", lambda *_: pytest.fail("read again")
+    )
     make(snap, CACHE, fold=1).setup("fit")

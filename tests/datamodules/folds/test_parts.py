@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from datamodules.errors import BadSample, DatasetError
-from datamodules.folds import Assignment, Split
+from datamodules.folds.assignment import Assignment, Split
+from datamodules.folds.parts import Parts
 from datamodules.index import Index
-from datamodules.parts import Parts
 from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from datamodules.smoothing import Smoothing
+from datamodules.inputs.smoothing import Smoothing
 
 
 def test_a_step_is_followed_with_the_time_constant_whatever_the_rate() -> None:

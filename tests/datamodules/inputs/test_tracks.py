@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 from datamodules.faces import Box
-from datamodules.tracks import Tracker, time_of
+from datamodules.inputs.tracks import Tracker, time_of
 
 
 def box(x: int, y: int = 50, side: int = 40) -> Box:

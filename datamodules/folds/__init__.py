@@ -1,0 +1,1 @@
+"""Parts of a data set in which no person is on two sides, and the guard that keeps it so."""
