@@ -78,6 +78,10 @@ class PosedFlowBatch(FlowBatch):
         feature_registered_flow: The same by keypoints (SIFT).
         posed_apex: float32 [B, 3, H, W], the frame of the moving head at which `posed_flow` ends;
             in test batches only.
+        rival_flow_<name>: float32 [B, 2, H, W] in pixels, the flow between the frames that another
+            method frontalised, of each of the data module's `rivals`; in test batches only. NaN
+            where data sets are mixed and that of a sample has none.
+        rival_apex_<name>: float32 [B, 3, H, W], the frame at which it ends.
         subsets: bool [B, S], which of the data module's `subset_names` a sample is in, such as the
             movements of the head; in test batches only, where the data say so.
     """

@@ -35,6 +35,8 @@ class CacheDataset(Dataset[Batch]):
         columns: Further values of each row of the cache, by the name that they have in a batch.
         registered: Cache of the flows after registration and of the posed faces, with a row for
             each of `rows`; those without such a flow are left out.
+        rivals: Caches of the frames that other methods frontalised, by their names, with the same
+            row for a sample as `cache`; those without such a flow are left out.
     """
 
     def __init__(
@@ -43,15 +45,17 @@ class CacheDataset(Dataset[Batch]):
         rows: NDArray[np.int64],
         columns: Mapping[str, NDArray[Any]],
         registered: Cache | None = None,
+        rivals: Mapping[str, Cache] | None = None,
     ) -> None:
         self._cache = cache
         self._registered = registered
-        self._registered_rows = np.arange(len(rows))
-        if registered is not None:
-            self._registered_rows = np.flatnonzero(registered.valid)
-            rows = rows[registered.valid]
-        self.rows = rows
-        self._columns = {name: values[rows] for name, values in columns.items()}
+        self._rivals = dict(rivals or {})
+        valid = np.ones(len(rows), np.bool_) if registered is None else registered.valid
+        for rival in self._rivals.values():
+            valid = valid & rival.valid[rows]
+        self._registered_rows = np.flatnonzero(valid)
+        self.rows = rows[valid]
+        self._columns = {name: values[self.rows] for name, values in columns.items()}
         self._placed: dict[str, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -107,6 +111,9 @@ class CacheDataset(Dataset[Batch]):
         if self._registered is not None:
             for name in ("registered_flow", "feature_registered_flow", "posed_apex"):
                 yield name, self._registered.arrays[name], self._registered_rows
+        for rival, cache in self._rivals.items():
+            for name in ("flow", "apex"):
+                yield f"rival_{name}_{rival}", cache.arrays[name], self.rows
 
 
 class BatchLoader(DataLoader[Batch]):

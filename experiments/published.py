@@ -41,7 +41,7 @@ _UNDECIDING = {
     "data": (
         *("seed", "fold", "num_workers", "on_device", "on_bad_sample", "synthetic_subjects"),
         *("size", "clip", "expressions", "raw_pattern", "strict_counts", "root", "labels_csv"),
-        "lists",
+        *("lists", "frontalized"),
     ),
     # The same step in another order of operations; what is measured beside the result.
     "model": ("fused", "baselines", "quality_samples"),

@@ -228,7 +228,9 @@ class EMotionGAN(ExpressionModule):
                 self.class_names, loose=getattr(self.data, "crop", "none") == "loose"
             )
             self.judges.named = opened if stage == "test" else {}
-            self.judges.divide(getattr(self.data, "subset_names", ()))
+            self.judges.divide(
+                getattr(self.data, "subset_names", ()), getattr(self.data, "rivals", ())
+            )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the names of the classes; a checkpoint may be older than the average face."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
 _FLOW_SEED, _IMAGE_SEED = 1, 2
 _EPOCHS, _STEPS = 20, 300
-_RIVALS = ("posed", "zero", "fit", "registration", "features", "subspaces")
+_FREE = ("posed", "zero", "fit", "registration", "features", "subspaces")
 _STILLS = ("neutral", "posed_apex", "apex")
 # Of G_F: of the posed flow and, as it should leave it alone, of the frontal one.
 _OURS = ("emotion_gan", "emotion_gan_frontal")
 _AVERAGE = ("average", "average_frontal")
+# Of a batch: flows between, and second of, the frames that other methods frontalised.
+_RIVAL_FLOW, _RIVAL_APEX = "rival_flow_", "rival_apex_"
 _OF_LISTS = ("epe_px", "accuracy")  # what is measured of flows in each test list
 
 
@@ -55,10 +57,9 @@ class FrontalizationJudges(nn.Module):
         self.image = ImageJudge(num_classes).requires_grad_(False)
         self.files = dict(files or {})
         self.named: dict[str, OnnxJudge] = {}
-        rows = (*_RIVALS, *_OURS, "frontal")
-        faces = (*rows, *(f"{row}_warp" for row in rows), *_STILLS, *_AVERAGE)
-        self.table = FrontalizationQuality(rows, faces, self.files)
         self.lists: tuple[str, ...] = ()
+        self.rivals: tuple[str, ...] = ()
+        self.table = self._empty_table()
         self.subsets = SampleMeans(())
 
     @property
@@ -103,7 +104,10 @@ class FrontalizationJudges(nn.Module):
         Returns:
             As :meth:`count_flow`.
         """
-        moved = warp(batch["neutral"], flow)
+        # No flow moves no face: G_W would clip a NaN and make one of it all the same.
+        known = flow.isfinite().flatten(1).all(dim=1)[:, None, None, None]
+        moved = warp(batch["neutral"], flow).where(known, torch.nan)
+        face = face.where(known, torch.nan)
         return (
             self.count_flow(row, flow, logits, batch)
             | self.count_face(row, face, batch)
@@ -133,21 +137,39 @@ class FrontalizationJudges(nn.Module):
 
     def count_stills(self, batch: PosedFlowBatch) -> dict[str, Tensor]:
         """Measure the faces of a batch that no flow has moved."""
+        stills = {row: batch[row] for row in _STILLS if row in batch}  # type: ignore[literal-required]
+        stills |= {f"{name}_apex": face for name, face in _of_rivals(batch, _RIVAL_APEX).items()}
         found: dict[str, Tensor] = {}
-        for row in _STILLS:
-            if row in batch:
-                found |= self.count_face(row, batch[row], batch)  # type: ignore[literal-required]
+        for row, face in stills.items():
+            found |= self.count_face(row, face, batch)
         return found
 
-    def divide(self, subsets: Sequence[str]) -> None:
-        """Prepare for test lists of these names, such as head movements."""
+    def divide(self, subsets: Sequence[str], rivals: Sequence[str] = ()) -> None:
+        """Prepare for test lists and rows beside those of every test.
+
+        Args:
+            subsets: Names of test lists, such as head movements.
+            rivals: Names of other methods that frontalised frames.
+
+        Raises:
+            UserError: If a method has the name of another row.
+        """
+        taken = (*_FREE, *_OURS, "frontal", *_STILLS, *_AVERAGE)
+        for name in rivals:
+            if name in taken:
+                raise UserError(
+                    f"data.frontalized calls a method {name}, which is a row of every table: give "
+                    "it another name."
+                )
+        self.rivals = tuple(rivals)
+        self.table = self._empty_table()
         judged = ("image_accuracy", *(f"image_accuracy_{name}" for name in self.files))
-        moved = ("posed", "features", *_OURS)  # rows of the paper's Tables I and II
+        moved = ("posed", "features", *rivals, *_OURS)  # rows of the paper's Tables I and II
         measures = [
             *(f"{row}_{measure}" for row in (*moved, "frontal") for measure in _OF_LISTS),
             *(
                 f"{row}_{measure}"
-                for row in (*moved, "posed_apex", "apex")
+                for row in (*moved, *(f"{name}_apex" for name in rivals), "posed_apex", "apex")
                 for measure in ("ssim", "rmse", *judged)
             ),
             *(f"{row}_{measure}" for row in _AVERAGE for measure in judged),
@@ -173,6 +195,12 @@ class FrontalizationJudges(nn.Module):
         means: dict[str, Tensor] = {**take(self.table), **take(self.subsets)}
         return means
 
+    def _empty_table(self) -> FrontalizationQuality:
+        rows = (*_FREE, *self.rivals, *_OURS, "frontal")
+        stills = (*_STILLS, *(f"{name}_apex" for name in self.rivals))
+        faces = (*rows, *(f"{row}_warp" for row in rows), *stills, *_AVERAGE)
+        return FrontalizationQuality(rows, faces, self.files)
+
     def _judge(self, face: Tensor, label: Tensor) -> dict[str, Tensor]:
         """Tell which judges are right on faces: ``image_accuracy`` and those of the named, [B]."""
         answers = {"": self.image(face).argmax(dim=1)}
@@ -180,14 +208,14 @@ class FrontalizationJudges(nn.Module):
         return {f"image_accuracy{end}": (said == label).float() for end, said in answers.items()}
 
     def over(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Subtract, as ``<quantity>_over_<row>``, what costs less from what eMotion-GAN has.
+        """Subtract, as ``<quantity>_over_<row>``, what others have from what eMotion-GAN has.
 
         That is flows that no player made, and for G_W the pure warp: a cross-validation then gives
         the intervals of these differences.
         """
         pairs = [
             (quantity, row, f"{row}_{quantity}")
-            for row in _RIVALS
+            for row in (*_FREE, *self.rivals)
             for quantity in ("epe_px", "epe_face_px", "judge_accuracy")
         ] + [
             (quantity, "warp", f"emotion_gan_warp_{quantity}")
@@ -208,6 +236,16 @@ def other_flows(batch: PosedFlowBatch, g_f: nn.Module) -> dict[str, Tensor]:
         rows["registration"] = batch["registered_flow"]
     if "feature_registered_flow" in batch:
         rows["features"] = batch["feature_registered_flow"]
+    rows |= _of_rivals(batch, _RIVAL_FLOW)
     if isinstance(g_f, FlowFilter):
         rows["subspaces"], _ = g_f.subspaces(posed)
     return {**rows, "frontal": batch["flow"]}
+
+
+def _of_rivals(batch: PosedFlowBatch, beginning: str) -> dict[str, Tensor]:
+    """Return flows or faces of the frames that other methods frontalised, by their names."""
+    return {
+        key.removeprefix(beginning): cast(Tensor, value)
+        for key, value in batch.items()
+        if key.startswith(beginning)
+    }

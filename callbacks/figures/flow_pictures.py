@@ -33,6 +33,7 @@ _COLUMNS = (
 )
 _FLOWS = ("posed_flow", "frontalized_flow", "flow")
 _FACES = ("neutral", "warped", "apex")
+_OCCLUSIONS = 2  # in a row
 # Of a sequence: what has a file of its own, and what stands in its strip.
 _SHOWN = {"posed_flow": "posed", "frontalized_flow": "frontalized", "warped": "warped"}
 _STRIP = {
@@ -129,10 +130,11 @@ class FlowPictures(GridPictures):
 class OcclusionPictures(GridPictures):
     """Draws the face behind each occlusion, its flow and the reconstruction, and the true flow.
 
-    Flows are on one colour scale.
+    Flows are on one colour scale. A row has two occlusions; where there are more, the sample goes
+    on in the next one.
 
-    Each occluded and each reconstructed flow says its endpoint error in pixels of a 128x128 grid,
-    and which expression is read from it.
+    Each face says what occludes it, each occluded and each reconstructed flow its endpoint error in
+    pixels of a 128x128 grid, and which expression is read from it.
 
     Reference:
         SSIM-VAE, Figures 4 and 5.
@@ -144,10 +146,9 @@ class OcclusionPictures(GridPictures):
         return ("flow", "occluded_face", "occluded_flow", "reconstructed_flow", *answers)
 
     def columns(self, trainer: pl.Trainer) -> Sequence[str]:
-        """Name what stands in a row: a face and two flows for each region, and the true flow."""
-        regions = trainer.datamodule.regions  # type: ignore[attr-defined]
-        groups = [(name, f"{name} occluded", f"{name} reconstructed") for name in regions]
-        return (*(title for group in groups for title in group), "true flow")
+        """Name what stands in a row: the true flow, and a face and two flows for each region."""
+        shown = min(len(trainer.datamodule.regions), _OCCLUSIONS)  # type: ignore[attr-defined]
+        return ("true flow", *("occluded face", "occluded flow", "reconstructed flow") * shown)
 
     def cells(self, sample: Mapping[str, Tensor], class_names: Sequence[str]) -> list[Cell]:
         """Draw the flows of a sample."""
@@ -164,10 +165,12 @@ class OcclusionPictures(GridPictures):
 
         cells = []
         for index, region in enumerate(regions):
-            cells.append(Cell(face_to_rgb(sample["occluded_face"][index])))
+            if index % _OCCLUSIONS == 0:
+                cells.append(self.flow_cell(true, *_answer(sample, "logits", class_names)))
+            cells.append(Cell(face_to_rgb(sample["occluded_face"][index]), region))
             cells.append(cell(sample["occluded_flow"][index], region))
             cells.append(cell(sample["reconstructed_flow"][index], f"{region}_reconstructed"))
-        return [*cells, self.flow_cell(true, *_answer(sample, "logits", class_names))]
+        return cells
 
 
 class SequencePictures:

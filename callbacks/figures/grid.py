@@ -47,7 +47,7 @@ class Row:
 
 
 class GridPictures(pl.Callback, ABC):
-    """Draws one sample of each expression, a row each, into ``figures/`` of the run folder.
+    """Draws one sample of each expression into ``figures/`` of the run folder.
 
     Pictures go to W&B as well where its logger is active. A subclass names the outputs of a step
     that a row needs and what stands in it.
@@ -78,11 +78,11 @@ class GridPictures(pl.Callback, ABC):
 
     @abstractmethod
     def columns(self, trainer: pl.Trainer) -> Sequence[str]:
-        """Name what stands in a row."""
+        """Name what stands in a row, or in each of the rows of a sample."""
 
     @abstractmethod
     def cells(self, sample: Mapping[str, Tensor], class_names: Sequence[str]) -> list[Cell]:
-        """Draw a sample, a cell for each column.
+        """Draw a sample, a cell for each column, and on in a next row where there are more.
 
         Args:
             sample: The outputs of `keys` without their batch axis; a ``..._flow`` is in pixels of
@@ -110,7 +110,7 @@ class GridPictures(pl.Callback, ABC):
         chosen = self._chosen.take()
         if not chosen:
             return
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data, columns = trainer.datamodule, self.columns(trainer)  # type: ignore[attr-defined]
         rows = []
         for label, (sample, *_) in list(chosen.items())[: self.max_rows]:
             name = f"{data.class_names[label]}\n{data.sample_name(int(sample['sample_id']))}"
@@ -118,12 +118,14 @@ class GridPictures(pl.Callback, ABC):
                 key: in_reference_pixels(value) if key.endswith("flow") else value
                 for key, value in sample.items()
             }
-            rows.append(Row(name, self.cells(scaled, data.class_names)))
+            cells, width = self.cells(scaled, data.class_names), len(columns)
+            for start in range(0, len(cells), width):
+                rows.append(Row(name if start == 0 else "", cells[start : start + width]))
         file = title = "test" if trainer.testing else "validation"
         if trainer.state.fn == TrainerFn.FITTING:
             epoch = trainer.current_epoch
             file, title = f"{file}_epoch_{epoch:03d}", f"{title}, epoch {epoch}"
-        figure = draw_grid(titled(trainer, title), self.columns(trainer), rows, self.wheel)
+        figure = draw_grid(titled(trainer, title), columns, rows, self.wheel)
         send_picture(trainer, figure, file, f"{'test' if trainer.testing else 'val'}/pictures")
 
     on_test_batch_end = on_validation_batch_end

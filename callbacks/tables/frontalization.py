@@ -22,13 +22,14 @@ FREE = {
 }
 """Rows that cost no training."""
 OURS = "emotion_gan"
-ROWS = {
-    **FREE,
+TRAINED = {
     "subspaces": "learnt subspaces alone",
     OURS: "eMotion-GAN",
     "emotion_gan_frontal": "eMotion-GAN, frontal flow",
     "frontal": "true frontal flow (ceiling)",
 }
+ROWS = {**FREE, **TRAINED}
+"""Between the two come the methods whose frames `data.frontalized` gives."""
 STILLS = {"neutral": "neutral face", "posed_apex": "posed face", "apex": "true apex"}
 """Faces that no flow has moved."""
 AVERAGE = {"average": "posed flow (SNAP-NF)", "average_frontal": "frontal flow (SNAP-F)"}
@@ -76,7 +77,8 @@ class FrontalizationTable(TestTable):
     by G_W and by moving pixels alone (pure warp), SSIM and RMSE (grey levels, 0 to 255) to the true
     apex and the accuracy of an independent image classifier. The same is said of faces that no flow
     has moved. Where the method keeps an average face, a table says how it is judged, animated with
-    the flows that G_F makes of posed and of frontal ones.
+    the flows that G_F makes of posed and of frontal ones. Where the data have frames that other
+    methods frontalised, each is a row of flows, and its own last frame a face.
 
     Above the tables stands what they come to: on every measure eMotion-GAN against the best of the
     rows that cost no training, G_F against the linear subspaces that it starts from, and G_W
@@ -85,11 +87,12 @@ class FrontalizationTable(TestTable):
     anything, too sure.
 
     ``summary.json`` holds ``rows``: by ``posed, zero, fit, registration, features, subspaces,
-    emotion_gan, emotion_gan_frontal, frontal`` the numbers ``epe_px, epe_face_px, accuracy,
-    judge_accuracy, judge_confidence, ssim, rmse, image_accuracy`` and the last three with
-    ``warp_``; ``faces``: by ``neutral, posed_apex, apex`` those three; of each judge that the
-    method names ``image_accuracy_<judge>`` beside ``image_accuracy``; ``average``: by ``average,
-    average_frontal`` these accuracies; ``lists``: by test list (movement of the head, data set of a
+    emotion_gan, emotion_gan_frontal, frontal`` and the names of other methods the numbers
+    ``epe_px, epe_face_px, accuracy, judge_accuracy, judge_confidence, ssim, rmse, image_accuracy``
+    and the last three with ``warp_``; ``faces``: by ``neutral, posed_apex, apex`` and
+    ``<method>_apex`` those three; of each judge that the method names ``image_accuracy_<judge>``
+    beside ``image_accuracy``; ``average``: by ``average, average_frontal`` these accuracies;
+    ``lists``: by test list (movement of the head, data set of a
     mixed run) what is said of it; and ``comparisons``: by ``free, subspaces, warp`` and
     measure ``against`` (a row, or ``warp``), ``ours, theirs, difference, low, high, p, outcome``.
     They are read from what the test logged as ``test/<row>_<measure>`` and returned as
@@ -137,12 +140,17 @@ class FrontalizationTable(TestTable):
         judged = [key.removeprefix(f"test/{OURS}_") for key in logged if key.startswith(beginning)]
         of_rows = (*MEASURES, *judged, *(f"warp_{measure}" for measure in judged))
 
+        rivals = getattr(trainer.datamodule, "rivals", ())  # type: ignore[attr-defined]
+
         def read(row: str, measures: Sequence[str]) -> dict[str, float | None]:
             return {measure: number(logged, f"test/{row}_{measure}") for measure in measures}
 
         return {
-            "rows": {row: read(row, of_rows) for row in ROWS},
-            "faces": {face: read(face, (*FACE_MEASURES, *judged)) for face in STILLS},
+            "rows": {row: read(row, of_rows) for row in (*FREE, *rivals, *TRAINED)},
+            "faces": {
+                face: read(face, (*FACE_MEASURES, *judged))
+                for face in (*STILLS, *(f"{name}_apex" for name in rivals))
+            },
             "average": {row: read(row, ("image_accuracy", *judged)) for row in AVERAGE},
             "lists": {
                 name: read(name, LIST_MEASURES)
@@ -155,16 +163,16 @@ class FrontalizationTable(TestTable):
         """Lay out the flows, and the faces that they animate."""
         rows = summary["rows"]
         flows = [
-            [title, *(_said(rows[row], measure) for measure in FLOW_MEASURES[:-1])]
-            for row, title in ROWS.items()
+            [_title(row), *(_said(found, measure) for measure in FLOW_MEASURES[:-1])]
+            for row, found in rows.items()
         ]
         faces = [
-            [title, *(_said(rows[row], measure) for measure in MEASURES[len(FLOW_MEASURES) :])]
-            for row, title in ROWS.items()
+            [_title(row), *(_said(found, measure) for measure in MEASURES[len(FLOW_MEASURES) :])]
+            for row, found in rows.items()
         ]
         faces += [
-            [title, *"---", *(_said(summary["faces"][face], measure) for measure in FACE_MEASURES)]
-            for face, title in STILLS.items()
+            [_title(face), *"---", *(_said(found, measure) for measure in FACE_MEASURES)]
+            for face, found in summary["faces"].items()
         ]
         of_flows = ("flow", "EPE px", "in the face", "D_E %", "judge %")
         of_faces = ("SSIM", "RMSE", "image %")
@@ -195,6 +203,13 @@ class FrontalizationTable(TestTable):
         ]
 
 
+def _title(row: str) -> str:
+    """Name a row of flows or a face; that of another method by the method's own name."""
+    method = row.removesuffix("_apex")
+    given = f"flow of {method}'s frames" if method == row else f"face of {method}"
+    return {**ROWS, **STILLS}.get(row, given)
+
+
 def _of_judges(summary: Mapping[str, Any]) -> list[TextTable]:
     """Lay out what each named judge says of the faces that G_W and the pure warp animate."""
     rows, stills = summary["rows"], summary["faces"]
@@ -203,12 +218,12 @@ def _of_judges(summary: Mapping[str, Any]) -> list[TextTable]:
         return []
     columns = [f"{m.removeprefix(_JUDGED)} {by} %" for m in judged for by in ("G_W", "warp")]
     lines = [
-        [title, *(_said(rows[row], name) for m in judged for name in (m, f"warp_{m}"))]
-        for row, title in ROWS.items()
+        [_title(row), *(_said(found, name) for m in judged for name in (m, f"warp_{m}"))]
+        for row, found in rows.items()
     ]
     lines += [
-        [title, *(text for m in judged for text in ("-", _said(stills[face], m)))]
-        for face, title in STILLS.items()
+        [_title(face), *(text for m in judged for text in ("-", _said(found, m)))]
+        for face, found in stills.items()
     ]
     return [TextTable("judges", ("face", *columns), lines, emphasized=ROWS[OURS])]
 

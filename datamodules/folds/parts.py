@@ -152,9 +152,14 @@ class Parts:
         return np.asarray(of_class[classes], np.float64)
 
     def dataset(
-        self, part: str, columns: Mapping[str, NDArray[Any]], registered: Cache | None = None
+        self, part: str, columns: Mapping[str, NDArray[Any]], **caches: Any
     ) -> CacheDataset:
         """Make the data set of one part; see `CacheDataset`, which gets a column ``label`` here.
+
+        Args:
+            part: train, val or test.
+            columns: Further columns.
+            **caches: Further caches of it.
 
         Raises:
             DatasetError: If the part is empty.
@@ -164,7 +169,7 @@ class Parts:
                 f"There is no usable {self.index.kind} in {part}; {self._counted()}."
             )
         label = {"label": self.classes[self.sample_of]}
-        return CacheDataset(self.cache, self.rows[part], {**label, **columns}, registered)
+        return CacheDataset(self.cache, self.rows[part], {**label, **columns}, **caches)
 
     def summarize(self, title: str) -> str:
         """Say in a line how large the data set is, and in one more of each part.

@@ -66,6 +66,8 @@ that of each data set, in its own root
         self.members = {
             name.removesuffix(_SUFFIX): _make(name, shared, own or {}) for name, own in sets.items()
         }
+        named = (name for member in self.members.values() for name in member.rivals)
+        self.rivals = tuple(dict.fromkeys(named))
 
     # ---- from files to batches
 
@@ -145,6 +147,10 @@ that of each data set, in its own root
             if self.trainer is not None and self.trainer.testing:
                 member = torch.arange(len(members), device=made["label"].device) == number
                 made["subsets"] = member.expand(len(made["label"]), -1)
+                for name in self.rivals:  # not all data sets have frames of all
+                    for like in ("flow", "apex"):
+                        nothing = torch.full_like(made[like], torch.nan)
+                        made.setdefault(f"rival_{like}_{name}", nothing)
             finished.append(made)
         return {name: torch.cat([part[name] for part in finished]) for name in finished[0]}
 

@@ -87,6 +87,8 @@ class FlowDataModule(FERDataModule):
         self._pairs: Pairs
         self._caches: PairCaches
         self._registered: Cache | None = None
+        self._rivals: dict[str, Cache] = {}
+        self.rivals: tuple[str, ...] = ()
         self.subset_names: tuple[str, ...] = ()
         self.targets: dict[str, Target | None] = {}
 
@@ -161,8 +163,8 @@ class FlowDataModule(FERDataModule):
 
     def dataset(self, part: str) -> CacheDataset:
         """Make the data set of a part, train, val or test; test has what only it compares."""
-        registered = self._registered if part == "test" else None
-        return self._open().dataset(part, self.columns(part), registered)
+        caches = {"registered": self._registered, "rivals": self._rivals} if part == "test" else {}
+        return self._open().dataset(part, self.columns(part), **caches)
 
     def reading(self) -> MotionReading:
         """Return what reads the recordings of an input as those of the data set were read."""

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence as Items
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, UserError, missing_root
 from datamodules.files import Problems, find_folder, folders, given_path, nested, read_text, visible
 from datamodules.index import Index
-from datamodules.labels import ACTION_UNITS, EXPRESSION_WORDS, Expression
-from datamodules.recordings import Recording, frame_folder
+from datamodules.labels import ACTION_UNITS, EXPRESSION_WORDS
+from datamodules.recordings import FrameFolder, Recording, frame_folder
 from datamodules.sets.ckplus import read_ckplus
 from datamodules.sets.class_folders import ClassFile, class_files
 from datamodules.sets.counts import compare_counts
 from datamodules.sets.lists.lille import expression_codes
+from datamodules.sets.sequence_stills import UNLABELLED, stills_of
 from datamodules.stills.module import FaceDataModule
 from datamodules.synthetic import write_ckplus
 
@@ -36,7 +35,6 @@ _COPY_PUBLISHED = {
     "sadness": 84,
     "surprise": 249,
 }
-_NO_EXPRESSION = -1
 
 
 class CKPlusFacesDataModule(FaceDataModule):
@@ -109,116 +107,61 @@ FACS/S005/001/S005_001_00000011_facs.txt (for action units)
         """
         images = find_folder(root, ("cohn-kanade-images",))
         if images is None:
-            rows = _Rows()
-            copy = class_files(root, _COPY, EXPRESSION_WORDS, rows.problems)
+            problems: Problems = []
+            copy = class_files(root, _COPY, EXPRESSION_WORDS, problems)
             if not copy:
                 raise missing_root(CKPlusFacesDataModule, root)
-            return _read_copy(root, copy, rows)
+            return _read_copy(root, copy, problems)
         codes = expression_codes(None)
         del codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
         sequences = read_ckplus(root, self._labels_csv, codes)
-        rows = _Rows(notes=list(sequences.notes), problems=list(sequences.problems))
-        rows.left_out.append(images)  # the frames between
         facs = find_folder(root, ("FACS", "FACS_labels"))
-        coded = {} if facs is None else _find_facs(facs)
-        labelled = {recording.path for (recording,) in sequences.recordings or []}
-        for row, (recording,) in enumerate(sequences.recordings or []):
-            file = coded.get((recording.path.parent.name, recording.path.name))
-            units = _units(file, rows) if file is not None else []
-            if facs is not None and file is None:
-                rows.problems.append((recording.path, "has no file of action units in FACS"))
-            elif units is not None:
-                expression = int(sequences.expressions[row])
-                _add_sequence(
-                    rows, recording, expression, units, self._last_k, self._first_as_neutral
-                )
-        unlabelled = {
-            key: file for key, file in coded.items() if images.joinpath(*key) not in labelled
-        }
-        for (subject, number), file in unlabelled.items():
-            _add_unlabelled(rows, images / subject / number, file, self._last_k)
-        rows.notes.append(
-            f"{len(rows.names)} faces: the last {self._last_k} frames of each sequence"
-            + (", the first as neutral" if self._first_as_neutral else "")
-            + f"; {rows.expressions.count(_NO_EXPRESSION)} have action units but no expression"
-        )
-        return rows.index(with_units=facs is not None)
+        if facs is not None:
+            sequences = _with_units(sequences, images, facs)
+        stills = stills_of(sequences, self._last_k, self._first_as_neutral)
+        return replace(stills, left_out=[images])  # the frames between
 
 
-@dataclass
-class _Rows:
-    """The columns of the index while they grow."""
+def _with_units(sequences: Index, images: Path, facs: Path) -> Index:
+    """Add the units of labelled sequences, and the sequences that have units but no expression.
 
-    names: list[str] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    first_frames: list[Path] = field(default_factory=list)
-    expressions: list[int] = field(default_factory=list)
-    subjects: list[str] = field(default_factory=list)
-    units: list[NDArray[np.int8]] = field(default_factory=list)
-    problems: Problems = field(default_factory=list)
-    left_out: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def add(
-        self,
-        name: str,
-        file: Path,
-        expression: int,
-        subject: str,
-        units: Items[int] = (),
-        first: Path | None = None,
-    ) -> None:
-        self.names.append(name)
-        self.files.append(file)
-        self.first_frames.append(first or file)
-        self.expressions.append(expression)
-        self.subjects.append(subject)
-        self.units.append(np.array([unit in units for unit in ACTION_UNITS], np.int8))
-
-    def index(self, *, with_units: bool) -> Index:
-        return Index(
-            names=self.names,
-            files=self.files,
-            first_frames=self.first_frames,
-            expressions=np.array(self.expressions, np.int8),
-            subjects=self.subjects,
-            action_units=np.stack(self.units) if with_units and self.units else None,
-            problems=self.problems,
-            left_out=self.left_out,
-            notes=self.notes,
-        )
-
-
-def _add_sequence(
-    rows: _Rows,
-    recording: Recording,
-    expression: int,
-    units: Items[int],
-    last_k: int,
-    first_as_neutral: bool,
-) -> None:
-    """Add the last frames of a sequence, and its first one as a neutral face."""
-    files, subject = recording.files(), recording.path.parent.name
-    name = f"{subject}/{recording.path.name}"
-    if first_as_neutral:
-        rows.add(f"{name}:1", files[0], Expression.NEUTRAL, subject)
-    alone = last_k == 1 and not first_as_neutral  # then it stands for the sequence
-    for number in range(max(len(files) - last_k, 1), len(files)):  # the first is never the peak
-        label = name if alone else f"{name}:{number + 1}"
-        rows.add(label, files[number], expression, subject, units, files[0])
-
-
-def _add_unlabelled(rows: _Rows, folder: Path, facs: Path, last_k: int) -> None:
-    """Add the last frames of a sequence that has action units but no expression."""
-    files = frame_folder(folder, _FRAME, rows.problems).files() if folder.is_dir() else []
-    units = _units(facs, rows)
-    if len(files) < 2:
-        rows.problems.append((facs, f"codes a sequence with {len(files)} frame(s) in {folder}"))
-    elif units is not None:
-        subject = folder.parent.name
-        for number in range(max(len(files) - last_k, 1), len(files)):
-            name = f"{subject}/{folder.name}:{number + 1}"
-            rows.add(name, files[number], _NO_EXPRESSION, subject, units, files[0])
+    A labelled sequence without a file of units that can be read is left out, as a problem.
+    """
+    problems: Problems = list(sequences.problems)
+    coded = _find_facs(facs)
+    found: list[tuple[Recording, int, list[int]]] = []
+    labelled = zip(sequences.recordings or [], sequences.expressions.tolist(), strict=True)
+    for (recording,), expression in labelled:
+        file = coded.pop((recording.path.parent.name, recording.path.name), None)
+        if file is None:
+            problems.append((recording.path, "has no file of action units in FACS"))
+        elif (units := _units(file, problems)) is not None:
+            found.append((recording, expression, units))
+    for place, file in coded.items():
+        folder = images.joinpath(*place)
+        frames = frame_folder(folder, _FRAME, problems) if folder.is_dir() else ()
+        units = _units(file, problems)
+        if len(frames) < 2:
+            reason = f"codes a sequence with {len(frames)} frame(s) in {folder}"
+            problems.append((file, reason))
+        elif isinstance(frames, FrameFolder) and units is not None:
+            found.append((frames, UNLABELLED, units))
+    unlabelled = sum(expression == UNLABELLED for _, expression, _ in found)
+    present = [[unit in units for unit in ACTION_UNITS] for *_, units in found]
+    return replace(
+        sequences,
+        names=[f"{r.path.parent.name}/{r.path.name}" for r, *_ in found],
+        expressions=np.array([expression for _, expression, _ in found], np.int8),
+        recordings=[(recording,) for recording, *_ in found],
+        lengths=np.array([len(recording) for recording, *_ in found], np.int64),
+        subjects=[recording.path.parent.name for recording, *_ in found],
+        action_units=np.array(present, np.int8).reshape(-1, len(ACTION_UNITS)),
+        problems=problems,
+        notes=[
+            *sequences.notes,
+            f"sequences with action units but no expression: {unlabelled}",
+        ],
+    )
 
 
 def _find_facs(facs: Path) -> dict[tuple[str, str], Path]:
@@ -232,12 +175,12 @@ def _find_facs(facs: Path) -> dict[tuple[str, str], Path]:
     }
 
 
-def _units(path: Path, rows: _Rows) -> list[int] | None:
+def _units(path: Path, problems: Problems) -> list[int] | None:
     """Read the units of a face; None where the file is a problem."""
     try:
         return list(read_facs(path))
     except BadSample as error:
-        rows.problems.append((path, error.reason))
+        problems.append((path, error.reason))
         return None
 
 
@@ -269,10 +212,15 @@ def read_facs(path: Path) -> dict[int, float]:
     return units
 
 
-def _read_copy(root: Path, copy: list[ClassFile], rows: _Rows) -> Index:
+def _read_copy(root: Path, copy: list[ClassFile], problems: Problems) -> Index:
     """Read CK+48: the last three frames of each labelled sequence, 48 x 48 and grey."""
     counts = Counter(file.expression.name.lower() for file in copy)
-    for path, expression, name in copy:
-        rows.add(f"{name[1]}/{name[2]}:{int(name[3])}", path, expression, name[1])
-    rows.notes.append(compare_counts("CK+48", root, counts, _COPY_PUBLISHED))
-    return rows.index(with_units=False)
+    return Index(
+        names=[f"{name[1]}/{name[2]}:{int(name[3])}" for _, _, name in copy],
+        files=[path for path, _, _ in copy],
+        first_frames=[path for path, _, _ in copy],
+        expressions=np.array([expression for _, expression, _ in copy], np.int8),
+        subjects=[name[1] for _, _, name in copy],
+        problems=problems,
+        notes=[compare_counts("CK+48", root, counts, _COPY_PUBLISHED)],
+    )

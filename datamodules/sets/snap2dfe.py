@@ -17,11 +17,15 @@ from datamodules.folds.protocol import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.loaders import Batch
+from datamodules.motion.cache import PairCaches
+from datamodules.motion.frontalized import frontalized_index, given_frontalized
 from datamodules.motion.module import FlowDataModule
+from datamodules.motion.pairs import PairReader, make_pairs
 from datamodules.motion.posing import draw_share, exchanged, mirrored
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import expression_codes, key, read_labels, read_rows
 from datamodules.sets.snap2dfe_release import MOVEMENT_OF, by_movement, compile_pattern, read_raw
+from datamodules.store.cache import Cache
 from datamodules.synthetic import write_snap2dfe
 
 _CAMERAS = ("SNAPcam1", "SNAPcam2")
@@ -47,6 +51,12 @@ class SNaP2DFeDataModule(FlowDataModule):
         synthetic_subjects: Number of embedded faces, where there is no root.
         mirror: Share of the training samples that are shown mirrored, anew in each epoch.
         exchange: Share of them that get the head motion of another sample of their batch.
+        frontalized: Folders of frames that other methods frontalised, by names of letters, digits
+            and hyphens, e.g. `{glunet: /data/glunet}`. A folder holds what SNAPcam2 holds (of the
+            raw release what root holds), under the same names and in the same size, of each
+            sequence the first and the last frame at least: `/data/glunet/S001/001/img_001.png`. In
+            test each is a row of flows and faces, computed as those of the moving head are; frames
+            of SNAPcam1 that a method was given, as `glunet-frontal`, tell what it does to them.
         **kwargs: See `FlowDataModule`.
 
     Reference:
@@ -82,6 +92,7 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
         synthetic_subjects: int = 20,
         mirror: float = 0.0,
         exchange: float = 0.0,
+        frontalized: dict[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,6 +109,8 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
         self._synthetic_subjects = synthetic_subjects
         self._mirror = mirror
         self._exchange = exchange
+        self._frontalized = given_frontalized(frontalized)
+        self.rivals = tuple(self._frontalized)
 
     def write_embedded(self, folder: Path) -> Path:
         """Draw the embedded faces: 6 head movements x 7 expressions of each subject, once."""
@@ -129,6 +142,27 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
         if not root.is_dir():
             raise missing_root(type(self), root, tree="what raw_pattern describes")
         return read_raw(root, self._raw_pattern, self._raw_apex)
+
+    def open_cache(self, index: Index, root: Path) -> Cache:
+        """Open the cache of all pairs, and those of the frames that other methods frontalised.
+
+        Raises:
+            DatasetError: If frames of these are missing or of another size, before anything is
+                computed.
+        """
+        camera = None if self._raw_pattern else find_folder(root, [_CAMERAS[1]])
+        rivals = {
+            name: frontalized_index(index, name, folder, camera or root)
+            for name, folder in self._frontalized.items()
+        }
+        cache = super().open_cache(index, root)
+        for name, rival in rivals.items():
+            lengths = [] if rival.lengths is None else rival.lengths.tolist()
+            reader = PairReader(rival, make_pairs(lengths, ()), self._extraction())
+            folder, label = self._frontalized[name], f"{self.name.lower()}-{name}"
+            caches = PairCaches(rival, folder, reader, self.cache_dir, label, self.on_bad_sample)
+            self._rivals[name] = caches.open_pairs()
+        return cache
 
 
 def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:

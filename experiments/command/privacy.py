@@ -14,7 +14,8 @@ _USER_OF_ADDRESS = re.compile(r"(?<=://)[^\s/?#]*(?=@)")
 _REFERENCE = re.compile(r"\$\{oc\.env:(\w+)")
 # Arguments that take a path.
 _PATH = re.compile(
-    r"(^|_)(root|dir|csv|lists|input|detector|neutral|weights|pretrained|checkpoint|judges)$"
+    r"(^|_)(root|dir|csv|lists|input|detector|neutral|weights|pretrained|checkpoint|judges"
+    r"|frontalized)$"
 )
 
 

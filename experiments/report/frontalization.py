@@ -23,6 +23,7 @@ _METHODS = {
     "emotion_gan": "eMotion-GAN",
 }
 _OURS, _AGAIN = "emotion_gan", "emotion_gan_frontal"
+_FRONTAL = "-frontal"  # ends the name of a method to which frontal frames were given
 _JUDGED = "image_accuracy_"
 _FLOW_JUDGES = {"accuracy": "Flow-CNN (D_E)", "judge_accuracy": "independent Flow-CNN"}
 _FITTED = "independent ResNet-18 of the training fold"
@@ -37,7 +38,8 @@ def frontalization_tables(summary: Mapping[str, Any]) -> list[str]:
     Returns:
         Table I (endpoint error, SSIM, RMSE), Table II (accuracies in the image and in the flow,
         SNAP-F: of frontal flows, SNAP-NF: of posed ones), the latter by movements of the head, and
-        Table III (accuracies on the average face); nothing of other methods.
+        Table III (accuracies on the average face). Methods whose frames `data.frontalized` gives
+        stand in the first two, with their own faces. Nothing of a run without eMotion-GAN.
     """
     measured = {key.removeprefix("test/"): value for key, value in summary["metrics"].items()}
     if f"{_OURS}_epe_px" not in measured:
@@ -69,6 +71,7 @@ def _distances(measured: Estimates) -> list[list[str]]:
     faces = {row: row for row in _METHODS} | {"posed": "posed_apex"}
     rows = [(title, f"{row}_", f"{faces[row]}_") for row, title in _METHODS.items()]
     rows.insert(1, ("zero flow, neutral face", "zero_", "neutral_"))
+    rows[2:2] = [(name, f"{name}_", f"{name}_apex_") for name in _rivals(measured)]
     rows.append(("eMotion-GAN's flow, pure warp", f"{_OURS}_", f"{_OURS}_warp_"))
     return [
         [
@@ -88,6 +91,10 @@ def _accuracies(measured: Estimates) -> list[list[str]]:
         base = (f"apex_{measure}", f"posed_apex_{measure}")
         table.append([fer, _METHODS["posed"], *_pair(measured, base, base)])
         table += [
+            [fer, name, *_pair(measured, _again(name, f"apex_{measure}"), base)]
+            for name in _rivals(measured)
+        ]
+        table += [
             [fer, _METHODS[row], *_pair(measured, ("", f"{row}_{measure}"), base)]
             for row in ("features", "registration")
             if f"{row}_{measure}" in measured
@@ -97,9 +104,10 @@ def _accuracies(measured: Estimates) -> list[list[str]]:
             table.append([fer, title, *_pair(measured, ours, base)])
     for measure, fer in _FLOW_JUDGES.items():
         base = (f"frontal_{measure}", f"posed_{measure}")
-        pairs = {row: ("", f"{row}_{measure}") for row in _METHODS}
+        titles = _METHODS | {name: name for name in _rivals(measured)}
+        pairs = {row: _again(row, measure) for row in titles}
         pairs |= {"posed": base, _OURS: (f"{_AGAIN}_{measure}", f"{_OURS}_{measure}")}
-        for row, title in _METHODS.items():
+        for row, title in titles.items():
             pair = pairs[row]
             if pair[1] in measured:
                 table.append([fer, title, *_pair(measured, pair, base)])
@@ -129,6 +137,19 @@ def _judges(measured: Estimates) -> dict[str, str]:
     beginning = f"{_OURS}_{_JUDGED}"
     named = [key.removeprefix(beginning) for key in measured if key.startswith(beginning)]
     return {**{name: f"{_JUDGED}{name}" for name in named}, _FITTED: _JUDGED[:-1]}
+
+
+def _rivals(measured: Estimates) -> list[str]:
+    """Name the other methods that frontalised frames: what has a row of flows and a face."""
+    names = [key.removesuffix("_apex_rmse") for key in measured if key.endswith("_apex_rmse")]
+    names = [name for name in names if "_" not in name and name not in _METHODS]
+    again = {f"{name}{_FRONTAL}" for name in names}  # stands in the row of the method
+    return [name for name in names if name not in again]
+
+
+def _again(name: str, measure: str) -> tuple[str, str]:
+    """Name what was measured of a method given frontal frames, and of it given posed ones."""
+    return f"{name}{_FRONTAL}_{measure}", f"{name}_{measure}"
 
 
 def _movements(measured: Estimates) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import torch
 from kornia.metrics import ssim
 from torch import Tensor
 
@@ -75,6 +76,8 @@ def measure_face(face: Tensor, apex: Tensor) -> dict[str, Tensor]:
 class FrontalizationQuality(SampleMeans):
     """Means of what :func:`measure_flow` and :func:`measure_face` say, for each row of a table.
 
+    A sample of which one measure is NaN has none: a network names a class of no flow too.
+
     Args:
         flows: Rows of flows.
         faces: Rows of faces. A mean is named ``<row>_<quantity>``.
@@ -101,7 +104,8 @@ class FrontalizationQuality(SampleMeans):
         Returns:
             The measures by their full names.
         """
-        named = {f"{row}_{quantity}": value for quantity, value in values.items()}
+        known = torch.stack([*values.values()]).isfinite().all(dim=0)
+        named = {f"{row}_{quantity}": v.where(known, torch.nan) for quantity, v in values.items()}
         self.update(**named)
         return named
 

@@ -42,6 +42,9 @@ class FakeFlows(Dataset[dict[str, Tensor]]):
                 sample["registered_flow"] = flow + 0.5 * drift
                 sample["feature_registered_flow"] = flow + 0.25 * drift
                 sample["posed_apex"] = sample["apex"].flip(-1)
+                # Frames of another method, which is perfect.
+                sample["rival_flow_other"] = flow
+                sample["rival_apex_other"] = sample["apex"]
                 sample["subsets"] = torch.tensor([index == 0, index > 0])
             self.samples.append(sample)
 
@@ -57,6 +60,7 @@ class FakeDataModule(LightningDataModule):
 
     class_names = CLASS_NAMES
     subset_names = ("yaw", "roll")
+    rivals = ("other",)
 
     def __init__(self, length: int = 4, batch_size: int = 2, *, registered: bool = True) -> None:
         super().__init__()

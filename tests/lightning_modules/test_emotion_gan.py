@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
 
+from datamodules.errors import UserError
 from lightning_modules.networks.head_motion import fit_frontal_flow
 from lightning_modules.networks.warp import warp
 from losses import charbonnier_loss, endpoint_error, generator_loss, perceptual_loss
@@ -158,6 +161,7 @@ def test_forward_gives_pixels_logits_and_faces(model):
 
 def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
     module, batch = model().eval(), fake_batch(3, registered=True)
+    module.judges.divide((), FakeDataModule.rivals)
     with torch.no_grad():
         outputs = module.test_step(batch, 0)
     measures = outputs.pop("measures")
@@ -176,6 +180,8 @@ def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
         "registered_flow": flow,
         "feature_registered_flow": flow,
         "posed_apex": image,
+        "rival_flow_other": flow,
+        "rival_apex_other": image,
         "subsets": (3, 2),
         "is_neutral_apex": (3,),
         "subject": (3,),
@@ -217,16 +223,17 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
     rows = {"posed", "zero", "fit", "frontal"} | ours
     stills = {"neutral", "apex"}
     if registered:
-        rows, stills = rows | {"registration", "features"}, stills | {"posed_apex"}
+        rows = rows | {"registration", "features", "other"}
+        stills = stills | {"posed_apex", "other_apex"}
     of_flows = {"epe_px", "epe_face_px", "accuracy", "judge_accuracy", "judge_confidence"}
     of_faces = {"ssim", "rmse", "image_accuracy"}
     faces = rows | {f"{row}_warp" for row in rows} | stills
-    moved = {"posed", "features"} | ours
+    moved = {"posed", "features", "other"} | ours
     lists = {
         f"{row}_{quantity}"
         for chosen, quantities in (
             (moved | {"frontal"}, ("epe_px", "accuracy")),
-            (moved | {"posed_apex", "apex"}, of_faces),
+            (moved | {"posed_apex", "other_apex", "apex"}, of_faces),
             ({"average", "average_frontal"}, {"image_accuracy"}),
         )
         for row in chosen
@@ -274,6 +281,11 @@ def test_every_row_of_the_table_is_measured(model, trainer, registered):
         error = endpoint_error(batch["posed_flow"][:1], batch["flow"][:1]).item()
         assert first == pytest.approx(128 / SIZE * error, rel=1e-5)
         assert (first + 3 * others) / 4 == pytest.approx(results["test/posed_epe_px"], rel=1e-5)
+        for quantity in of_flows:
+            assert results[f"test/other_{quantity}"] == results[f"test/frontal_{quantity}"]
+        for quantity in of_faces:
+            assert results[f"test/other_apex_{quantity}"] == results[f"test/apex_{quantity}"]
+            assert results[f"test/other_{quantity}"] == results[f"test/frontal_{quantity}"]
     # Nothing is moved by a zero flow.
     for quantity in of_faces:
         assert results[f"test/zero_warp_{quantity}"] == pytest.approx(
@@ -317,6 +329,27 @@ def test_a_checkpoint_without_an_average_face_loads(model):
     other.on_load_checkpoint(checkpoint)
     other.load_state_dict(checkpoint["state_dict"])
     assert not other.average_face.any()
+
+
+def test_nothing_is_measured_of_frames_that_a_sample_lacks(model, trainer, datamodule):
+    module, batch = model().eval(), fake_batch(3, registered=True)
+    module.judges.divide(("roll", "yaw"), FakeDataModule.rivals)
+    batch["rival_flow_other"][0] = batch["rival_apex_other"][0] = torch.nan
+    with torch.no_grad():
+        measures = module.test_step(batch, 0)["measures"]
+    for name, values in measures.items():
+        lacks = name.split("_")[0] == "other"
+        assert values.isnan().tolist() == [lacks, False, False], name
+    means = module.judges.summarize()
+    assert all(math.isnan(means[f"{name}_accuracy"]) for name in ("other", "roll_other"))
+    assert means["yaw_other_epe_px"] == means["yaw_other_apex_rmse"] == 0
+
+
+def test_a_method_with_the_name_of_a_row_is_refused(model, trainer):
+    module, datamodule = model(), FakeDataModule()
+    datamodule.rivals = ("posed",)
+    with pytest.raises(UserError, match=r"calls a method posed, which is a row of every table"):
+        trainer().fit(module, datamodule=datamodule)
 
 
 def test_judges_answer_for_themselves(model, trainer):

@@ -206,23 +206,26 @@ def test_of_two_processes_the_one_with_more_motion_wins(
 
 
 class OccludedData(FakeData):
-    regions = ("eyes", "mouth")
+    def __init__(self, regions: tuple[str, ...] = ("eyes", "mouth")) -> None:
+        super().__init__()
+        self.regions = regions
 
 
 class OccludedModule(FakeModule):
-    """Hides one pixel of motion from the eyes and two from the mouth, and gives it all back."""
+    """Hides one pixel of motion from the first region, two from the next, and gives all back."""
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         outputs = super().test_step(batch, batch_idx)
         flow, label = outputs["flow"], outputs["label"]
-        hidden = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1, 1)
+        regions = self.trainer.datamodule.regions  # type: ignore[attr-defined]
+        hidden = torch.arange(1.0, len(regions) + 1).view(1, -1, 1, 1, 1)
         right = torch.nn.functional.one_hot(label, 3).float()
-        others = {f"logits_{name}": right for name in ("eyes", "mouth", "clean_reconstructed")}
-        restored = {f"logits_{name}_reconstructed": right for name in ("eyes", "mouth")}
+        others = {f"logits_{name}": right for name in (*regions, "clean_reconstructed")}
+        restored = {f"logits_{name}_reconstructed": right for name in regions}
         return outputs | {
             "occluded_flow": flow.unsqueeze(1) - hidden,
-            "occluded_face": torch.zeros(len(flow), 2, 3, 16, 16),
-            "reconstructed_flow": flow.unsqueeze(1).expand(-1, 2, -1, -1, -1),
+            "occluded_face": torch.zeros(len(flow), len(regions), 3, 16, 16),
+            "reconstructed_flow": flow.unsqueeze(1).expand(-1, len(regions), -1, -1, -1),
             **others,
             **restored,
         }
@@ -235,29 +238,40 @@ def test_a_row_shows_what_was_hidden_and_what_came_back(
         OccludedModule(), datamodule=OccludedData(), verbose=False
     )
     (call,) = drawn
-    assert call["columns"] == (
-        "eyes",
-        "eyes occluded",
-        "eyes reconstructed",
-        "mouth",
-        "mouth occluded",
-        "mouth reconstructed",
-        "true flow",
-    )
+    region = ("occluded face", "occluded flow", "reconstructed flow")
+    assert call["columns"] == ("true flow", *region, *region)
     # One pixel of 16x16 along both axes is 8 * sqrt(2) of 128x128.
-    assert [cell.caption for cell in call["rows"][0].cells] == [
-        "",
+    (row,) = call["rows"]
+    assert [cell.caption for cell in row.cells] == [
+        "✗ happiness",
+        "eyes",
         "EPE 11.31 px\n✓ neutral",
         "EPE 0.00 px\n✓ neutral",
-        "",
+        "mouth",
         "EPE 22.63 px\n✓ neutral",
         "EPE 0.00 px\n✓ neutral",
-        "✗ happiness",
     ]
 
 
-def test_the_picture_of_what_was_hidden_is_written(tmp_path: Path) -> None:
-    trainer(tmp_path, OcclusionPictures()).test(
-        OccludedModule(), datamodule=OccludedData(), verbose=False
+def test_a_sample_goes_on_in_rows_without_a_name(
+    tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    trainer(tmp_path, OcclusionPictures(max_rows=2)).test(
+        OccludedModule(), datamodule=OccludedData(("eyes", "mouth", "nose")), verbose=False
     )
-    assert (tmp_path / "figures" / "test.png").read_bytes().startswith(b"\x89PNG")
+    rows = drawn[0]["rows"]
+    assert [bool(row.label) for row in rows] == [True, False] * 2
+    assert [len(row.cells) for row in rows] == [7, 4] * 2
+    assert [cell.caption for cell in rows[1].cells][:2] == ["✗ happiness", "nose"]
+
+
+def test_the_picture_of_many_occlusions_is_no_wider_than_a_screen(tmp_path: Path) -> None:
+    regions = tuple(f"region_{number}_inpainted" for number in range(14))
+    trainer(tmp_path, OcclusionPictures(max_rows=1)).test(
+        OccludedModule(), datamodule=OccludedData(regions), verbose=False
+    )
+    picture = cv2.imread(str(tmp_path / "figures" / "test.png"))
+    assert picture is not None
+    height, width = picture.shape[:2]
+    assert height > 7 * 225
+    assert 7 * 225 < width < 2400

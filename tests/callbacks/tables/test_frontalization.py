@@ -191,6 +191,22 @@ def test_named_judges_have_a_table_of_their_own(
     assert [cell.strip() for cell in apex.split("│")[2:-1]] == ["-", "37.5"]
 
 
+def test_methods_whose_frames_are_given_have_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = FakeData()
+    data.rivals = ("glunet",)  # type: ignore[attr-defined]
+    other = {"test/glunet_epe_px": 1.25, "test/glunet_ssim": 0.5, "test/glunet_apex_rmse": 9.0}
+    summary = run(tmp_path, logged() | other, data)
+    assert list(summary["rows"])[4:7] == ["features", "glunet", "subspaces"]
+    assert summary["rows"]["glunet"]["epe_px"] == 1.25
+    assert list(summary["faces"]) == [*STILLS, "glunet_apex"]
+    lines = capsys.readouterr().out.splitlines()
+    flow, face = (line for line in lines if "│ flow of glunet's frames" in line)
+    (own,) = (line for line in lines if "│ face of glunet " in line)
+    assert ["1.250" in flow, "0.500" in face, "9.00" in own] == [True] * 3
+
+
 def test_the_average_face_has_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     average = {"test/average_image_accuracy": 0.25, "test/average_frontal_image_accuracy": 0.75}
     summary = run(tmp_path, logged() | average)

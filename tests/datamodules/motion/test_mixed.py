@@ -94,6 +94,29 @@ def test_each_data_set_has_a_list_of_its_own_in_test(tmp_path: Path) -> None:
             assert mine.tolist() == [name == "snap2dfe", name == "ckplus"]
 
 
+def test_frames_that_a_method_frontalised_of_one_data_set_alone(tmp_path: Path) -> None:
+    make(tmp_path)
+    snap, camera = str(tmp_path / "snap"), str(tmp_path / "snap" / "SNAPcam1")
+    sets = {
+        "SNaP2DFeDataModule": {"root": snap, "frontalized": {"mine": camera}},
+        "CKPlusDataModule": {"root": str(tmp_path / "ck")},
+    }
+    data = make(tmp_path, sets=sets)
+    assert data.rivals == ("mine",)
+    data.trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    data.trainer.testing = True
+    data.setup("test")
+    seen = 0
+    for batch in batches(data, data.test_dataloader()):
+        ours = batch["subsets"][:, 0]
+        assert torch.equal(batch["rival_flow_mine"][ours], batch["flow"][ours])
+        assert torch.equal(batch["rival_apex_mine"][ours], batch["apex"][ours])
+        assert batch["rival_flow_mine"][~ours].isnan().all()
+        assert batch["rival_apex_mine"][~ours].isnan().all()
+        seen += int(ours.sum())
+    assert 0 < seen < data.split_sizes["test"]
+
+
 def test_what_networks_are_fitted_on_comes_of_all(tmp_path: Path) -> None:
     data = make(tmp_path)
     data.setup("fit")

@@ -62,7 +62,7 @@ def test_last_frames_first_frames_and_units(tmp_path: Path) -> None:
     assert index.action_units[7].tolist() == vector(1, 27)
     assert index.action_units[8].tolist() == vector(9)
     assert index.problems == []
-    assert "3 have action units but no expression" in index.notes[-1]
+    assert "sequences with action units but no expression: 1" in index.notes
 
 
 def test_the_apex_alone_is_the_sample_that_the_flow_is(tmp_path: Path) -> None:
@@ -78,6 +78,9 @@ def test_the_apex_alone_is_the_sample_that_the_flow_is(tmp_path: Path) -> None:
         samples.append([[index.names[row] for row in part] for part in split.parts])
     assert samples[0] == samples[1]
     assert [path.name for path in (indices[0].files or [])[:1]] == ["S001_001_00000005.png"]
+    # One without an expression is no flow: it has the name of its frame.
+    assert indices[0].names[-1] == "S006/003:5"
+    assert indices[0].names[:-6] == indices[1].names
 
 
 def test_which_frames_are_taken(tmp_path: Path) -> None:

@@ -70,5 +70,27 @@ def test_the_tables_have_the_rows_and_columns_of_the_paper() -> None:
     assert average == ["35.0 ± 14.1 %", "30.0 ± 14.1 %"]
 
 
+def test_a_method_whose_frames_are_given_stands_in_both_tables() -> None:
+    more = summary(
+        glunet_epe_px=1.5,
+        glunet_apex_ssim=0.7,
+        glunet_apex_rmse=9.0,
+        glunet_accuracy=0.45,
+        glunet_apex_image_accuracy=0.25,
+        posed_apex_rmse=8.0,
+        **{"glunet-frontal_accuracy": 0.7, "glunet-frontal_apex_rmse": 7.0},
+    )
+    measured = {**MEASURED, "metrics": {**MEASURED["metrics"], **more["metrics"]}}
+    lines = frontalization_tables(measured)
+    assert cells(lines, "glunet") == [["1.5 ± 0.1414", "0.7 ± 0.1414", "9 ± 0.1414"]]
+    assert cells(lines, "Flow-CNN (D_E)", "glunet") == [
+        ["70.0 ± 14.1 %", "-20.0", "45.0 ± 14.1 %", "+5.0"]
+    ]
+    fitted = "independent ResNet-18 of the training fold"
+    assert cells(lines, fitted, "glunet") == [["-", "-", "25.0 ± 14.1 %", "-25.0"]]
+    assert not any("glunet-frontal" in line for line in lines)
+    assert not cells(frontalization_tables(MEASURED), "glunet")
+
+
 def test_other_methods_have_no_such_tables() -> None:
     assert frontalization_tables(summary(accuracy=0.5)) == []

@@ -209,7 +209,8 @@ def test_what_stands_in_a_table_of_emotion_gan_is_measured_in_each_data_set() ->
     """A measure that no test logs would leave its cells empty, and nobody would be told."""
     named = dict.fromkeys(("adcorre", "dan", "hsemotion", "dmue"), "judge.onnx")
     judges = FrontalizationJudges(7, 32, named)
-    judges.divide(["ckplus"])
+    rivals = [f"{name}{end}" for name in ("cfrgan", "glunet", "psp") for end in ("", "-frontal")]
+    judges.divide(["ckplus"], rivals)
     files = [file for file in STUDIES if file.stem.startswith("emotion_gan")]
     wanted = {
         measure
