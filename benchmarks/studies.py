@@ -174,6 +174,7 @@ def _finished_study(folder: Path, seeds: int) -> list[str]:
         cell = CrossvalFolder(folder / "runs" / "made" / f"crossval-{number:06x}")
         _write_cell(cell, f"{number:064x}", plan.seed, plan.fit, right=60 + number % 7)
         known.remember(plan, cell)
+    known.save()
     return command
 
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from callbacks.records.costs import COSTS, read_costs
 from callbacks.records.fold_record import MAIN, FoldRecord
 from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
 from experiments.command.arguments import CommandParser
@@ -42,7 +43,7 @@ class Run:
         """Return a measure on each fold, None where a fold does not have it.
 
         Args:
-            measure: Its name without `test/`; `a - b` is the difference of two.
+            measure: Its name without `test/`, or one of `COSTS`; `a - b` is the difference of two.
         """
         first, minus, second = measure.partition(" - ")
         if minus:
@@ -54,6 +55,9 @@ class Run:
             values = [
                 headline_accuracy(record, self.description.headline) for record in self.records
             ]
+        elif measure in COSTS:
+            folders = (self.path / f"fold_{record['fold']:02d}" for record in self.records)
+            values = [read_costs(folder).get(measure) for folder in folders]
         else:
             values = [record.metrics.get(f"test/{measure}") for record in self.records]
         found = [value for value in values if value is not None]

@@ -17,8 +17,6 @@ SPLIT_FILE = "split.json"
 RECORD_FILE = "fold.json"
 """The record of a fold; there once its test is done."""
 PREDICTIONS_FILE = "predictions.csv"
-LATENCY_FILE = "latency.json"
-"""Milliseconds an answer takes: no part of the record, which holds no time."""
 MAIN = "predicted"
 """The condition under which a method answers, unless it has others: a column of predictions.csv."""
 

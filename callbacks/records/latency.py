@@ -8,9 +8,9 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
 
-from callbacks.records.fold_record import LATENCY_FILE
+from callbacks.records.costs import LATENCY_FILE
+from callbacks.records.size import example_of
 from datamodules.store.replacing import write_json
 
 _WARM_UP, _LEAST, _MOST = 3, 5, 50  # answers
@@ -28,12 +28,10 @@ class Latency(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure and write."""
-        example = pl_module.example_input_array
-        inputs = (example,) if isinstance(example, Tensor) else example
-        if not trainer.is_global_zero or not isinstance(inputs, tuple):
+        inputs = example_of(pl_module)
+        if not trainer.is_global_zero or inputs is None:
             return
         device = pl_module.device
-        inputs = tuple(value[:1].to(device) for value in inputs)
         times: list[float] = []
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
             while len(times) < _MOST + _WARM_UP:

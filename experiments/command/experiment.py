@@ -24,6 +24,7 @@ from callbacks.figures.progress import LearningCurve
 from callbacks.records.fold_report import FoldReport
 from callbacks.records.latency import Latency
 from callbacks.records.run_record import RunRecord
+from callbacks.records.size import Size
 from callbacks.training.acceleration import Acceleration
 from callbacks.training.leak_check import LeakCheck
 from callbacks.training.nan_guard import NaNGuard
@@ -35,7 +36,7 @@ from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
 from experiments.command.console import say
 from experiments.command.errors import CommandError, usage_error
 from experiments.command.names import name_run
-from experiments.command.parsing import AddingConfigFile, explain_usage
+from experiments.command.parsing import AddingConfigFile, explain_usage, whole_first
 from experiments.command.privacy import environment_hider, without_user
 from experiments.command.progress import RunProgress
 from experiments.command.usage import (
@@ -136,6 +137,7 @@ class ExperimentCLI(LightningCLI):
         self, klass: type, subcommand: str, **kwargs: Any
     ) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        whole_first(parser)
         if subcommand == "fit":
             parser.add_argument(
                 "--fresh", action="store_true", help="Start anew, not from an unfinished run."
@@ -204,6 +206,7 @@ class ExperimentCLI(LightningCLI):
             *self._fold_report(config),
             LearningCurve(),
             Latency(),
+            Size(),
             *([RunProgress()] if settings.trainer.enable_progress_bar is not False else []),
         ]
         settings.trainer.default_root_dir = str(self.session.run.path)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from pydoc import locate
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 import jsonargparse
 import lightning.pytorch as pl
@@ -59,6 +59,20 @@ class AddingConfigFile(jsonargparse.ActionConfigFile):  # type: ignore[name-defi
             classes = {class_name(callback) for callback in after}
             kept = [callback for callback in before if class_name(callback) not in classes]
             cfg["trainer.callbacks"] = [*kept, *after]
+
+
+def whole_first(parser: ArgumentParser) -> None:
+    """Read `1` as a whole number where a fraction may stand too.
+
+    To a trainer 1 is one batch and 1.0 is all of them. Python gives out the same object for
+    `Union[int, float]` and `Union[float, int]`, and so the order of imports would decide which of
+    them an argument is parsed as.
+    """
+    for action in parser._actions:
+        kinds = get_args(kind := getattr(action, "_typehint", None))
+        if get_origin(kind) is Union and {int, float} <= {*kinds}:
+            ordered = tuple(sorted(kinds, key=lambda one: one is not int))
+            action._typehint = Union[ordered]  # type: ignore[attr-defined]  # noqa: UP007
 
 
 def _interpolations(data: Namespace | None) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ from experiments.command.experiment import ExperimentCLI
 from experiments.command.signatures import class_name
 from experiments.run.folder import shared_config_hash
 from experiments.run.session import Session
+
+NO_SEED = 3141592653
+"""A seed that nobody gives."""
 
 
 class ResolvedExperiment(ExperimentCLI):
@@ -56,6 +61,19 @@ class ResolvedExperiment(ExperimentCLI):
     def runs_dir(self) -> Path:
         """Folder of all runs."""
         return Path(self.resolved["runs_dir"])
+
+    def with_seed(self, seed: int) -> ResolvedExperiment:
+        """Return what the command line comes to with another seed, without parsing it again.
+
+        Args:
+            seed: It takes the place of this one's wherever that stands, be it as a number or by an
+                interpolation in a text. So this one's must be a number that is there for no other
+                reason, see `NO_SEED`.
+        """
+        text = json.dumps(self.resolved)
+        other = copy.copy(self)
+        other.resolved = json.loads(text.replace(str(self.resolved["seed_everything"]), str(seed)))
+        return other
 
     def before_instantiate_classes(self) -> None:
         """Keep the resolved config."""

@@ -155,7 +155,7 @@ class FoldQueue(Watcher):
         if time.monotonic() - self._looked_at < every:
             return
         self._looked_at = time.monotonic()
-        lines = [f"fold {_fold(job.step)}: {_last_line(job.output())}" for job in jobs]
+        lines = [f"fold {_fold(job.step)}: {job.last_line()}" for job in jobs]
         if self._console.is_terminal:
             self._bar.update(self._task, description=escape("; ".join(lines)))
         else:
@@ -213,9 +213,3 @@ def _fold(step: Step) -> int:
 def _modified(path: Path) -> int:
     """Tell one version of a file from the next."""
     return path.stat().st_mtime_ns if path.exists() else 0
-
-
-def _last_line(output: str) -> str:
-    said = [line.strip() for line in output.split("\n") if line.strip()]
-    # A bar in a log redraws itself by carriage returns.
-    return said[-1].rsplit("\r", 1)[-1][:100] if said else "starting"

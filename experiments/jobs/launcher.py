@@ -33,6 +33,12 @@ class Job(ABC):
             file.seek(self.start)
             return file.read().decode(errors="replace")
 
+    def last_line(self) -> str:
+        """Return the end of what it has printed so far, to show how it comes along."""
+        said = [line.strip() for line in self.output().split("\n") if line.strip()]
+        # A bar in a log redraws itself by carriage returns.
+        return said[-1].rsplit("\r", 1)[-1][:100] if said else "starting"
+
     def sentence(self) -> str:
         """Return why it failed, as a person can read it."""
         code = self.exit_code or 0

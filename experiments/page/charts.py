@@ -127,10 +127,12 @@ def trade(
     xs = {name: math.log10(ms) for name, (ms, _) in named.items()}
     ys = {name: factor * value for name, (_, value) in named.items()}
     low, high = math.floor(min(xs.values()) - 0.1), math.ceil(max(xs.values()) + 0.1)
-    decades = {float(n): f"{10.0**n:g}" for n in range(low, high + 1)}
+    parts = (1, 2, 5) if high - low <= 2 else (1,)
+    shown = (part * 10.0**n for n in range(low, high + 1) for part in parts)
+    ticks = {math.log10(ms): f"{ms:g}" for ms in shown if math.log10(ms) <= high}
     title = f"{what}{', %' if percent else ''} over milliseconds an answer"
     y = _nice(min(ys.values()), max(ys.values()))
-    to_x, to_y, body = _axes((low, high), y, title, decades)
+    to_x, to_y, body = _axes((low, high), y, title, ticks)
     for number, name in enumerate(named):
         place = f'cx="{to_x(xs[name]):.1f}" cy="{to_y(ys[name]):.1f}"'
         body.append(f'<circle class="point {_colour(places[name])}" {place} r="5"/>')

@@ -14,7 +14,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from callbacks.records.fold_record import LATENCY_FILE, MAIN, PREDICTIONS_FILE, FoldRecord
+from callbacks.records.costs import read_costs
+from callbacks.records.fold_record import MAIN, PREDICTIONS_FILE, FoldRecord
 from callbacks.records.metrics_file import SECONDS, Series, read_metrics
 from callbacks.statistics import confusion_matrix, estimate, scores
 from datamodules.store.replacing import read_json
@@ -201,8 +202,8 @@ def _curve(folders: Sequence[Path], logged: Sequence[Mapping[str, Series]]) -> C
 
 
 def _latency(folders: Sequence[Path]) -> float | None:
-    told = [read_json(folder / LATENCY_FILE, median_ms=float) for folder in folders]
-    found = [values["median_ms"] for values in told if values is not None]
+    costs = map(read_costs, folders)
+    found = [told["latency_ms"] for told in costs if "latency_ms" in told]
     return statistics.median(found) if found else None
 
 
@@ -217,6 +218,6 @@ def _machines(folders: Sequence[Path]) -> Iterator[str]:
     for folder in folders:
         told: dict[str, Any] = read_json(folder / "environment.json", platform=str) or {}
         if told:
-            threads = f", {told['threads']} threads" if "threads" in told else ""
+            threads = f", threads: {told['threads']}" if "threads" in told else ""
             torch = told.get("versions", {}).get("torch", "?")
             yield f"{told['platform']}, {told.get('device', '?')}{threads}, torch {torch}"

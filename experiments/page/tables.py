@@ -9,6 +9,7 @@ from typing import Any
 from callbacks.statistics import holm
 from experiments.page.evidence import Evidence
 from experiments.report.markdown import NONE, is_share, markdown_table, p_value
+from experiments.study.footnotes import figure_text, is_shown
 from experiments.study.table import Row, against, remarks_of, table_of
 
 _SAMPLES = 24  # shown at most
@@ -48,14 +49,14 @@ def main_table(summary: Mapping[str, Any]) -> Table:
 def published_table(summary: Mapping[str, Any]) -> Table | None:
     """Lay out the papers' figures beside what was measured in their setting.
 
-    A figure of another setting is no figure to compare with: a note says what differs. None where
-    the papers have none for any cell.
+    A figure of another setting is no figure to compare with: a note says what differs. That of
+    what an answer costs is shown all the same. None where the papers have none for any cell.
     """
     body: list[list[str]] = []
     notes: dict[str, str] = {}
 
-    def marked(why: str) -> str:
-        return f"{NONE} {notes.setdefault(why, f'[{len(notes) + 1}]')}"
+    def marked(why: str, shown: str = NONE) -> str:
+        return f"{shown} {notes.setdefault(why, f'[{len(notes) + 1}]')}"
 
     for row in summary["rows"]:
         for title, measure in row["measures"].items():
@@ -64,30 +65,27 @@ def published_table(summary: Mapping[str, Any]) -> Table | None:
                 continue
             name, cell = [row["row"], row["data"], title], row["cells"][title]
             source = f"{figure['paper']}, {figure['table']}"
+            here = None if cell is None else (100 if is_share(measure) else 1) * cell["mean"]
+            ours = NONE if here is None else f"{here:.4g}"
             if figure["differences"]:
                 why = f"{source}: {'; '.join(figure['differences'])}."
-                body.append([*name, marked(why), "", ""])
+                if is_shown(figure, measure):
+                    body.append([*name, marked(why, figure_text(figure)), ours, NONE])
+                else:
+                    body.append([*name, marked(why), "", ""])
                 continue
-            here = None if cell is None else (100 if is_share(measure) else 1) * cell["mean"]
-            shown = [NONE, NONE] if here is None else [f"{here:.4g}", NONE]
-            if here is not None and isinstance(figure["value"], float):
-                shown[1] = f"{here - figure['value']:+.3g}"
-            body.append([*name, f"{_figure(figure)} ({source})", *shown])
+            known = here is not None and isinstance(figure["value"], float)
+            apart = f"{here - figure['value']:+.3g}" if known else NONE
+            body.append([*name, f"{figure_text(figure)} ({source})", ours, apart])
     for figure in summary.get("others", ()):
         where = " ".join(filter(None, (figure["condition"], figure["metric"])))
-        about = [figure["method"], figure["dataset"], where, _figure(figure)]
+        about = [figure["method"], figure["dataset"], where, figure_text(figure)]
         body.append([*about, marked(f"{figure['reason']}."), ""])
     if not body:
         return None
     head = ["method", "data", "measure", "published", "here", "difference"]
     said = [f"{mark} {why}" for why, mark in notes.items()]
     return Table("Beside the papers", head, body, said)
-
-
-def _figure(figure: Mapping[str, Any]) -> str:
-    """Write a figure of a paper, in its unit."""
-    spread = "" if figure["std"] is None else f" ± {figure['std']}"
-    return f"{figure['value']}{spread} {figure['unit']}".strip()
 
 
 def pair_tables(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Table]:
@@ -206,7 +204,7 @@ def run_table(summary: Mapping[str, Any], evidence: Mapping[str, Evidence]) -> T
                     f"{len(run['done'])} of {run['folds']}",
                     *(str(run["n_test"]), str(run["n_subjects"]), run["folds_hash"][:8]),
                     (run["commit"] or "unknown")[:8],
-                    NONE if hours is None else f"{hours:.2f}",
+                    NONE if hours is None else f"{hours:.3g}",
                     answer,
                 ]
             )

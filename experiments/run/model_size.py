@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+
+from callbacks.records.size import count
 
 _LARGE = 20_000_000
 _PRESETS = Path(__file__).resolve().parents[1] / "presets"
@@ -33,32 +33,13 @@ def describe_size(model: nn.Module, device: str) -> list[str]:
     example = getattr(model, "example_input_array", None)
     if isinstance(example, Tensor):
         shape = "x".join(str(side) for side in example.shape[1:])
-        lines.append(f"An image of {shape} costs it {count_macs(model, example) / 1e9:.3g} GMACs.")
+        lines.append(f"An image of {shape} costs it {count(model, example).macs / 1e9:.3g} GMACs.")
     if total > _LARGE and device == "cpu":
         lines.append(
             f"That is slow on a CPU: add --config experiments/presets/{_preset(name)} for a small "
             "model that trains in minutes."
         )
     return lines
-
-
-def count_macs(model: nn.Module, example: Tensor) -> int:
-    """Count the multiplications with an addition of one answer, on the model's device.
-
-    Convolutions and matrix products are counted, as everybody does; the model stays as it is.
-
-    Returns:
-        MACs: half of what counts as floating point operations.
-    """
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(example)
-    finally:
-        for module, mode in training.items():
-            module.training = mode
-    return int(counter.get_total_flops()) // 2
 
 
 def _preset(method: str) -> str:

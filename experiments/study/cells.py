@@ -14,6 +14,8 @@ from experiments.crossval.folder import CrossvalFolder
 from experiments.study.arguments import CellPlan
 
 _SOURCE = Path(__file__).resolve().parents[2]
+# Beside them may lie an environment, or everything that is installed.
+_PACKAGES = ("callbacks", "datamodules", "experiments", "lightning_modules", "losses")
 _FILE = "cells.json"
 
 
@@ -55,26 +57,35 @@ class CellFolders:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / _FILE
-        self._known: dict[str, str] = (read_json(self._file, folders=dict) or {}).get("folders", {})
-        source = _state(_SOURCE.glob("*/**/*.py"), _SOURCE.glob("experiments/**/*.yaml"))
+        code = (file for name in _PACKAGES for file in (_SOURCE / name).rglob("*.py"))
+        source = _state(code, (_SOURCE / "experiments").rglob("*.yaml"))
         self._source = hashlib.sha256(json.dumps(source).encode()).hexdigest()
+        found = read_json(self._file, source=str, folders=dict)
+        self._written = found is not None and found["source"] == self._source
+        self._known: dict[str, str] = found["folders"] if found and self._written else {}
 
     def find(self, plan: CellPlan) -> CrossvalFolder | None:
         """Return the folder of a cell, None where its command line was never resolved."""
-        path = self._known.get(self._key(plan))
+        path = self._known.get(_key(plan))
         return None if path is None else CrossvalFolder(Path(path))
 
     def remember(self, plan: CellPlan, folder: CrossvalFolder) -> None:
-        """Write down the folder of a cell."""
-        self._known[self._key(plan)] = str(folder.path)
-        write_json(self._file, {"folders": self._known})
+        """Remember the folder of a cell."""
+        self._known[_key(plan)] = str(folder.path)
+        self._written = False
 
-    def _key(self, plan: CellPlan) -> str:
-        # Whatever a command line comes to changes only with it, its files, and the source.
-        files = (Path(word.removeprefix("--config=")) for word in plan.fit)
-        own = _state(file for file in files if file.suffix in (".yaml", ".yml"))
-        text = json.dumps([plan.fit, own, self._source])
-        return hashlib.sha256(text.encode()).hexdigest()
+    def save(self) -> None:
+        """Write down what is not written yet."""
+        if not self._written:
+            write_json(self._file, {"source": self._source, "folders": self._known})
+            self._written = True
+
+
+def _key(plan: CellPlan) -> str:
+    # Whatever a command line comes to changes only with it, its files, and the source.
+    files = (Path(word.removeprefix("--config=")) for word in plan.fit)
+    own = _state(file for file in files if file.suffix in (".yaml", ".yml"))
+    return hashlib.sha256(json.dumps([plan.fit, own]).encode()).hexdigest()
 
 
 def _state(*files: Iterable[Path]) -> list[tuple[str, int, int]]:

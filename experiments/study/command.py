@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from experiments.command.errors import CommandError
 from experiments.crossval.command import check_before, describe
@@ -19,6 +20,9 @@ from experiments.study.arguments import CellPlan, Options, parse
 from experiments.study.cells import Cell, CellFolders
 from experiments.study.queue import StudyQueue
 from experiments.study.table import as_markdown, as_rows, rows_of, summary_of
+
+if TYPE_CHECKING:
+    from experiments.command.resolve import ResolvedExperiment
 
 Cells = dict[tuple[str, str, int], Cell | str]
 """The cells of a study by row, data set and seed, or why there is none."""
@@ -64,36 +68,48 @@ def study(args: Sequence[str]) -> None:
 def _find_cells(options: Options, folders: CellFolders) -> Cells:
     """Find the cells, and resolve the command lines of those that are not known to be filled."""
     cells: Cells = {}
+    resolved: dict[tuple[str, ...], ResolvedExperiment] = {}
     for plan in options.cells():
         folder = folders.find(plan)
-        cell = None if folder is None else Cell(plan, folder, options.study.fold)
-        if cell is None or not (options.summarize or cell.is_done):
-            cells[plan.row, plan.data, plan.seed] = _resolve(plan, options, folders)
-        else:
-            cells[plan.row, plan.data, plan.seed] = cell
+        cell: Cell | str | None = None
+        if folder is not None:
+            cell = Cell(plan, folder, options.study.fold)
+        if not isinstance(cell, Cell) or not (options.summarize or cell.is_done):
+            cell = _open(plan, _resolve(plan, resolved), options)
+            if isinstance(cell, Cell):
+                folders.remember(plan, cell.folder)
+        cells[plan.row, plan.data, plan.seed] = cell
+    folders.save()
     return cells
 
 
-def _resolve(plan: CellPlan, options: Options, folders: CellFolders) -> Cell | str:
+def _resolve(
+    plan: CellPlan, known: dict[tuple[str, ...], ResolvedExperiment]
+) -> ResolvedExperiment:
+    """Resolve a command line, once for all seeds, since that takes a third of a second."""
     # Late, since it takes seconds to import and is not needed where all is done.
     from experiments.command.console import quiet
-    from experiments.command.resolve import ResolvedExperiment
+    from experiments.command.resolve import NO_SEED, ResolvedExperiment
 
-    with quiet():
-        experiment = ResolvedExperiment(plan.fit)
+    fit = tuple(word for word in plan.fit if word != f"--seed_everything={plan.seed}")
+    if fit not in known:
+        with quiet():
+            known[fit] = ResolvedExperiment([*fit, f"--seed_everything={NO_SEED}"])
+    return known[fit].with_seed(plan.seed)
+
+
+def _open(plan: CellPlan, experiment: ResolvedExperiment, options: Options) -> Cell | str:
+    """Find the folder of a cell, or make it where the cell is to be run."""
     description = describe(experiment, plan.fit)
     if options.summarize:
         folder = find_folder(experiment.runs_dir, description.experiment, description.config_hash)
-        if not folder.path.exists():
-            return "not started"
-    else:
-        folder = open_folder(experiment.runs_dir, description)
-        try:
-            check_before(folder)
-        except CommandError as error:
-            print(f"{plan.row}, {plan.data}, seed {plan.seed}: {error}", flush=True)
-            return str(error)
-    folders.remember(plan, folder)
+        return Cell(plan, folder, options.study.fold) if folder.path.exists() else "not started"
+    folder = open_folder(experiment.runs_dir, description)
+    try:
+        check_before(folder)
+    except CommandError as error:
+        print(f"{plan.row}, {plan.data}, seed {plan.seed}: {error}", flush=True)
+        return str(error)
     return Cell(plan, folder, options.study.fold)
 
 

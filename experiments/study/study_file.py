@@ -42,8 +42,9 @@ class Study:
         rows: The methods, by the names of their rows. The first is the one that the others are
             compared with, in the first column.
         data: Command line that each data set adds, by its name; there is at least one.
-        columns: What the test logged (without `test/`), by the title of its column. `accuracy` is
-            each experiment's headline; `a - b` is the difference of two measures; `{data}` stands
+        columns: What the test logged (without `test/`), by the title of its column, or what an
+            answer costs, see :mod:`callbacks.records.costs`. `accuracy` is each experiment's
+            headline; `a - b` is the difference of two measures; `{data}` stands
             for the name of the data set, where one run tests several.
         seeds: Seeds of every row, at least one.
         fold: Numbers of the folds to run; None runs all.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from callbacks.records.costs import TIMES, read_timing
 from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
 from experiments.compare import Run
 from experiments.crossval.summary import collect, summarize
@@ -18,9 +19,8 @@ from experiments.published import (
 )
 from experiments.report.markdown import NONE, difference, interval, markdown_table, p_value, spread
 from experiments.study.cells import Cell
+from experiments.study.footnotes import figure_text, footnotes_of, is_shown, why_not
 from experiments.study.study_file import Study
-
-_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def summary_of(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
                 "against_first": None
                 if row is references[row.data]
                 else against(row, references[row.data]),
-                "runs": [_provenance(run) for run in row.runs],
+                "runs": [_provenance(run, row.measures) for run in row.runs],
                 "missing": list(row.missing),
             }
             for row in rows
@@ -201,14 +201,21 @@ def _tested(run: Run) -> tuple[Any, ...]:
     return (run.description.seed, summary["done"], summary["class_names"], samples)
 
 
-def _provenance(run: Run) -> dict[str, Any]:
+def _provenance(run: Run, measures: Mapping[str, str]) -> dict[str, Any]:
     keys = ("source", "commit", "seed", "folds", "folds_hash", "done", "n_test", "n_subjects")
     partial = f"{len(run.summary['done'])} of {run.summary['folds']} folds"  # said by "done"
     return {
         "folder": str(run.path),
         **{key: run.summary[key] for key in keys},
         "departures": [phrase for phrase in run.summary["departures"] if phrase != partial],
+        **({"timed_on": _timed_on(run)} if set(TIMES) & set(measures.values()) else {}),
     }
+
+
+def _timed_on(run: Run) -> list[str]:
+    """Name the devices on which answers were timed."""
+    told = [read_timing(run.path / f"fold_{record['fold']:02d}") for record in run.records]
+    return list(dict.fromkeys(f"{t['device']} with threads: {t['threads']}" for t in told if t))
 
 
 def table_of(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -245,9 +252,7 @@ def remarks_of(summary: Mapping[str, Any]) -> list[str]:
             f"exact, over pooled test samples{counted}. Neither is corrected for the number of "
             "comparisons."
         )
-    remarks += [
-        f"{mark} No published figure: {why}." for why, mark in footnotes_of(summary).items()
-    ]
+    remarks += [f"{mark} {why}." for why, mark in footnotes_of(summary).items()]
     commits = {run["commit"] for row in summary["rows"] for run in row["runs"]}
     if len(commits) > 1:
         remarks.append(f"Made with {len(commits)} commits, between which results may have changed.")
@@ -281,29 +286,9 @@ def _cell(row: Mapping[str, Any], title: str, several_seeds: bool, marks: dict[s
     figure = row["published"][title]
     if figure is None:
         return text
-    mark = f"{NONE} {marks[why_not(figure)]}" if figure["differences"] else figure_text(figure)
-    return f"{text} (published {mark})"
-
-
-def footnotes_of(summary: Mapping[str, Any]) -> dict[str, str]:
-    """Return the marks of the footnotes on published figures, by what they say."""
-    figures = [figure for row in summary["rows"] for figure in row["published"].values()]
-    said = [why_not(figure) for figure in figures if figure is not None and figure["differences"]]
-    return {why: f"[{number}]" for number, why in enumerate(dict.fromkeys(said), 1)}
-
-
-def figure_text(figure: Mapping[str, Any]) -> str:
-    """Write a figure of a paper, in its unit."""
-    std = "" if figure["std"] is None else f" ± {figure['std']:g}"
-    number = figure["value"] if isinstance(figure["value"], str) else f"{figure['value']:g}"
-    return f"{number}{std} {figure['unit']}".strip()
-
-
-def why_not(figure: Mapping[str, Any]) -> str:
-    """Say in a line what keeps a figure of a paper from standing beside a cell."""
-    said, more = figure["differences"][:_SHOWN], len(figure["differences"]) - _SHOWN
-    phrases = [*said, *([f"and {more} more"] if more > 0 else [])]
-    return f"{figure['paper']}, {figure['table']}: {'; '.join(phrases)}"
+    shown = figure_text(figure) if is_shown(figure, measure) else NONE
+    mark = f" {marks[why_not(figure, measure)]}" if figure["differences"] else ""
+    return f"{text} (published {shown}{mark})"
 
 
 def _tests(row: Mapping[str, Any], title: str) -> list[str]:
@@ -327,6 +312,7 @@ def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
                 f"folds {', '.join(map(str, run['done']))} of {run['folds']}",
                 f"{run['n_test']} test samples of {run['n_subjects']} people",
                 f"commit {(run['commit'] or 'unknown')[:8]}",
+                *(f"answers timed on {device}" for device in run.get("timed_on", ())),
             ]
             yield f"{name}: {'; '.join([', '.join(about), *marks])}"
         for phrase in row["missing"]:

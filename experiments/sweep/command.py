@@ -24,6 +24,7 @@ from experiments.sweep.space import corners
 from experiments.sweep.trials import MOST_STARTS, Trials
 
 _LOOK_EVERY = 2.0
+_SHOW_EVERY = 60.0
 _SIGNALLED = 128  # exit codes above are those of signals
 
 
@@ -56,6 +57,8 @@ def sweep(args: Sequence[str]) -> None:
     print(f"Sweep: {folder}", flush=True)
     _refuse_other_commit(trials, folder)
     trials.prepare()
+    if trials.told():
+        print(progress(), flush=True)
     if not trials.nothing_left():
         if options.launch.detach:
             detach(options.launch, "sweep", args, folder)
@@ -116,7 +119,7 @@ class Workers(Watcher):
         self._runner = Runner(launcher, self)
         self._made = 0
         self._said = {trial.number for trial in trials.told()}
-        self._looked_at = time.monotonic()
+        self._looked_at = self._shown_at = time.monotonic()
 
     def run(self) -> None:
         """Run workers until every trial is done."""
@@ -127,10 +130,15 @@ class Workers(Watcher):
         self._tell()
 
     def look(self, jobs: Sequence[Job]) -> None:
-        """Say how the trials went that ended since the last look."""
-        if time.monotonic() - self._looked_at >= _LOOK_EVERY:
-            self._looked_at = time.monotonic()
+        """Say how the trials went that ended since the last look, and now and then all others."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_EVERY:
+            self._looked_at = now
             self._tell()
+        if now - self._shown_at >= _SHOW_EVERY:
+            self._shown_at = now
+            for job in jobs:
+                print(f"{job.step.name}: {job.last_line()}", flush=True)
 
     def done(self, step: Step) -> None:
         """Start no further worker where one found nothing left to do."""

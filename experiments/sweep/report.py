@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import optuna
 import yaml
 from matplotlib.ticker import MaxNLocator
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from callbacks.figures.pictures import new_axes, write_picture
 from callbacks.figures.style import PALETTE
@@ -21,7 +22,7 @@ from experiments.command.errors import CommandError
 from experiments.crossval.folder import CrossvalFolder
 from experiments.report.markdown import NONE, markdown_table, spread, write_files
 from experiments.sweep.arguments import Options
-from experiments.sweep.trials import FOLDER, WHY, Trials
+from experiments.sweep.trials import FOLDER, INSTEAD_OF, WHY, Trials
 
 _STATES = {
     TrialState.COMPLETE: "done",
@@ -52,7 +53,7 @@ def write_report(folder: Path, options: Options, trials: Trials) -> None:
         )
         raise CommandError(f"No trial in {folder} is done. {reasons or 'None was started.'}")
     best = max(done, key=lambda trial: trial.value or 0.0)
-    weights = _importances(trials.study, done)
+    weights = _importances(told)
     summary = _summary(options, trials, told, best, weights)
     text = as_markdown(summary)
     write_files(folder, "sweep", summary, text, ("trials.csv", _rows(summary)))
@@ -101,6 +102,7 @@ def _summary(
                 "setting": trials.setting(trial.params),
                 "folder": trial.user_attrs.get(FOLDER),
                 "why": trial.user_attrs.get(WHY),
+                "instead_of": trial.user_attrs.get(INSTEAD_OF),
             }
             for trial in told
         ],
@@ -141,9 +143,17 @@ def as_markdown(summary: Mapping[str, Any]) -> str:
     ]
     if summary["importance"]:
         shares = (f"{key} {100 * share:.0f} %" for key, share in summary["importance"].items())
-        lines.append(f"Importance (PED-ANOVA, Watanabe et al. 2023): {', '.join(shares)}.")
+        lines.append(
+            "Importance (PED-ANOVA, Watanabe et al. 2023), of a trial that stopped early by the "
+            f"folds it has: {', '.join(shares)}."
+        )
     if summary["exhausted"]:
         lines.append("There are no further settings to try.")
+    lines += [
+        f"trial {one['trial']} took up trial {one['instead_of']}, which was killed or failed."
+        for one in ordered
+        if one["instead_of"] is not None
+    ]
     lines += [f"trial {one['trial']} failed: {one['why']}" for one in ordered if one["why"]]
     return "\n".join(lines) + "\n"
 
@@ -162,10 +172,20 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[list[Any]]:
         yield [one["trial"], one["state"], len(one["folds"]), *numbers, *settings, one["folder"]]
 
 
-def _importances(study: optuna.Study, done: Sequence[FrozenTrial]) -> dict[str, float]:
-    """Weigh the parameters, empty where the trials do not tell."""
-    varied = [key for key in done[0].params if len({trial.params[key] for trial in done}) > 1]
-    if not varied or len({trial.value for trial in done}) < 2:
+def _importances(told: Sequence[FrozenTrial]) -> dict[str, float]:
+    """Weigh the parameters, empty where the trials do not tell.
+
+    Optuna looks at the trials that are done alone. What stopped the others early counts too: they
+    stand with the mean of the folds that they have.
+    """
+    study = optuna.create_study(direction="maximize")
+    for trial in told:
+        if trial.state != TrialState.FAIL and (folds := trial.intermediate_values):
+            mean, kinds = fmean(folds.values()), trial.distributions
+            study.add_trial(create_trial(params=trial.params, distributions=kinds, value=mean))
+    trials = study.trials
+    varied = [key for key in trials[0].params if len({trial.params[key] for trial in trials}) > 1]
+    if not varied or len({trial.value for trial in trials}) < 2:
         return {}
     return optuna.importance.get_param_importances(study, params=varied)
 
@@ -185,7 +205,7 @@ def draw_history(path: Path, trials: Sequence[Mapping[str, Any]], title: str) ->
     axes.set_xlabel("trial", fontsize=8)
     axes.set_ylabel("accuracy on validation parts [%]", fontsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=3, loc="upper left", bbox_to_anchor=(0.0, -0.16))
     write_picture(path, figure)
 
 

@@ -29,7 +29,7 @@ FOLDER, WHY = "folder", "why"
 """What is noted of a trial: folder of its cross-validation, why it failed."""
 MOST_STARTS = 10
 """Starts of a setting: a job of a cluster may end several times before a trial does."""
-_INSTEAD_OF, _START, _AS = "instead_of", "start", "same_as"
+INSTEAD_OF, _START, _AS = "instead_of", "start", "same_as"
 _MOST_DRAWN = 50  # settings that were tried before, until the space counts as exhausted
 
 
@@ -148,13 +148,13 @@ class Trials:
             if trial.state == TrialState.FAIL and start < MOST_STARTS:
                 if killed_only and WHY in trial.user_attrs:
                     continue
-                again = {_INSTEAD_OF: trial.number, _START: start + 1}
+                again = {INSTEAD_OF: trial.number, _START: start + 1}
                 self.study.enqueue_trial(trial.params, user_attrs=again)
 
     def _counted(self) -> list[FrozenTrial]:
         """List the trials without those that were tried again or never begun."""
         trials = self.study.get_trials(deepcopy=False)
-        gone = {trial.user_attrs.get(_INSTEAD_OF) for trial in trials}
+        gone = {trial.user_attrs.get(INSTEAD_OF) for trial in trials}
         return [t for t in trials if t.number not in gone and _AS not in t.user_attrs]
 
     def _started(self) -> int:

@@ -87,7 +87,8 @@ def as_markdown(summary: Summary) -> str:
         "## Experiments (Table V)",
         "",
         *_experiments(summary),
-        *(f"- {name} failed: {why}" for name, why in summary["failures"].items()),
+        # A sentence may go over several lines, with what a folder should hold.
+        *(f"- {name} failed: {' '.join(why.split())}" for name, why in summary["failures"].items()),
     ]
     lines += [""] if summary["failures"] else []
     lines += _areas(summary)
@@ -130,7 +131,7 @@ def _result(
     """Read the record of a test, or say why there is none."""
     for name in map(step_name, [cell, *reversed(plan.needs(cell))]):
         if name in failures:
-            return None, f"{name} failed: {failures[name]}"
+            return None, f"{name} failed"
     try:
         record = read_record(plan.run_folder(cell).path)
     except DamagedRecordError as error:

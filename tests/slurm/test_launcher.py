@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.experiments.transfer.tiny_transfer import write_files
 from tests.slurm.cluster import Cluster, missing
 from tests.slurm.jobs import STUDY, wait, waited, write_experiment
 
@@ -80,6 +81,28 @@ def test_a_study_of_four_cells_goes_on_by_itself(cluster: dict[str, str], tmp_pa
     found = json.loads(path.read_text())
     assert [row["missing"] for row in found["rows"]] == [[], []]
     assert len(jobs_of(tmp_path)) == 2 * 2 * 2
+
+
+def test_a_transfer_has_the_cells_of_a_local_one(cluster: dict[str, str], tmp_path: Path) -> None:
+    line = ("transfer", "--config=tiny.yaml", "--data_configs", "faces.yaml", "other.yaml")
+    line += ("--pretrain=faces",)
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, launcher in ((here, ()), (there, IN_SLURM)):
+        folder.mkdir()
+        write_files(folder)
+        code, said = lightning(cluster, folder, *line, *launcher)
+        assert code == 0, said
+    assert cells(there) == cells(here)
+    logs = [path.read_text() for path in there.glob("runs/tiny/transfer-*/*/*/log.txt")]
+    starts = [line for log in logs for line in log.splitlines() if line.startswith("--- ")]
+    assert len(starts) == 3  # features of one, a classifier on the other, and its test
+    assert all(", job " in line for line in starts)
+
+
+def cells(folder: Path) -> list[dict[str, Any]]:
+    (path,) = folder.glob("runs/tiny/transfer-*/transfer.json")
+    found: list[dict[str, Any]] = json.loads(path.read_text())["cells"]
+    return found
 
 
 def test_a_launcher_that_was_killed_takes_up_its_jobs(

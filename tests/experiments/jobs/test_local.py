@@ -93,6 +93,7 @@ def test_the_log_is_added_to_and_the_last_start_read(tmp_path: Path) -> None:
         found = started(tmp_path, f"print('start {number}')")
         found.process.wait()
     assert found.output() == "start 2\n"
+    assert found.last_line() == "start 2"
     assert "start 1\n" in (tmp_path / "fold_00" / "log.txt").read_text()
 
 

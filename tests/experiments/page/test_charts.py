@@ -76,6 +76,9 @@ def test_ten_times_the_time_is_a_decade_to_the_right() -> None:
     assert ys[1] == ys[2] < ys[0]
     shown = [node.text for node in ElementTree.fromstring(svg).iter("text")]
     assert {"0.1", "1", "10", "100", "1000", "50", "70"} <= {*shown}
+    svg = trade({"a": (3.0, 0.5)}, {"a": 0}, "accuracy", percent=True)
+    shown = [node.text for node in ElementTree.fromstring(svg).iter("text")]
+    assert shown[-6:-2] == ["1", "2", "5", "10"]
     assert trade({}, {}, "accuracy", percent=True) == ""
 
 

@@ -20,6 +20,14 @@ def row(name: str, found: float | None, published: dict[str, Any] | None) -> dic
     }
 
 
+def test_milliseconds_of_another_machine_are_shown_and_not_subtracted() -> None:
+    own = row("pcnn", 12.5, {**figure(5.83, "an RTX 4090 there", std=0.04), "unit": "ms"})
+    table = published_table({"rows": [{**own, "measures": {"accuracy": "latency_ms"}}]})
+    assert table is not None
+    assert table.body[0][3:] == ["5.83 ± 0.04 ms [1]", "12.5", "-"]
+    assert list(table.notes) == ["[1] PCNN, Table III: an RTX 4090 there."]
+
+
 def test_a_figure_stands_beside_its_own_setting_alone() -> None:
     rows = [
         row("pcnn", 0.85, figure(89.0, std=0.5)),
@@ -33,11 +41,11 @@ def test_a_figure_stands_beside_its_own_setting_alone() -> None:
     table = published_table({"rows": rows, "others": others})
     assert table is not None
     assert [list(line) for line in table.body] == [
-        ["pcnn", "rafdb", "accuracy", "89.0 ± 0.5 % (PCNN, Table III)", "85", "-4"],
+        ["pcnn", "rafdb", "accuracy", "89 ± 0.5 % (PCNN, Table III)", "85", "-4"],
         ["pcnn, small", "rafdb", "accuracy", "- [1]", "", ""],
-        ["not run", "rafdb", "accuracy", "70.0 % (PCNN, Table III)", "-", "-"],
-        ["SCN", "RAF-DB", "accuracy", "87.0 %", "- [2]", ""],
-        ["RAN", "RAF-DB", "accuracy", "87.0 %", "- [2]", ""],
+        ["not run", "rafdb", "accuracy", "70 % (PCNN, Table III)", "-", "-"],
+        ["SCN", "RAF-DB", "accuracy", "87 %", "- [2]", ""],
+        ["RAN", "RAF-DB", "accuracy", "87 %", "- [2]", ""],
     ]
     assert list(table.notes) == [
         "[1] PCNN, Table III: size 96 here, 224 there; 30 epochs here.",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from experiments.cli import main
-from experiments.run.model_size import count_macs, describe_size
+from experiments.run.model_size import describe_size
 from lightning_modules.pcnn import PCNN
 from lightning_modules.resnet18 import ResNet18Classifier
 
@@ -51,12 +51,9 @@ def test_an_answer_is_counted_and_leaves_the_model_as_it_is() -> None:
         assert torch.equal(tensor, before[name])
 
 
-def test_macs_are_those_of_the_layers() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 36, 5))
-    assert count_macs(model, torch.zeros(1, 3, 6, 6)) == 36 * 4 * 3 * 9 + 4 * 36 * 5
+def test_multiplications_are_those_of_one_image() -> None:
     small = ResNet18Classifier(8, 48, "pooled", 16)
     assert describe_size(small, "cpu")[1] == "An image of 3x48x48 costs it 0.0205 GMACs."
-    assert count_macs(ResNet18Classifier(1000), torch.zeros(1, 3, 224, 224)) == 1_814_073_344
 
 
 def test_it_is_said_before_the_data_are_looked_at(

@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
 from experiments.cli import main
+from experiments.command.resolve import ResolvedExperiment
 from tests.experiments.crossval.test_command import EXPERIMENT
 
 STUDY = """
@@ -88,10 +89,18 @@ def test_a_study_fills_its_table_and_goes_on(
 
 
 def test_a_partial_study_shows_what_there_is(
-    folder: Path, capfd: pytest.CaptureFixture[str]
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    main(["study", "rates.yaml", "--summarize"])
-    assert "slow: missing: seed 0: not started" in capfd.readouterr().out
+    resolve, resolved = ResolvedExperiment.__init__, []
+
+    def count(self: ResolvedExperiment, args: Sequence[str]) -> None:
+        resolved.append(args)
+        resolve(self, args)
+
+    monkeypatch.setattr(ResolvedExperiment, "__init__", count)
+    main(["study", "rates.yaml", "--seeds=3", "--summarize"])
+    assert "slow: missing: seed 2: not started" in capfd.readouterr().out
+    assert len(resolved) == 2  # two of the three rows are one, and so are all seeds
     assert not list(Path("runs/tiny").glob("*/fold_*"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,25 @@ def test_a_measure_may_be_the_difference_of_two(tmp_path: Path) -> None:
     found = summary(tmp_path, study(columns, (0,)), metrics=metrics)
     assert found["rows"][0]["cells"]["won"]["mean"] == 0.25
     assert found["rows"][0]["cells"]["none"] is None
+
+
+def test_a_measure_may_be_what_an_answer_costs(tmp_path: Path) -> None:
+    columns = {"ms": "latency_ms", "MB": "size_mb", "GMACs": "macs_g"}
+    for row in WRONG:
+        fold = tmp_path / f"crossval-{row}0" / "fold_00"
+        fold.mkdir(parents=True)
+        told = {"median_ms": 4.0, "device": "cpu", "threads": 1}
+        (fold / "latency.json").write_text(json.dumps(told))
+        (fold / "size.json").write_text('{"macs_g": 3.5, "size_mb": 30.7}')
+    found = summary(tmp_path, study(columns, (0,)))
+    cells = found["rows"][0]["cells"]
+    assert {title: cell["mean"] for title, cell in cells.items()} == {
+        "ms": 4.0,
+        "MB": 30.7,
+        "GMACs": 3.5,
+    }
+    assert "answers timed on cpu with threads: 1" in as_markdown(found)
+    assert "timed_on" not in summary(tmp_path, study({"MB": "size_mb"}, (0,)))["rows"][0]["runs"][0]
 
 
 def test_a_measure_may_name_the_data_set(tmp_path: Path) -> None:

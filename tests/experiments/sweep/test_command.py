@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -19,6 +20,7 @@ from experiments.cli import main
 from experiments.command.console import quiet
 from experiments.command.resolve import ResolvedExperiment
 from experiments.crossval.folder import find_folder
+from experiments.sweep import command
 from tests.experiments.sweep.test_sweep_file import write
 from tests.experiments.sweep.test_worker import EXPERIMENT
 
@@ -54,8 +56,8 @@ def test_a_killed_search_goes_on_to_the_best_config(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["sweep", "search.yaml", "--trials=2", "--fold", "0"]
-    command = [sys.executable, "-m", "experiments", *arguments]
-    with Path("said.txt").open("w") as said, subprocess.Popen(command, stdout=said) as search:
+    line = [sys.executable, "-m", "experiments", *arguments]
+    with Path("said.txt").open("w") as said, subprocess.Popen(line, stdout=said) as search:
         # The worker is killed in its first trial, and the command in that of the next worker.
         wait_for(lambda: bool([*Path("runs").glob("sweeps/*/locks/00000")]))
         os.kill(holder(only("sweeps/*/locks/00000")), signal.SIGKILL)
@@ -103,6 +105,18 @@ def holder(path: Path) -> int:
         if words[5].endswith(f":{number}"):
             return int(words[4])
     raise AssertionError(f"Nobody holds {path}.")
+
+
+def test_it_shows_now_and_then_where_each_worker_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_SHOW_EVERY", 0.0)
+    trials = mock.Mock(told=list)
+    workers = command.Workers(mock.Mock(), folder, trials, mock.Mock())
+    job = mock.Mock(last_line=lambda: "trial 0, fold 3: 0.7143")
+    job.step.name = "worker 1"
+    workers.look([job])
+    assert capsys.readouterr().out == "worker 1: trial 0, fold 3: 0.7143\n"
 
 
 def test_help_needs_no_torch(folder: Path) -> None:

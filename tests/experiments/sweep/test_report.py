@@ -43,6 +43,8 @@ def test_what_a_search_found(options: Options, capsys: pytest.CaptureFixture[str
         elif taken.trial.number == 3:
             taken.trial.report(0.99, step=0)  # of one fold alone, which is not the best
             trials.study.tell(taken.trial, state=TrialState.PRUNED)
+        elif taken.trial.number == 4:
+            taken.held.release()  # as of a process that was killed
         else:
             run(trials, taken)
     write_report(folder, options, trials)
@@ -58,7 +60,9 @@ def test_what_a_search_found(options: Options, capsys: pytest.CaptureFixture[str
     assert lines[0].split()[1::2] == ["trial", "validation", "folds", "lr", "kind", "state"]
     assert lines[2].split()[1] == str(best["trial"])
     assert [line.split("|")[-2].strip() for line in lines[-2:]] == ["stopped early", "failed"]
-    assert "trial 2 failed: no luck" in (folder / "sweep.md").read_text()
+    text = (folder / "sweep.md").read_text()
+    assert "trial 2 failed: no luck" in text
+    assert "trial 5 took up trial 4, which was killed or failed." in text
     for name in ("history.png", "importance.png"):
         assert cv2.imread(str(folder / name)).std() > 1
     text = (folder / "best.yaml").read_text()

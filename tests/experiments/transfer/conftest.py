@@ -8,43 +8,13 @@ import pytest
 from experiments.command.console import quiet
 from experiments.transfer.arguments import parse
 from experiments.transfer.plan import Plan
-
-_EXPERIMENT = """
-model:
-  class_path: tests.experiments.transfer.tiny_transfer.TinyTransfer
-data:
-  class_path: tests.experiments.transfer.tiny_transfer.TinySet
-  init_args:
-    seed: ${seed_everything}
-trainer:
-  accelerator: cpu
-  max_epochs: 1
-  enable_progress_bar: false
-"""
-_SET = """
-model:
-  init_args: {{num_classes: {classes}}}
-data:
-  class_path: tests.experiments.transfer.tiny_transfer.{name}
-  init_args: {arguments}
-"""
-_SETS = {
-    "rafd": ("RaFDDataModule", "{expressions: basic7}"),
-    "views": ("RaFDDataModule", "{angles: [0, 45, 90, 135, 180]}"),
-    "other": ("TinySet", "{seed: 5}"),
-    "eight": ("TinySet", "{expressions: all8}"),
-    "faces": ("TinyFaces", "{seed: 7}"),
-}
+from tests.experiments.transfer.tiny_transfer import write_files
 
 
 @pytest.fixture
 def folder(folder: Path) -> Path:
     """The working directory, with a tiny experiment and tiny data sets."""
-    (folder / "tiny.yaml").write_text(_EXPERIMENT)
-    for file, (name, arguments) in _SETS.items():
-        (folder / f"{file}.yaml").write_text(
-            _SET.format(name=name, arguments=arguments, classes=3 + (file == "eight"))
-        )
+    write_files(folder)
     return folder
 
 

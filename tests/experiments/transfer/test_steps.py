@@ -59,17 +59,19 @@ def test_each_step_runs_once_behind_its_need_and_is_skipped_when_done(plan: Make
 
 def test_a_failed_step_costs_what_needs_it_and_runs_again(plan: Make, folder: Path) -> None:
     behaviour = folder / "behaviour.json"
-    behaviour.write_text(json.dumps({"train/faces+rafd": "No face was found."}))
+    why = "No face was found. Expected there:\n  AF01.JPG ..."
+    behaviour.write_text(json.dumps({"train/faces+rafd": why}))
     made = plan("faces", "rafd", "other", more=("--pretrain", "faces"))
     failures, said, calls = run(made)
-    assert failures == {"train faces > rafd": "No face was found."}
+    assert failures == {"train faces > rafd": why}
     assert any("train faces > rafd: failed: No face was found." in line for line in said)
     assert "test test/faces+other+rafd" in calls
     assert "test test/faces+rafd+rafd" not in calls
     summary = summarize(made, [], failures)
     missing = [cell["missing"] for cell in summary["cells"]]
-    why = "train faces > rafd failed: No face was found."
-    assert missing == [why, why, None, None]
+    assert missing == ["train faces > rafd failed"] * 2 + [None, None]
+    lines = as_markdown(summary).splitlines()
+    assert "- train faces > rafd failed: No face was found. Expected there: AF01.JPG ..." in lines
     behaviour.unlink()
     failures, _, calls = run(made)
     assert (failures, calls[0], len(calls)) == ({}, "fit train/faces+rafd", 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +12,42 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 NAMES = {"basic7": ("happiness", "anger", "fear"), "all8": ("happiness", "anger", "fear", "sad")}
+
+_EXPERIMENT = """
+model:
+  class_path: tests.experiments.transfer.tiny_transfer.TinyTransfer
+data:
+  class_path: tests.experiments.transfer.tiny_transfer.TinySet
+  init_args:
+    seed: ${seed_everything}
+trainer:
+  accelerator: cpu
+  max_epochs: 1
+  enable_progress_bar: false
+"""
+_SET = """
+model:
+  init_args: {{num_classes: {classes}}}
+data:
+  class_path: tests.experiments.transfer.tiny_transfer.{name}
+  init_args: {arguments}
+"""
+_SETS = {
+    "rafd": ("RaFDDataModule", "{expressions: basic7}"),
+    "views": ("RaFDDataModule", "{angles: [0, 45, 90, 135, 180]}"),
+    "other": ("TinySet", "{seed: 5}"),
+    "eight": ("TinySet", "{expressions: all8}"),
+    "faces": ("TinyFaces", "{seed: 7}"),
+}
+
+
+def write_files(folder: Path) -> None:
+    """Write the configs of the method and of the data sets."""
+    (folder / "tiny.yaml").write_text(_EXPERIMENT)
+    for file, (name, arguments) in _SETS.items():
+        (folder / f"{file}.yaml").write_text(
+            _SET.format(name=name, arguments=arguments, classes=3 + (file == "eight"))
+        )
 
 
 class TinyTransfer(pl.LightningModule):
