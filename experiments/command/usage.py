@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -41,6 +42,9 @@ OWN_COMMANDS = {
 }
 """Modules of the commands that are not Lightning's own."""
 _SHORT = {"--every": "--data.every", "--smoothing": "--data.smoothing"}
+_BY_NAME = ("--data.frontalized", "--model.judges")
+"""Options that hold a path for each name, which may be given as NAME=PATH too."""
+_NAMED = re.compile(r"[\w-]+=")
 TRAINER = "lightning.pytorch.Trainer"
 EXPERIMENT_CLI = "experiments.command.experiment.ExperimentCLI"
 """Classes whose arguments are the keys of Lightning's commands."""
@@ -61,10 +65,11 @@ def translate(args: Sequence[str]) -> list[str]:
     """Translate what a person or a sweep writes into what the parser reads.
 
     Returns:
-        The same with long names for short ones, with `null` for Python's `None`, and with the
-        config files of the installed package where `experiments/...` is not below the working
-        directory.
+        The same with long names for short ones, with `null` for Python's `None`, with
+        `--option.NAME=PATH` for `--option NAME=PATH`, and with the config files of the installed
+        package where `experiments/...` is not below the working directory.
     """
+    args = _join_names(args)
     translated = []
     for i, arg in enumerate(args):
         key, equals, value = arg.partition("=")
@@ -77,6 +82,17 @@ def translate(args: Sequence[str]) -> list[str]:
         else:
             translated.append(arg)
     return translated
+
+
+def _join_names(args: Sequence[str]) -> list[str]:
+    joined: list[str] = []
+    for arg in args:
+        if joined and joined[-1] in _BY_NAME and _NAMED.match(arg):
+            joined[-1] += f".{arg}"
+            continue
+        key, _, value = arg.partition("=")
+        joined.append(f"{key}.{value}" if key in _BY_NAME and _NAMED.match(value) else arg)
+    return joined
 
 
 def _value(value: str, *, is_config: bool) -> str:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from experiments.command.parsing import class_parameters
 from experiments.command.usage import PACKAGE, given_by_hand, translate
 
@@ -42,3 +44,21 @@ def test_parameters_of_a_class_are_those_of_its_bases_too() -> None:
     assert (
         class_parameters("datamodules.NoSuch") == class_parameters("datamodules.synthetic") == set()
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--data.frontalized", "glunet=/data/glunet"],
+        ["--data.frontalized=glunet=/data/glunet"],
+        ["--data.frontalized.glunet=/data/glunet"],
+    ],
+)
+def test_a_path_of_a_name_may_be_given_as_the_name_and_the_path(given: list[str]) -> None:
+    assert translate(["fit", *given, "--data.size=8"]) == [
+        "fit",
+        "--data.frontalized.glunet=/data/glunet",
+        "--data.size=8",
+    ]
+    mapping = ["--model.judges", "{DAN: dan.onnx}"]
+    assert translate(mapping) == mapping
