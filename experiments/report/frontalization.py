@@ -142,7 +142,9 @@ def _judges(measured: Estimates) -> dict[str, str]:
 def _rivals(measured: Estimates) -> list[str]:
     """Name the other methods that frontalised frames: what has a row of flows and a face."""
     names = [key.removesuffix("_apex_rmse") for key in measured if key.endswith("_apex_rmse")]
-    names = [name for name in names if "_" not in name and name not in _METHODS]
+    # Beside a movement of the head stand the faces of its test list, and no flow of that name.
+    names = [name for name in names if "_" not in name and f"{name}_epe_px" in measured]
+    names = [name for name in names if name not in _METHODS]
     again = {f"{name}{_FRONTAL}" for name in names}  # stands in the row of the method
     return [name for name in names if name not in again]
 
