@@ -133,15 +133,34 @@ class FlowDataModule(FERDataModule):
             self._registered = self.open_registered()
             self.split_sizes["test"] = len(self.dataset("test"))
 
+    def frontalized_by_others(self, index: Index, root: Path) -> dict[str, tuple[Index, Path]]:
+        """Return the sequences as other methods frontalised them, and their folders, by method.
+
+        Raises:
+            DatasetError: If frames of these are missing or of another size.
+        """
+        return {}
+
     def open_cache(self, index: Index, root: Path) -> Cache:
-        """Open the cache of all pairs; those from neutral to apex, one a sequence, come first."""
+        """Open the cache of all pairs; those from neutral to apex, one a sequence, come first.
+
+        Then come those of the frames that other methods frontalised, a cache a method.
+        """
+        rivals = self.frontalized_by_others(index, root)  # found wanting before flows are computed
         self._colour = is_coloured(index)
         lengths = [] if index.lengths is None else index.lengths.tolist()
         self._pairs = make_pairs(lengths, self._trained_steps())
         reader = self.pair_reader(index, root, self._pairs, self._extraction())
         label = self.name.lower()
         self._caches = PairCaches(index, root, reader, self.cache_dir, label, self.on_bad_sample)
-        return self._caches.open_pairs()
+        cache = self._caches.open_pairs()
+        for name, (rival, folder) in rivals.items():
+            lengths = [] if rival.lengths is None else rival.lengths.tolist()
+            reader = PairReader(rival, make_pairs(lengths, ()), self._extraction())
+            named = f"{label}-{name}"
+            caches = PairCaches(rival, folder, reader, self.cache_dir, named, self.on_bad_sample)
+            self._rivals[name] = caches.open_pairs()
+        return cache
 
     def rows_to_use(self) -> dict[str, Any]:
         """Return which sequence each pair is of, and which pairs the strategies train on."""

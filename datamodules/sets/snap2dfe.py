@@ -17,15 +17,12 @@ from datamodules.folds.protocol import read_protocol
 from datamodules.index import Index
 from datamodules.labels import Expression
 from datamodules.loaders import Batch
-from datamodules.motion.cache import PairCaches
 from datamodules.motion.frontalized import frontalized_index, given_frontalized
 from datamodules.motion.module import FlowDataModule
-from datamodules.motion.pairs import PairReader, make_pairs
 from datamodules.motion.posing import draw_share, exchanged, mirrored
 from datamodules.recordings import FrameFolder, frame_folder
 from datamodules.sets.lists.lille import expression_codes, key, read_labels, read_rows
 from datamodules.sets.snap2dfe_release import MOVEMENT_OF, by_movement, compile_pattern, read_raw
-from datamodules.store.cache import Cache
 from datamodules.synthetic import write_snap2dfe
 
 _CAMERAS = ("SNAPcam1", "SNAPcam2")
@@ -143,26 +140,13 @@ movements.csv                                   (optional: sub_id;seq_id;movemen
             raise missing_root(type(self), root, tree="what raw_pattern describes")
         return read_raw(root, self._raw_pattern, self._raw_apex)
 
-    def open_cache(self, index: Index, root: Path) -> Cache:
-        """Open the cache of all pairs, and those of the frames that other methods frontalised.
-
-        Raises:
-            DatasetError: If frames of these are missing or of another size, before anything is
-                computed.
-        """
+    def frontalized_by_others(self, index: Index, root: Path) -> dict[str, tuple[Index, Path]]:
+        """Return the sequences with the frames that `data.frontalized` names."""
         camera = None if self._raw_pattern else find_folder(root, [_CAMERAS[1]])
-        rivals = {
-            name: frontalized_index(index, name, folder, camera or root)
+        return {
+            name: (frontalized_index(index, name, folder, camera or root), folder)
             for name, folder in self._frontalized.items()
         }
-        cache = super().open_cache(index, root)
-        for name, rival in rivals.items():
-            lengths = [] if rival.lengths is None else rival.lengths.tolist()
-            reader = PairReader(rival, make_pairs(lengths, ()), self._extraction())
-            folder, label = self._frontalized[name], f"{self.name.lower()}-{name}"
-            caches = PairCaches(rival, folder, reader, self.cache_dir, label, self.on_bad_sample)
-            self._rivals[name] = caches.open_pairs()
-        return cache
 
 
 def read_frame_folders(root: Path, codes: dict[str, Expression]) -> Index:

@@ -164,8 +164,13 @@ def _wrong_value(message: str) -> str:
 
 
 def _type_name(text: str) -> str:
-    names = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
-    names["dict"] = "a mapping like {name: value}"
+    names = {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "str": "a text",
+        "dict": "a mapping like {name: value}",
+    }
     if choices := re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", text.strip()):
         return " or ".join(choice.strip(" '") for choice in choices.group(1).split(","))
     found = re.fullmatch(r"<class '([\w.]+)'>", text.strip())

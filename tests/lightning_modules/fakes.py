@@ -6,12 +6,32 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 SIZE = 32
 CLASS_NAMES = ("neutral", "happiness", "surprise")
+
+
+class Outputs(Callback):
+    """Keeps what steps of test and predict return."""
+
+    def __init__(self) -> None:
+        self.batches: list[dict[str, Any]] = []
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        self.batches.append(outputs)
+
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        self.batches.append(outputs)
+
+    def whole(self, name: str) -> Tensor:
+        return torch.cat([batch[name] for batch in self.batches])
 
 
 class FakeFlows(Dataset[dict[str, Tensor]]):

@@ -19,7 +19,7 @@ from lightning_modules.optim import descend
 from lightning_modules.svm import recognisers
 from lightning_modules.svm.data import labelled_part
 from tests.lightning_modules.dcgan_fakes import SIZE, BarFaces
-from tests.lightning_modules.fakes import SeededSteps
+from tests.lightning_modules.fakes import Outputs, SeededSteps
 
 
 @pytest.fixture
@@ -59,17 +59,6 @@ class Saver(Checkpoint):
 
     def on_train_epoch_end(self, trainer, pl_module) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
-
-
-class Outputs(Callback):
-    def __init__(self) -> None:
-        self.batches: list[dict[str, Any]] = []
-
-    def on_test_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
-        self.batches.append(outputs)
-
-    def whole(self, name: str) -> torch.Tensor:
-        return torch.cat([batch[name] for batch in self.batches])
 
 
 # ---- the GAN

@@ -13,6 +13,7 @@ from datamodules.errors import UserError
 from lightning_modules.pcnn import PCNN
 from lightning_modules.resnet18 import ResNet18Classifier
 from tests.lightning_modules.face_fakes import CLASS_NAMES, SIZE, FaceFakes, face_batch
+from tests.lightning_modules.fakes import Outputs
 
 METHODS = [PCNN, ResNet18Classifier]
 
@@ -20,17 +21,6 @@ METHODS = [PCNN, ResNet18Classifier]
 def build(method: type, **options: Any) -> Any:
     defaults: dict[str, Any] = {"num_classes": len(CLASS_NAMES), "size": SIZE, "width": 2}
     return method(**{**defaults, **options})
-
-
-class Outputs(Callback):
-    def __init__(self) -> None:
-        self.batches: list[dict[str, Any]] = []
-
-    def on_test_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
-        self.batches.append(outputs)
-
-    def on_predict_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
-        self.batches.append(outputs)
 
 
 @pytest.mark.parametrize("method", METHODS)

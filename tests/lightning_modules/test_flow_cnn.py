@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from sklearn.metrics import accuracy_score
 from torch.nn import functional
 
 from datamodules.errors import UserError
 from lightning_modules.flow_cnn import FlowCNNClassifier
+from tests.lightning_modules.fakes import Outputs
 from tests.lightning_modules.occluded_fakes import (
     CLASS_NAMES,
     SIZE,
@@ -27,17 +27,6 @@ def model() -> Callable[..., FlowCNNClassifier]:
         return FlowCNNClassifier(**{**defaults, **options})
 
     return build
-
-
-class Outputs(Callback):
-    def __init__(self) -> None:
-        self.batches: list[dict[str, Any]] = []
-
-    def on_test_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
-        self.batches.append(outputs)
-
-    def on_predict_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
-        self.batches.append(outputs)
 
 
 def test_it_overfits_a_few_flows_and_scores_them(model, trainer):

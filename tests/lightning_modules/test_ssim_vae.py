@@ -19,7 +19,7 @@ from lightning_modules.networks.variational_autoencoder import Reconstruction
 from lightning_modules.optim import descend
 from lightning_modules.ssim_vae import SSIMVAE
 from losses.variational import kl_divergence, reconstruction_loss
-from tests.lightning_modules.fakes import SeededSteps
+from tests.lightning_modules.fakes import Outputs, SeededSteps
 from tests.lightning_modules.occluded_fakes import (
     CLASS_NAMES,
     REGIONS,
@@ -305,17 +305,6 @@ def test_it_gives_a_few_faces_back_what_was_hidden(model, trainer, cost):
 
 
 # ---- evaluation
-
-
-class Outputs(Callback):
-    def __init__(self) -> None:
-        self.batches: list[dict[str, Any]] = []
-
-    def on_test_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
-        self.batches.append(outputs)
-
-    def on_predict_batch_end(self, trainer, pl_module, outputs, *_: Any) -> None:
-        self.batches.append(outputs)
 
 
 def test_test_returns_and_logs_every_condition(model, trainer):
