@@ -199,7 +199,7 @@ def measure_peak(device: torch.device, side: int, repeats: int = 20) -> float:
 
 
 def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[dict[str, float]]:
-    """Train in float32 by deterministic algorithms; return what each step logs.
+    """Train in float32 by deterministic algorithms; return the losses of each step.
 
     Noise is drawn on the CPU whatever the device and no unit is dropped, so that all devices
     compute the same.
@@ -229,14 +229,16 @@ def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[
 
 
 class Losses(Callback):
-    """Keeps what each training step logs."""
+    """Keeps the losses that each training step returns."""
 
     def __init__(self) -> None:
         self.steps: list[dict[str, float]] = []
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+    ) -> None:
         """Keep the values of this step."""
-        self.steps.append({key: float(value) for key, value in trainer.callback_metrics.items()})
+        self.steps.append({key: float(value) for key, value in outputs.items() if key != "loss"})
 
 
 class DrawnOnCPU(TorchFunctionMode):

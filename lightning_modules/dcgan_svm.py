@@ -232,10 +232,10 @@ class DCGANSVM(ExpressionModule):
         elif not fitted and self._fits_machines:
             self._fit_machines()
 
-    def training_step(self, batch: FaceBatch, batch_idx: int) -> None:
-        """Move the discriminator and the generator once, each alone."""
+    def training_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Move the discriminator and the generator once, each alone; return their losses."""
         if self._fits_machines:
-            return
+            return {}
         discriminator, generator = cast(list[LightningOptimizer], self.optimizers())
         uncount([generator])
         real = self.features.encode(batch["image"])
@@ -251,7 +251,7 @@ class DCGANSVM(ExpressionModule):
                 g_loss = generator_loss(self.discriminator(fake))
             descend(self, generator, g_loss)
 
-        self.log_dict({"train/d": d_loss.detach(), "train/g": g_loss.detach()})
+        return {"d": d_loss.detach(), "g": g_loss.detach()}
 
     def on_train_end(self) -> None:
         """Remove what a kill would have needed, now that a checkpoint holds the machines."""
