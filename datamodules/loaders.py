@@ -170,10 +170,12 @@ def next_batch(trainer: Trainer | None) -> tuple[int, int]:
     """
     if trainer is None:
         return 0, 0
-    epochs: int = trainer.fit_loop.epoch_progress.current.ready
+    epoch_progress = trainer.fit_loop.epoch_progress.current
+    epochs: int = epoch_progress.ready
     # Lightning declares a base class that lacks this counter.
     batches: int = trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-    if batches >= trainer.num_training_batches:
+    # A training by steps may end an epoch before its last batch.
+    if batches >= trainer.num_training_batches or epoch_progress.processed == epochs:
         return epochs, 0
     return max(epochs - 1, 0), batches
 
