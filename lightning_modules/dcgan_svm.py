@@ -160,7 +160,7 @@ class DCGANSVM(ExpressionModule):
             {source: self._new_recogniser(source) for source in baselines if source != features}
         )
         self._quality: GenerationQuality | None = None
-        self._gan_limits: tuple[int, int] | None = None
+        self._gan_limits = (-1, -1)  # epochs and steps; -1 is for ever
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores [B, K] or margins of units [B, A] of faces [B, 3, H, W] in [0, 1]."""
@@ -209,7 +209,7 @@ class DCGANSVM(ExpressionModule):
             super().setup(stage)
         for recogniser in self._recognisers.values():
             recogniser.prepare(self.data)
-        if stage != "fit" or self._gan_limits is not None:
+        if stage != "fit" or self._gan_limits != (-1, -1):
             return
         if self.pretrained is not None:
             # Before a run's own checkpoint is restored, which wins.
@@ -222,7 +222,7 @@ class DCGANSVM(ExpressionModule):
         trains = self.feature_source == "discriminator" and self.pretrained is None
         loop = self.trainer.fit_loop
         epochs, steps = (cast(int, loop.max_epochs), loop.max_steps) if trains else (0, -1)
-        if epochs == steps == -1:  # each is for ever
+        if epochs == steps == -1:
             raise UserError(
                 "DCGANSVM fits its machines once its GAN is trained, but trainer.max_steps and "
                 "trainer.max_epochs are both -1: set one of them to a number."
@@ -250,9 +250,10 @@ class DCGANSVM(ExpressionModule):
             return
         if not self.recogniser.machine.fitted:
             self._fit_machines()
-        # Lightning validates before it stops.
+        # Lightning validates, and stops.
         self.trainer.should_stop = True
         self.trainer.check_val_every_n_epoch = 1
+        self.trainer.fit_loop.epoch_loop.max_steps = self._gan_limits[1]
 
     def training_step(self, batch: FaceBatch, batch_idx: int) -> None:
         """Move the discriminator and the generator once, each alone."""
@@ -440,7 +441,7 @@ class DCGANSVM(ExpressionModule):
     @property
     def _gan_is_trained(self) -> bool:
         """Whether the GAN has made its last step or epoch."""
-        epochs, steps = self._gan_limits or (-1, -1)
+        epochs, steps = self._gan_limits
         return 0 <= epochs <= self.current_epoch or 0 <= steps <= self.global_step
 
     def _refuse_unfitted(self) -> None:

@@ -130,6 +130,6 @@ def draw_curves(title: str, curves: list[list[float]]) -> Figure:
         marker = "." if len(curves) < 20 else None
         axes.plot(epochs, losses, label=name, color=colour, marker=marker)
     axes.set(xlabel="epoch", ylabel="loss (sigmoid cross-entropy)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend()
     return figure
