@@ -199,7 +199,7 @@ def measure_peak(device: torch.device, side: int, repeats: int = 20) -> float:
 
 
 def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[dict[str, float]]:
-    """Train in float32 by deterministic algorithms; return what each step logs.
+    """Train in float32 by deterministic algorithms; return the losses of each step.
 
     Noise is drawn on the CPU whatever the device and no unit is dropped, so that all devices
     compute the same.
@@ -228,7 +228,7 @@ def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[
 
 
 class Losses(Callback):
-    """Keeps what each training step logs, and ends the training.
+    """Keeps the losses that each training step returns, and ends the training.
 
     Args:
         count: After how many steps.
@@ -238,9 +238,11 @@ class Losses(Callback):
         self._count = count
         self.steps: list[dict[str, float]] = []
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+    ) -> None:
         """Keep the values of this step."""
-        self.steps.append({key: float(value) for key, value in trainer.callback_metrics.items()})
+        self.steps.append({key: float(value) for key, value in outputs.items() if key != "loss"})
         # Not by max_steps, after which DCGAN + SVM fits its machines.
         trainer.should_stop = len(self.steps) == self._count
 

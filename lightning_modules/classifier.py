@@ -215,6 +215,22 @@ class ExpressionModule(LightningModule):
         self.start_from_weights(whole=True)
         super().on_predict_model_eval()
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log what a training step returned as ``train/<name>``, where a logger writes it.
+
+        To log every step costs more of the processor than all else that `fit` adds to a step. The
+        last of an epoch is logged, so that an epoch shorter than the interval has its losses too.
+
+        Args:
+            outputs: Scalars by name; ``loss``, which Lightning itself descends, is one of the
+                others.
+            batch: Not read.
+            batch_idx: Not read.
+        """
+        if self.trainer._logger_connector.should_update_logs or self.trainer.is_last_batch:
+            losses = {f"train/{name}": loss for name, loss in outputs.items() if name != "loss"}
+            self.log_dict(losses)
+
     def log_summary(self, split: str, summary: Mapping[str, Tensor]) -> None:
         """Log what was computed over all samples of all processes.
 

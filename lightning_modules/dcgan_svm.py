@@ -255,10 +255,10 @@ class DCGANSVM(ExpressionModule):
         self.trainer.check_val_every_n_epoch = 1
         self.trainer.fit_loop.epoch_loop.max_steps = self._gan_limits[1]
 
-    def training_step(self, batch: FaceBatch, batch_idx: int) -> None:
-        """Move the discriminator and the generator once, each alone."""
+    def training_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Move the discriminator and the generator once, each alone; return their losses."""
         if self._gan_is_trained:
-            return
+            return {}
         discriminator, generator = cast(list[LightningOptimizer], self.optimizers())
         uncount([generator])
         real = self.features.encode(batch["image"])
@@ -277,7 +277,7 @@ class DCGANSVM(ExpressionModule):
         if self._gan_is_trained:
             # The epoch ends here, so that a checkpoint holds the GAN before the machines' search.
             self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch = True
-        self.log_dict({"train/d": d_loss.detach(), "train/g": g_loss.detach()})
+        return {"d": d_loss.detach(), "g": g_loss.detach()}
 
     def on_train_end(self) -> None:
         """Remove what a kill would have needed, now that a checkpoint holds the machines."""

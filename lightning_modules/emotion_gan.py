@@ -308,8 +308,8 @@ class EMotionGAN(ExpressionModule):
         if self.lr_interval == "epoch":
             self._advance(self.current_epoch)
 
-    def training_step(self, batch: PosedFlowBatch, batch_idx: int) -> None:
-        """Move each of the four players once, the others held still."""
+    def training_step(self, batch: PosedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Move each of the four players once, the others held still; return their losses."""
         if self.lr_interval == "step":
             self._advance(self.global_step)
         g_f, g_w, d_p, d_e = cast(list[LightningOptimizer], self.optimizers())
@@ -346,7 +346,7 @@ class EMotionGAN(ExpressionModule):
             losses["d_e"] = functional.cross_entropy(self.d_e(frontal).float(), batch["label"])
             descend(self, d_e, losses["d_e"])
 
-        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
+        return {name: loss.detach() for name, loss in losses.items()}
 
     # ---- evaluation
 

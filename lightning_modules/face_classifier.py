@@ -164,11 +164,11 @@ class FaceClassifier(Classifier):
             )
         return load_backbone(self.backbones(), source, self.weights_sha256)
 
-    def training_step(self, batch: FaceBatch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
+    def training_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the loss of a batch and its parts."""
         losses = self.losses(batch["image"], self._target(batch))
-        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
-        return losses["total"]
+        parts = {name: loss.detach() for name, loss in losses.items()}
+        return {"loss": losses["total"], **parts}
 
     # ---- evaluation
 

@@ -70,11 +70,10 @@ class FlowCNNClassifier(Classifier):
         """Return logits [B, K] of flows [B, 2, H, W] in pixels."""
         return self.network(self.codec.encode(flow)).float()  # type: ignore[no-any-return]
 
-    def training_step(self, batch: FlowBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: FlowBatch, batch_idx: int) -> dict[str, Tensor]:
         """Return the cross-entropy of a batch."""
         loss = functional.cross_entropy(self(batch["flow"]), batch["label"])
-        self.log("train/cross_entropy", loss.detach())
-        return loss
+        return {"loss": loss, "cross_entropy": loss.detach()}
 
     def validation_step(self, batch: FlowBatch, batch_idx: int) -> None:
         """Classify a batch."""

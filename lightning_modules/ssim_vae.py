@@ -171,7 +171,7 @@ class SSIMVAE(ExpressionModule):
         if self.lr_interval == "epoch":
             advance(cast(list[Any], self.lr_schedulers()), self.current_epoch)
 
-    def training_step(self, batch: OccludedFlowBatch, batch_idx: int) -> None:
+    def training_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
         """Move the autoencoder from occluded to clean flows, and each Flow-CNN on its flows."""
         if self.lr_interval == "step":
             advance(cast(list[Any], self.lr_schedulers()), self.global_step)
@@ -204,7 +204,7 @@ class SSIMVAE(ExpressionModule):
                 )
                 descend(self, others[2], losses["discriminator"])
 
-        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()})
+        return {name: loss.detach() for name, loss in losses.items()}
 
     # ---- evaluation
 

@@ -18,7 +18,7 @@ from datamodules.errors import UserError
 
 _SEED = 0
 _GAP = 2  # pixels
-_LOSSES = {"train/d": "discriminator", "train/g": "generator"}
+_LOSSES = {"d": "discriminator", "g": "generator"}
 
 
 class GeneratedSamples(pl.Callback):
@@ -47,7 +47,6 @@ class GeneratedSamples(pl.Callback):
         self._curves: list[list[float]] = []
         self._sum: Tensor | None = None
         self._count = 0
-        self._step = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a method that generates nothing before its training begins.
@@ -61,10 +60,6 @@ class GeneratedSamples(pl.Callback):
                 f"{type(pl_module).__name__} has not: take it out of the callbacks."
             )
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember the step at which training begins."""
-        self._step = trainer.global_step
-
     def on_train_batch_end(
         self,
         trainer: pl.Trainer,
@@ -74,10 +69,9 @@ class GeneratedSamples(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Add the losses of a step, on the device; an epoch in which nothing moves has none."""
-        if trainer.global_step == self._step:
+        if not outputs:
             return
-        self._step = trainer.global_step
-        losses = torch.stack([trainer.callback_metrics[name].detach() for name in _LOSSES]).float()
+        losses = torch.stack([outputs[name] for name in _LOSSES]).float()
         self._sum = losses if self._sum is None else self._sum.to(losses.device) + losses
         self._count += 1
 

@@ -17,9 +17,10 @@ from datamodules.errors import UserError
 class NaNGuard(pl.Callback):
     """Ends training at the first loss that is not a finite number, and names it and its step.
 
-    The values returned and logged by each training step are held on the device and looked at once
-    every few steps, because each look waits for the device. Before a checkpoint is written they and
-    all weights are looked at, so that no checkpoint holds a weight that is not finite.
+    The values that each training step returns, or logs where it returns none, are held on the
+    device and looked at once every few steps, because each look waits for the device. Before a
+    checkpoint is written they and all weights are looked at, so that no checkpoint holds a weight
+    that is not finite.
 
     Args:
         every_n_steps: Training steps between two looks.
@@ -44,8 +45,8 @@ class NaNGuard(pl.Callback):
         Raises:
             UserError: If a value is not finite.
         """
-        values = _scalars(trainer.callback_metrics, "")
-        values |= _scalars(outputs, "training_step ") if isinstance(outputs, Mapping) else {}
+        # What was logged is put together anew for who asks: that takes longer than all the rest.
+        values = _scalars(outputs or {}) or _scalars(trainer.callback_metrics)
         if values:
             # A copy: Lightning goes on adding to what it logs.
             held = torch.stack([value.detach().float() for value in values.values()])
@@ -83,9 +84,9 @@ class NaNGuard(pl.Callback):
                 )
 
 
-def _scalars(values: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
+def _scalars(values: Mapping[str, Any]) -> dict[str, Tensor]:
     return {
-        f"{prefix}{key}": value
+        key: value
         for key, value in values.items()
         if isinstance(value, Tensor) and value.numel() == 1 and not key.startswith("val/")
     }

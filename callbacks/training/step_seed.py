@@ -31,6 +31,12 @@ class StepSeed(pl.Callback):
         """Seed torch on all devices, NumPy and Python."""
         key = (self.seed, trainer.global_rank, trainer.current_epoch, batch_idx)
         words = np.random.SeedSequence(key).generate_state(3, np.uint32)
-        torch.manual_seed(int(words[0]))
+        seed = int(words[0])
+        if pl_module.device.type == "cpu":
+            # torch.manual_seed would also write down, with a stack trace, that GPUs are to be
+            # seeded once there are any: that takes half a millisecond.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
         np.random.seed(words[1])  # noqa: NPY002 - libraries draw from the global generator
         random.seed(int(words[2]))

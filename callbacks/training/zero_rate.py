@@ -23,6 +23,8 @@ class ZeroRate(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Note which optimizers have a learning rate."""
+        if len(self._moving) == len(trainer.optimizers):
+            return
         for number, optimizer in enumerate(trainer.optimizers):
             # One that is given 0 by hand is meant to stand still.
             rates = [g["lr"] for g in optimizer.param_groups if g.get("initial_lr", 0) > 0]

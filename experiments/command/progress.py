@@ -70,10 +70,8 @@ class RunProgress(ProgressBar):
         """Move the bar, and collect the loss without waiting for the device."""
         if (display := self.display) is None:
             return
-        # Lightning puts all logged values together anew for who asks; `callback_metrics` would keep
-        # those of an earlier epoch.
-        if batch_idx % max(1, trainer.num_training_batches // _LOSSES) == 0:
-            self._add_loss(trainer._logger_connector.metrics["callback"])
+        if outputs and batch_idx % max(1, trainer.num_training_batches // _LOSSES) == 0:
+            self._add_loss(outputs)
         done = batch_idx + 1
         left = self._left(trainer, done)
         what = " ".join(reversed(_place(trainer)))
@@ -145,14 +143,11 @@ class RunProgress(ProgressBar):
         if (display := self.display) is not None:
             display.advance(what, batch_idx + 1, lengths[dataloader_idx], "")
 
-    def _add_loss(self, logged: Mapping[str, torch.Tensor]) -> None:
-        losses = [key for key in logged if key.startswith("train/")]
-        if not losses:
-            return
-        # A loss that is logged as a mean too has its step's value under a second key.
-        first = "train/total" if "train/total" in losses else losses[0]
-        self._loss_name = first.removesuffix("_step")
-        self._loss_sum = logged[first].detach() + (self._loss_sum if self._steps else 0)
+    def _add_loss(self, losses: Mapping[str, torch.Tensor]) -> None:
+        # What Lightning itself descends, `loss`, has another name among the losses of our methods.
+        first = "total" if "total" in losses else min(losses, key="loss".__eq__)
+        self._loss_name = f"train/{first}"
+        self._loss_sum = losses[first].detach() + (self._loss_sum if self._steps else 0)
         self._steps += 1
 
     def _show_row(self, trainer: pl.Trainer, batches: int) -> None:

@@ -170,4 +170,4 @@ def test_losses_are_kept_step_by_step() -> None:
     record = Losses(2)
     trainer = _trainer(CPU, [record], logger=False)
     trainer.fit(setting.build(), GeneratedData(setting, CPU))
-    assert [set(step) for step in record.steps] == [{"train/cross_entropy"}] * 2
+    assert [set(step) for step in record.steps] == [{"cross_entropy"}] * 2

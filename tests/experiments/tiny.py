@@ -46,7 +46,7 @@ class TinyGAN(pl.LightningModule):
         self.generator = nn.Sequential(nn.Linear(3, width), nn.Dropout(0.5), nn.Linear(width, 3))
         self.critic = nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Linear(width, 1))
 
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> None:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
         step = self.trainer.global_step
         if step == self.signal_at and not Path(os.environ["SIGNALLED"]).exists():
             Path(os.environ["SIGNALLED"]).touch()
@@ -69,6 +69,7 @@ class TinyGAN(pl.LightningModule):
             second.step()
         self.log("train/g", loss.detach())
         self.log("train/d", critic.detach(), on_step=True, on_epoch=True)
+        return {"g": loss.detach(), "d": critic.detach()}
 
     def on_train_epoch_end(self) -> None:
         for scheduler in self.lr_schedulers():

@@ -117,9 +117,9 @@ class Rates(Callback):
         self.rates: list[list[float]] = []
         self.connected: list[bool] = []
 
-    def on_train_batch_end(self, trainer, *_) -> None:
+    def on_train_batch_end(self, trainer, pl_module, outputs, *_) -> None:
         self.rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
-        self.connected.append("train/g_f_image" in trainer.callback_metrics)
+        self.connected.append("g_f_image" in outputs)
 
 
 def test_the_paper_halves_all_rates_at_epochs_10_and_13_and_connects_at_5(model, trainer):
@@ -340,8 +340,8 @@ def test_it_overfits_a_handful_of_flows(model, trainer):
     errors = []
 
     class Last(Callback):
-        def on_train_batch_end(self, trainer, *_) -> None:
-            errors.append(trainer.callback_metrics["train/epe_px"].item())
+        def on_train_batch_end(self, trainer, pl_module, outputs, *_) -> None:
+            errors.append(outputs["epe_px"].item())
 
     trainer(max_epochs=60, limit_val_batches=0, callbacks=[Last()]).fit(
         module, datamodule=datamodule

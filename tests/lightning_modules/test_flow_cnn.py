@@ -37,6 +37,21 @@ def test_it_overfits_a_few_flows_and_scores_them(model, trainer):
     assert runner.global_step == 30
 
 
+@pytest.mark.parametrize(("interval", "steps"), [(2, [1, 2, 3, 5]), (50, [2, 5])])
+def test_losses_are_logged_where_they_are_written_and_at_the_end_of_an_epoch(
+    model, trainer, monkeypatch: pytest.MonkeyPatch, interval: int, steps: list[int]
+) -> None:
+    runner, module, logged = trainer(max_epochs=2, log_every_n_steps=interval), model(), []
+
+    def log(values: dict[str, torch.Tensor], **_: Any) -> None:
+        if any(name.startswith("train/") for name in values):
+            logged.append((runner.global_step - 1, *values))
+
+    monkeypatch.setattr(module, "log_dict", log)
+    runner.fit(module, datamodule=OccludedDataModule(length=6, batch_size=2))
+    assert logged == [(step, "train/cross_entropy") for step in steps]
+
+
 def test_scores_are_those_of_all_samples(model, trainer):
     outputs, module = Outputs(), model()
     [logged] = trainer(callbacks=[outputs]).test(

@@ -89,9 +89,9 @@ def test_a_step_that_reads_its_loss_waits(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Reading(ResNet18Classifier):
-        def training_step(self, batch: FaceBatch, batch_idx: int) -> Tensor:
-            loss = super().training_step(batch, batch_idx)
-            return loss if loss > 0 else -loss
+        def training_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
+            losses = super().training_step(batch, batch_idx)
+            return losses if losses["loss"] > 0 else {}
 
     runner = trainer(tmp_path, callbacks=[OnValuelessDevice()], limit_val_batches=0)
     with without_values(monkeypatch), pytest.raises(RuntimeError, match="item"):

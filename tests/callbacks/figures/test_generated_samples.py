@@ -17,7 +17,7 @@ from tests.callbacks.fakes import FakeData, FakeModule, trainer
 
 
 class Drawing(pl.LightningModule):
-    """Draws its weight as a grey, and logs losses that tell the step."""
+    """Draws its weight as a grey, and has losses that tell the step."""
 
     latent = 3
 
@@ -32,11 +32,12 @@ class Drawing(pl.LightningModule):
         self.noises.append(noise)
         return torch.full((len(noise), 3, 4, 4), self.weight.item())
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
         if self.current_epoch >= self.rests:
-            return
-        self.log_dict({"train/d": self.global_step + 1.0, "train/g": 10.0 * batch_idx})
+            return {}
+        losses = {"d": self.global_step + 1.0, "g": 10.0 * batch_idx}
         self.optimizers().step()
+        return {name: torch.tensor(loss) for name, loss in losses.items()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.0)
