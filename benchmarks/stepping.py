@@ -208,7 +208,7 @@ def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[
     for layer in module.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
-    record = Losses()
+    record = Losses(steps)
     tf32 = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -216,7 +216,6 @@ def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[
             trainer = _trainer(
                 device,
                 [StepSeed(0), record],
-                max_steps=steps,
                 deterministic="warn",
                 precision="32-true",
                 logger=False,
@@ -229,9 +228,14 @@ def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[
 
 
 class Losses(Callback):
-    """Keeps the losses that each training step returns."""
+    """Keeps the losses that each training step returns, and ends the training.
 
-    def __init__(self) -> None:
+    Args:
+        count: After how many steps.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
         self.steps: list[dict[str, float]] = []
 
     def on_train_batch_end(
@@ -239,6 +243,8 @@ class Losses(Callback):
     ) -> None:
         """Keep the values of this step."""
         self.steps.append({key: float(value) for key, value in outputs.items() if key != "loss"})
+        # Not by max_steps, after which DCGAN + SVM fits its machines.
+        trainer.should_stop = len(self.steps) == self._count
 
 
 class DrawnOnCPU(TorchFunctionMode):
@@ -290,7 +296,8 @@ def _trainer(device: torch.device, callbacks: list[Callback], **arguments: Any) 
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         callbacks=callbacks,
-        **{"max_epochs": -1, **arguments},
+        max_epochs=1,  # GeneratedData's has no end
+        **arguments,
         limit_val_batches=0,
         num_sanity_val_steps=0,
         enable_progress_bar=False,

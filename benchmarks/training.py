@@ -55,7 +55,7 @@ def measure_step(
         experiment: Other arguments of `fit` than those of the method.
     """
     steps, turns = (2, 2) if quick else (10, 7)
-    TakingTurns.steps = steps
+    TakingTurns.steps, TakingTurns.turns = steps, turns
     callback = f"--trainer.callbacks+={TakingTurns.__module__}.{TakingTurns.__name__}"
     _fit(steps * (turns + 1), callback, experiment=experiment or EXPERIMENTS[method])
     fitted, bare = ([one.wall for one in ones] for ones in (TakingTurns.fitted, TakingTurns.bare))
@@ -154,11 +154,13 @@ class TakingTurns(pl.Callback):
 
     Attributes:
         steps: Steps of a block.
+        turns: Blocks of each, after which the training ends.
         fitted: Time of each block of `fit` in the latest run.
         bare: Time of each block of the bare loop.
     """
 
     steps: ClassVar[int] = 1
+    turns: ClassVar[int] = 1
     fitted: ClassVar[list[Seconds]] = []
     bare: ClassVar[list[Seconds]] = []
 
@@ -186,5 +188,7 @@ class TakingTurns(pl.Callback):
         if self._warm:
             self.fitted.append(fitted)
             self.bare.append(bare)
+        # Not by max_steps, after which DCGAN + SVM fits its machines.
+        trainer.should_stop = len(self.bare) == self.turns
         self._warm = True
         self._clock = Clock()

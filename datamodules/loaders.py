@@ -165,17 +165,18 @@ def next_batch(trainer: Trainer | None) -> tuple[int, int]:
     """Tell the epoch and the number of the batch that comes next, both from 0.
 
     Lightning's loaders do not know: they are asked for batches ahead of time. The loops do; of
-    their counters, `ready` rises as an epoch starts and `processed` once a batch was trained on,
-    before any callback writes a checkpoint.
+    their counters, `ready` rises as an epoch starts and `processed` once a batch was trained on or
+    an epoch is over, before any callback writes a checkpoint.
     """
     if trainer is None:
         return 0, 0
-    epochs: int = trainer.fit_loop.epoch_progress.current.ready
-    # Lightning declares a base class that lacks this counter.
-    batches: int = trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-    if batches >= trainer.num_training_batches:
-        return epochs, 0
-    return max(epochs - 1, 0), batches
+    # Lightning declares a base class that lacks a counter.
+    epoch: Any = trainer.fit_loop.epoch_progress.current
+    batch: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    # Steps may end an epoch before its last batch.
+    if batch.processed >= trainer.num_training_batches or epoch.processed == epoch.ready:
+        return epoch.ready, 0
+    return max(epoch.ready - 1, 0), batch.processed
 
 
 def to_float(batch: Batch, augment: Callable[[Tensor], Tensor] | None = None) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -49,9 +50,10 @@ _OVERALL = ("accuracy", "balanced_accuracy", "auc")
 class DCGANSVM(ExpressionModule):
     """A DCGAN without labels, and support vector machines on its discriminator's features.
 
-    ``fit`` trains the GAN for ``trainer.max_epochs`` epochs and then has one more epoch in which
-    no network moves: at its start the machines are searched and fitted on the training part, and
-    at its end they are validated. Both are in the one checkpoint.
+    ``fit`` trains the GAN for ``trainer.max_steps`` steps of its discriminator or
+    ``trainer.max_epochs`` epochs, whichever are over first. The batch after that moves no network:
+    the machines are searched and fitted on the training part, and validated. Both are in the one
+    checkpoint.
 
     Args:
         num_classes: Number of expressions K.
@@ -158,7 +160,7 @@ class DCGANSVM(ExpressionModule):
             {source: self._new_recogniser(source) for source in baselines if source != features}
         )
         self._quality: GenerationQuality | None = None
-        self._gan_epochs: int | None = None
+        self._gan_limits = (-1, -1)  # epochs and steps; -1 is for ever
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores [B, K] or margins of units [B, A] of faces [B, 3, H, W] in [0, 1]."""
@@ -191,11 +193,12 @@ class DCGANSVM(ExpressionModule):
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Refuse data that do not fit; take over a GAN; add the epoch of the machines.
+        """Refuse data that do not fit; take over a GAN; add the batch of the machines.
 
         Raises:
             UserError: If the data have other classes, images of another size or faces without an
-                expression, or the GAN is of another size or has seen people who are held out.
+                expression, the GAN is of another size or has seen people who are held out, or
+                nothing ends its training.
         """
         side = getattr(self.data, "size", self.size)
         if side != self.size:
@@ -206,7 +209,7 @@ class DCGANSVM(ExpressionModule):
             super().setup(stage)
         for recogniser in self._recognisers.values():
             recogniser.prepare(self.data)
-        if stage != "fit" or self._gan_epochs is not None:
+        if stage != "fit" or self._gan_limits != (-1, -1):
             return
         if self.pretrained is not None:
             # Before a run's own checkpoint is restored, which wins.
@@ -217,24 +220,44 @@ class DCGANSVM(ExpressionModule):
             load_trained(networks, checkpoint, self.pretrained, advice)
             rank_zero_info(f"DCGAN: taken from {self.pretrained}; it is not trained further.")
         trains = self.feature_source == "discriminator" and self.pretrained is None
-        self._gan_epochs = cast(int, self.trainer.max_epochs) if trains else 0
-        if self._gan_epochs >= 0:  # -1 is for ever
-            self.trainer.fit_loop.max_epochs = self._gan_epochs + 1
-            # Before the last epoch there are no machines to validate.
-            self.trainer.check_val_every_n_epoch = self.trainer.fit_loop.max_epochs
+        loop = self.trainer.fit_loop
+        epochs, steps = (cast(int, loop.max_epochs), loop.max_steps) if trains else (0, -1)
+        if epochs == steps == -1:
+            raise UserError(
+                "DCGANSVM fits its machines once its GAN is trained, but trainer.max_steps and "
+                "trainer.max_epochs are both -1: set one of them to a number."
+            )
+        self._gan_limits = epochs, steps
+        if epochs >= 0:
+            loop.max_epochs = epochs + 1
+        if steps >= 0:
+            loop.epoch_loop.max_steps = steps + 1
+        # Until there are machines there is nothing to validate.
+        if self.trainer.check_val_every_n_epoch is None:
+            self.trainer.val_check_interval = sys.maxsize
+        else:
+            self.trainer.check_val_every_n_epoch = sys.maxsize
 
-    def on_train_epoch_start(self) -> None:
-        """Fit the machines once the GAN is trained; forget them if it is trained further."""
-        fitted = bool(self.recogniser.machine.fitted)
-        if fitted and not self._fits_machines:
+    def on_train_start(self) -> None:
+        """Forget the machines of a GAN that is trained further."""
+        if not self._gan_is_trained:
             for recogniser in self._recognisers.values():
                 recogniser.clear()
-        elif not fitted and self._fits_machines:
+
+    def on_train_batch_start(self, batch: FaceBatch, batch_idx: int) -> None:
+        """Fit the machines once the GAN is trained, and end the training."""
+        if not self._gan_is_trained:
+            return
+        if not self.recogniser.machine.fitted:
             self._fit_machines()
+        # Lightning validates, and stops.
+        self.trainer.should_stop = True
+        self.trainer.check_val_every_n_epoch = 1
+        self.trainer.fit_loop.epoch_loop.max_steps = self._gan_limits[1]
 
     def training_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """Move the discriminator and the generator once, each alone; return their losses."""
-        if self._fits_machines:
+        if self._gan_is_trained:
             return {}
         discriminator, generator = cast(list[LightningOptimizer], self.optimizers())
         uncount([generator])
@@ -251,6 +274,9 @@ class DCGANSVM(ExpressionModule):
                 g_loss = generator_loss(self.discriminator(fake))
             descend(self, generator, g_loss)
 
+        if self._gan_is_trained:
+            # The epoch ends here, so that a checkpoint holds the GAN before the machines' search.
+            self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch = True
         return {"d": d_loss.detach(), "g": g_loss.detach()}
 
     def on_train_end(self) -> None:
@@ -260,14 +286,14 @@ class DCGANSVM(ExpressionModule):
                 shutil.rmtree(self._results_folder, ignore_errors=True)
         else:
             rank_zero_info(
-                "No SVM was fitted: training ended before the epoch after the GAN's last, or the "
+                "No SVM was fitted: training ended before the GAN's last step or epoch, or the "
                 "data have no label. The checkpoint holds the GAN, for model.pretrained."
             )
 
     # ---- evaluation
 
     def on_validation_start(self) -> None:
-        """Refuse to evaluate without machines; in ``fit`` there are none before the last epoch."""
+        """Refuse to evaluate without machines; the trial of ``fit`` before training has none."""
         if self.trainer.state.fn == TrainerFn.VALIDATING:
             self._refuse_unfitted()
 
@@ -413,15 +439,15 @@ class DCGANSVM(ExpressionModule):
         return known | answers
 
     @property
-    def _fits_machines(self) -> bool:
-        """Whether this epoch is the one after the GAN's last."""
-        last = -1 if self._gan_epochs is None else self._gan_epochs
-        return 0 <= last <= self.current_epoch
+    def _gan_is_trained(self) -> bool:
+        """Whether the GAN has made its last step or epoch."""
+        epochs, steps = self._gan_limits
+        return 0 <= epochs <= self.current_epoch or 0 <= steps <= self.global_step
 
     def _refuse_unfitted(self) -> None:
         if not self.recogniser.machine.fitted:
             raise UserError(
-                "This DCGANSVM has no fitted SVM: its training never came to the epoch after the "
-                "GAN's last, or its data had no labels. Give the checkpoint of a finished training "
+                "This DCGANSVM has no fitted SVM: its training never came to the GAN's last step "
+                "or epoch, or its data had no labels. Give the checkpoint of a finished training "
                 "run with --ckpt_path, or fit one on this GAN with --model.pretrained."
             )

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from datamodules.batch import REFERENCE_SIDE
-from lightning_modules.classifier import Classifier
+from lightning_modules.classifier import Classifier, LRInterval
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.flow_cnn import FlowCNN
 from lightning_modules.optim import TwoStepLR
@@ -29,7 +29,8 @@ class FlowCNNClassifier(Classifier):
             face that moves alike looks alike at every size.
         dropout: Share of units that the network's MLP drops in training.
         optimizer: Optimizer.
-        lr_scheduler: Scheduler, stepped once an epoch.
+        lr_scheduler: Its scheduler.
+        lr_interval: Whether it counts in epochs or in steps.
 
     Reference:
         SSIM-VAE, 4.2, Figures 7 and 8, after Allaert et al. (arXiv 1904.11592).
@@ -46,9 +47,15 @@ class FlowCNNClassifier(Classifier):
         dropout: float = 0.5,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=60, second=80, gamma=0.3),
+        lr_interval: LRInterval = "epoch",
     ) -> None:
-        network = FlowCNN(num_classes, size, dropout=dropout)
-        super().__init__(network, num_classes, optimizer=optimizer, lr_scheduler=lr_scheduler)
+        super().__init__(
+            FlowCNN(num_classes, size, dropout=dropout),
+            num_classes,
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            lr_interval=lr_interval,
+        )
         # Functions cannot stand in a checkpoint that loads with weights_only.
         self.save_hyperparameters(ignore=["optimizer", "lr_scheduler"])
         self.codec = FlowCodec(clip * size / REFERENCE_SIDE, "cartesian")

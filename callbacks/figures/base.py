@@ -84,6 +84,15 @@ def is_live(trainer: pl.Trainer) -> bool:
     return isinstance(trainer.datamodule.input, LiveStream)  # type: ignore[attr-defined]
 
 
+def is_ending(trainer: pl.Trainer) -> bool:
+    """Tell whether a training ends with this epoch or step."""
+    return (
+        trainer.should_stop
+        or trainer.current_epoch + 1 == trainer.max_epochs
+        or trainer.global_step == trainer.max_steps
+    )
+
+
 def send_picture(trainer: pl.Trainer, picture: Figure | Picture, name: str, key: str) -> None:
     """Write a picture into the run folder, and show it in W&B where its logger is active.
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torch.nn.functional import pad
 
-from callbacks.figures.base import face_to_rgb, send_picture, titled
+from callbacks.figures.base import face_to_rgb, is_ending, send_picture, titled
 from callbacks.figures.pictures import captioned, new_axes
 from callbacks.figures.style import PALETTE, Picture
 from datamodules.errors import UserError
@@ -81,7 +81,7 @@ class GeneratedSamples(pl.Callback):
             self._curves.append((self._sum / self._count).tolist())
             self._sum, self._count = None, 0
         done = trainer.current_epoch + 1
-        due = done % self.every_n_epochs == 0 or done == trainer.max_epochs
+        due = done % self.every_n_epochs == 0 or is_ending(trainer)
         if due and trainer.is_global_zero:
             # A generator of its own: training must not see that a picture was drawn.
             seeded = torch.Generator().manual_seed(_SEED)
@@ -124,6 +124,6 @@ def draw_curves(title: str, curves: list[list[float]]) -> Figure:
         marker = "." if len(curves) < 20 else None
         axes.plot(epochs, losses, label=name, color=colour, marker=marker)
     axes.set(xlabel="epoch", ylabel="loss (sigmoid cross-entropy)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend()
     return figure

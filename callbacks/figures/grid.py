@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from callbacks.figures.base import ChosenSamples, send_picture, titled
+from callbacks.figures.base import ChosenSamples, is_ending, send_picture, titled
 from callbacks.figures.colour_wheel import draw_wheel, flow_to_rgb, in_reference_pixels
 from callbacks.figures.pictures import new_figure
 from callbacks.figures.style import RIGHT, WRONG, Picture, drawable, text_width, wrap
@@ -144,11 +144,10 @@ class GridPictures(pl.Callback, ABC):
         # Rank zero draws from its own share of the samples: a picture needs no other.
         if trainer.sanity_checking or not trainer.is_global_zero:
             return False
-        done = trainer.current_epoch + 1
         return (
             trainer.state.fn != TrainerFn.FITTING
-            or done % self.every_n_epochs == 0
-            or done == trainer.max_epochs
+            or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+            or is_ending(trainer)
         )
 
 

@@ -109,7 +109,7 @@ def test_the_bare_loop_does_the_work_of_fit(method: str) -> None:
     """Otherwise fit would be measured against other work: both count the same operations."""
     setting = tiny_setting(method)
     module, data = setting.build(), GeneratedData(setting, CPU, count=1)
-    trainer = _trainer(CPU, [], max_steps=1, logger=False)
+    trainer = _trainer(CPU, [Losses(1)], logger=False)
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
         trainer.fit(module, data)
     assert counter.get_total_flops() == count_flops(setting, CPU) > 0
@@ -124,7 +124,7 @@ def test_the_bare_loop_moves_as_fit_does(method: str) -> None:
     torch.manual_seed(1)
     loop.run(1)
     torch.manual_seed(1)
-    _trainer(CPU, [], max_steps=1, logger=False).fit(module, data)
+    _trainer(CPU, [Losses(1)], logger=False).fit(module, data)
     moved = loop._module.state_dict()  # type: ignore[attr-defined]
     for name, value in module.state_dict().items():
         torch.testing.assert_close(moved[name], value, msg=name)
@@ -167,7 +167,7 @@ def test_interval_of_a_median(count: int, interval: tuple[int, int]) -> None:
 
 def test_losses_are_kept_step_by_step() -> None:
     setting = tiny_setting("Flow-CNN")
-    record = Losses()
-    trainer = _trainer(CPU, [record], max_steps=2, logger=False)
+    record = Losses(2)
+    trainer = _trainer(CPU, [record], logger=False)
     trainer.fit(setting.build(), GeneratedData(setting, CPU))
     assert [set(step) for step in record.steps] == [{"cross_entropy"}] * 2

@@ -144,6 +144,15 @@ def test_checkpoint_at_the_end_of_an_epoch_resumes_in_the_next(tmp_path: Path, s
     assert rest.seen == whole.seen[6:]
 
 
+def test_checkpoint_of_an_epoch_that_steps_ended_resumes_in_the_next(
+    tmp_path: Path, snap: Path
+) -> None:
+    fit = trainer(tmp_path, max_epochs=-1, max_steps=4, callbacks=[Saver(tmp_path)])
+    fit.fit(Recorder(), datamodule=make(snap, tmp_path / "cache", batch_size=8))
+    state = torch.load(tmp_path / "epoch=1.ckpt", weights_only=True)["SNaP2DFeDataModule"]
+    assert (state["epoch"], state["batch"]) == (2, 0)
+
+
 def test_changed_data_are_said_when_a_run_is_resumed(tmp_path: Path) -> None:
     root = snap_tree(tmp_path / "snap", subjects=3)
     fit = trainer(tmp_path, max_epochs=1)

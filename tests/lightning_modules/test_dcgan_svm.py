@@ -57,6 +57,9 @@ class Saver(Checkpoint):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def setup(self, trainer, pl_module, stage) -> None:
+        trainer.fit_loop._iteration_based_training = lambda: False
+
     def on_train_epoch_end(self, trainer, pl_module) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
 
@@ -100,6 +103,39 @@ def test_steps_of_the_discriminator_count_and_the_last_epoch_moves_nothing(model
     assert not (tmp_path / ".svm_fit").exists()
 
 
+def test_the_gan_makes_as_many_steps_as_it_is_told_in_the_middle_of_an_epoch_too(model, runner):
+    """And then the machines are validated, once, whatever the trainer says of validation."""
+    ends, validated = [], []
+
+    class Note(Callback):
+        def on_train_epoch_end(self, trainer, pl_module) -> None:
+            ends.append((trainer.global_step, bool(pl_module.recogniser.machine.fitted)))
+
+        def on_validation_end(self, trainer, pl_module) -> None:
+            validated.append(trainer.global_step)
+
+    for options in ({}, {"check_val_every_n_epoch": None, "val_check_interval": 1}):
+        trainer = runner(max_epochs=-1, max_steps=3, callbacks=[Note()], **options)
+        module = model()
+        trainer.fit(module, datamodule=BarFaces())
+        assert ends == [(2, False), (3, False), (3, True)]
+        assert validated == [3]
+        assert "val/auc" in trainer.callback_metrics
+        ends.clear()
+        validated.clear()
+    # The limit that is reached first counts.
+    trainer = runner(max_epochs=1, max_steps=3)
+    trainer.fit(model(), datamodule=BarFaces())
+    assert trainer.global_step == 2
+
+
+def test_steps_of_whole_epochs_are_the_same_training(model, runner):
+    one, other = model(), model()
+    runner(max_epochs=2, callbacks=[SeededSteps()]).fit(one, datamodule=BarFaces())
+    runner(max_epochs=-1, max_steps=4, callbacks=[SeededSteps()]).fit(other, datamodule=BarFaces())
+    assert same(weights(one), weights(other))
+
+
 def test_running_statistics_are_those_of_real_faces(model):
     module, data = model(), BarFaces()
     batch = next(iter(data.train_dataloader()))
@@ -112,7 +148,7 @@ def test_running_statistics_are_those_of_real_faces(model):
     module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
     module.log_dict = lambda values: None  # type: ignore[method-assign]
     module.toggle_optimizer = module.untoggle_optimizer = lambda *_: None  # type: ignore
-    module._gan_epochs = 1
+    module._gan_limits = (1, -1)
     module._trainer = type("Trainer", (), {"current_epoch": 0})()  # type: ignore[assignment]
     module.training_step(batch, 0)
     torch.testing.assert_close(norm.running_mean, 0.1 * seen.mean(dim=(0, 2, 3)))
@@ -290,14 +326,20 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("stage", ["gan", "features", "search", "calibration", "fit", "saving"])
+STAGES = ["gan", "features", "search", "calibration", "fit", "saving"]
+EPOCHS, STEPS = {"max_epochs": 2}, {"max_epochs": -1, "max_steps": 3}
+
+
+@pytest.mark.parametrize(
+    ("stage", "limit"), [*((stage, EPOCHS) for stage in STAGES), ("gan", STEPS), ("search", STEPS)]
+)
 def test_a_kill_at_any_stage_costs_nothing_of_the_result(
-    model, runner, tmp_path, monkeypatch, stage
+    model, runner, tmp_path, monkeypatch, stage, limit
 ):
     def fit(folder: Any, **options: Any) -> DCGANSVM:
         module = model(blocks="all", standardised=True, mirrored=True)
         runner(
-            max_epochs=2,
+            **limit,
             enable_checkpointing=True,
             default_root_dir=folder,
             callbacks=[SeededSteps(), Saver(folder)],
@@ -335,10 +377,18 @@ def test_a_kill_at_any_stage_costs_nothing_of_the_result(
     monkeypatch.setattr(
         recognisers.KernelSearch, "_score", lambda self, p: scored.append(p) or score(self, p)
     )
+    steps: list[int] = []
+    step = DCGANSVM.training_step
+    monkeypatch.setattr(
+        DCGANSVM, "training_step", lambda self, *a: steps.append(self.global_step) or step(self, *a)
+    )
     resumed = fit(folder, ckpt_path=last, weights_only=True)
     assert same(weights(whole), weights(resumed))
     done = {"gan": 0, "features": 0, "search": 1, "calibration": 3, "fit": 3, "saving": 3}
     assert len(scored) == 3 - done[stage]
+    # A checkpoint holds the GAN before the machines are searched.
+    last_step = limit.get("max_steps", 4)
+    assert steps == [*range(2, last_step + 1)] if stage == "gan" else [last_step]
 
 
 def test_a_gan_that_is_trained_further_gets_machines_of_its_own(model, runner, tmp_path):
@@ -484,6 +534,8 @@ def test_what_cannot_be_is_said(model, runner):
         model(size=48)
     with pytest.raises(ValueError, match="search_trials must be 1 or more"):
         model(search_trials=0)
+    with pytest.raises(ValueError, match=r"max_steps and trainer\.max_epochs are both -1: set one"):
+        runner(max_epochs=-1).fit(model(), datamodule=data)
 
 
 def test_faces_without_labels_train_the_gan_alone(model, runner):

@@ -63,6 +63,15 @@ def test_validation_is_drawn_every_few_epochs_and_last(
     ]
 
 
+def test_the_last_validation_of_a_training_by_steps_is_drawn(
+    tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    steps = {"max_epochs": -1, "max_steps": 4, "check_val_every_n_epoch": None}
+    fit = trainer(tmp_path, FlowPictures(), val_check_interval=2, **steps)
+    fit.fit(FakeModule(), datamodule=FakeData())
+    assert len(drawn) == 1
+
+
 def test_choice_does_not_depend_on_the_order(tmp_path: Path, drawn: list[dict[str, Any]]) -> None:
     for numbers in (list(range(12)), list(range(12))[::-1]):
         trainer(tmp_path, FlowPictures()).test(

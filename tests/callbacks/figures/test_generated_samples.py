@@ -78,6 +78,12 @@ def test_it_draws_the_same_noise_now_and_then_and_at_the_end(tmp_path):
     assert (picture[10 * factor :] < 0.5).any()
 
 
+def test_the_last_faces_of_a_training_by_steps_are_drawn(tmp_path):
+    runner = trainer(tmp_path, GeneratedSamples(side=1), max_epochs=-1, max_steps=3)
+    runner.fit(Drawing(), datamodule=Noise())
+    assert (tmp_path / "figures" / "samples_epoch_002.png").exists()
+
+
 def test_the_source_of_the_data_is_said_in_both_pictures(tmp_path, monkeypatch):
     said = []
     for name in ("captioned", "draw_curves"):
