@@ -37,5 +37,5 @@ class ZeroRate(pl.Callback):
             self._said = True
             rank_zero_warn(
                 f"Epoch {trainer.current_epoch + 1} was trained at learning rate 0, so it changed "
-                "nothing: the schedule (model.lr_scheduler) ends before trainer.max_epochs."
+                "nothing: the schedule (model.lr_scheduler) ends before the training."
             )
