@@ -12,6 +12,9 @@ import lightning.pytorch as pl
 from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import BboxImage
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox, TransformedBbox
 from torch import Tensor
 
 from callbacks.figures.base import ChosenSamples, send_picture, titled
@@ -189,10 +192,11 @@ def draw_grid(
     height = first_row + tall + _MARGIN
     figure = new_figure(width, height, layout=None)
 
-    def place(left: float, top: float, wide: float, high: float) -> Axes:
-        """Add axes; ``left`` and ``top`` are inches from the upper left corner."""
-        box = (left / width, 1 - (top + high) / height, wide / width, high / height)
-        return figure.add_axes(box)
+    def box(left: float, top: float, wide: float, high: float) -> Bbox:
+        """Return shares of the figure; all is in inches, from the upper left corner."""
+        return Bbox.from_bounds(
+            left / width, 1 - (top + high) / height, wide / width, high / height
+        )
 
     def write(lines: Sequence[str], x: float, y: float, size: float, **style: Any) -> None:
         """Write lines; ``x`` and ``y`` are inches from the upper left corner."""
@@ -210,19 +214,28 @@ def draw_grid(
         write(lines, first_column - 0.1, top + _CELL / 2, 8.5, ha="right", va="center")
         for number, (cell, caption) in enumerate(zip(row.cells, said, strict=True)):
             left = first_column + number * (_CELL + _GAP)
-            axes = place(left, top, _CELL, _CELL)
-            axes.imshow(cell.image, interpolation="lanczos", aspect="auto")
-            axes.set(xticks=[], yticks=[])
+            place = box(left, top, _CELL, _CELL)
+            # Axes of its own for each picture would take longer than all else in the figure.
+            picture = BboxImage(TransformedBbox(place, figure.transFigure), interpolation="lanczos")
+            picture.set_data(cell.image)
+            figure.add_artist(picture)
             colour = {None: "0.2", True: RIGHT, False: WRONG}[cell.right]
             # A flow without motion is white: without a frame it would not be seen as a picture.
-            for spine in axes.spines.values():
-                spine.set(color="0.8" if cell.right is None else colour)
-                spine.set_linewidth(0.6 if cell.right is None else 1.5)
+            frame = Rectangle(
+                place.p0,
+                place.width,
+                place.height,
+                fill=False,
+                edgecolor="0.8" if cell.right is None else colour,
+                linewidth=0.6 if cell.right is None else 1.5,
+            )
+            figure.add_artist(frame)
             centre, under = left + _CELL / 2, top + _CELL + 0.03
             write(caption, centre, under, 7.5, ha="center", va="top", color=colour)
         top += high
     if legend is not None:
-        legend(place(width - _LEGEND + 0.1, first_row, _LEGEND - 0.45, _LEGEND - 0.45))
+        size = _LEGEND - 0.45
+        legend(figure.add_axes(box(width - _LEGEND + 0.1, first_row, size, size).bounds))
     return figure
 
 
