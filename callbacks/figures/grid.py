@@ -215,9 +215,10 @@ def draw_grid(
             figure.figimage(np.asarray(picture), round(left * DPI), round(low * DPI))
             colour = {None: "0.2", True: RIGHT, False: WRONG}[cell.right]
             # A flow without motion is white: without a frame it would not be seen as a picture.
-            style = {"ec": "0.8", "lw": 0.6} if cell.right is None else {"ec": colour, "lw": 1.5}
-            inches: Any = {"transform": figure.dpi_scale_trans, "fill": False}
-            figure.add_artist(Rectangle((left, low), _CELL, _CELL, **inches, **style))
+            edge, line = ("0.8", 0.6) if cell.right is None else (colour, 1.5)
+            frame = Rectangle((left, low), _CELL, _CELL, fill=False, edgecolor=edge, linewidth=line)
+            frame.set_transform(figure.dpi_scale_trans)
+            figure.add_artist(frame)
             centre, under = left + _CELL / 2, top + _CELL + 0.03
             write(caption, centre, under, 7.5, ha="center", va="top", color=colour)
         top += high

@@ -75,6 +75,7 @@ class ExperimentCLI(LightningCLI):
         self.arguments = translate(args)
         self.hide = environment_hider(self.arguments)
         self.session = session
+        self._read: dict[Path, dict[str, Any]] = {}
         for package in (callbacks, datamodules, lightning_modules):
             load(package)
         # `${seed_everything}` means the key of the file's top, below whichever command.
@@ -227,7 +228,7 @@ class ExperimentCLI(LightningCLI):
         return super().instantiate_trainer(
             logger=[*self._loggers(), *given],
             plugins=[
-                AtomicCheckpointIO(),
+                AtomicCheckpointIO(self._read),
                 *slurm_plugins(),
                 *(plugin for plugin in plugins if plugin is not None),
             ],
@@ -340,7 +341,8 @@ class ExperimentCLI(LightningCLI):
 
     def _reconciled(self, checkpoint: Path, config: dict[str, Any]) -> dict[str, Any]:
         """Return the config with what holds of the checkpoint's model; see `reconcile`."""
-        saved = read_checkpoint(checkpoint).get("config")
+        self._read[checkpoint] = read_checkpoint(checkpoint)
+        saved = self._read[checkpoint].get("config")
         if saved is None:
             say(f"{checkpoint} says nothing of its config, so nothing was compared.")
             return config
