@@ -75,6 +75,7 @@ class ExperimentCLI(LightningCLI):
         self.arguments = translate(args)
         self.hide = environment_hider(self.arguments)
         self.session = session
+        self._read: dict[Path, dict[str, Any]] = {}
         for package in (callbacks, datamodules, lightning_modules):
             load(package)
         # `${seed_everything}` means the key of the file's top, below whichever command.
@@ -94,6 +95,11 @@ class ExperimentCLI(LightningCLI):
             parser_kwargs={**parser, **{verb: dict(command) for verb in self.subcommands()}},
             args=self.arguments,
         )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """Return those that the command line may mean, so that no other's parser is made."""
+        every = super().subcommands()
+        return {verb: every[verb] for verb in every if verb in self.arguments} or every
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser whose config files add to the list of callbacks."""
@@ -189,12 +195,13 @@ class ExperimentCLI(LightningCLI):
         self._identity = self.session.identify(group, name, tags)
         adopted: list[pl.Callback] = []
         if self.session.checkpoint is not None and not self.session.resumes:
-            self._reconcile(self.session.checkpoint, config)
-            settings, config = self._settings, self._plain_config()
+            config = self._reconciled(self.session.checkpoint, config)
+            settings = self._settings
             adopted = [CommandedOptimizers()] if self.subcommand == "fit" else []
         checkpoint = self.session.checkpoint and str(self.session.checkpoint)
         config["ckpt_path"] = given if self.subcommand == "fit" else checkpoint
         config.pop("fresh", None)
+        self.config_dump = config  # Lightning would write and read it once more
         config = self.hide(config)
         self.trainer_defaults["callbacks"] = [
             StepSeed(settings.seed_everything),
@@ -221,7 +228,7 @@ class ExperimentCLI(LightningCLI):
         return super().instantiate_trainer(
             logger=[*self._loggers(), *given],
             plugins=[
-                AtomicCheckpointIO(),
+                AtomicCheckpointIO(self._read),
                 *slurm_plugins(),
                 *(plugin for plugin in plugins if plugin is not None),
             ],
@@ -332,11 +339,13 @@ class ExperimentCLI(LightningCLI):
         config: dict[str, Any] = yaml.safe_load(text)
         return config
 
-    def _reconcile(self, checkpoint: Path, config: dict[str, Any]) -> None:
-        saved = read_checkpoint(checkpoint).get("config")
+    def _reconciled(self, checkpoint: Path, config: dict[str, Any]) -> dict[str, Any]:
+        """Return the config with what holds of the checkpoint's model; see `reconcile`."""
+        self._read[checkpoint] = read_checkpoint(checkpoint)
+        saved = self._read[checkpoint].get("config")
         if saved is None:
             say(f"{checkpoint} says nothing of its config, so nothing was compared.")
-            return
+            return config
         found = reconcile(
             saved,
             self.hide(config),
@@ -345,9 +354,11 @@ class ExperimentCLI(LightningCLI):
         )
         for line in found.said:
             say(line)
-        if found.model:
-            model = {"class_path": config["model"]["class_path"], "init_args": found.model}
-            self.config = self.parser.parse_object({self.subcommand: {"model": model}}, self.config)
+        if not found.model:
+            return config
+        model = {"class_path": config["model"]["class_path"], "init_args": found.model}
+        self.config = self.parser.parse_object({self.subcommand: {"model": model}}, self.config)
+        return self._plain_config()
 
     def _tell_end(self) -> None:
         """Say how good the best checkpoint is, where everything is, and what to type next."""

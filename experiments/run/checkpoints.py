@@ -29,7 +29,13 @@ class AtomicCheckpointIO(CheckpointIO):
 
     A kill or a full disk leaves the checkpoint of before. Checkpoints are loaded with
     `weights_only`: they hold tensors and plain values, and no code.
+
+    Args:
+        read: Checkpoints that were read already, by path; each is given out once.
     """
+
+    def __init__(self, read: dict[Path, dict[str, Any]] | None = None) -> None:
+        self._read = {} if read is None else read
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
@@ -63,7 +69,9 @@ class AtomicCheckpointIO(CheckpointIO):
         Raises:
             UserError: If the file is missing, damaged or holds more than plain values.
         """
-        checkpoint = read_checkpoint(Path(path), map_location or "cpu")
+        checkpoint = self._read.pop(Path(path), None)
+        if checkpoint is None or map_location is not None:
+            checkpoint = read_checkpoint(Path(path), map_location or "cpu")
         if not re.match(r"\d+\.\d+", checkpoint.get("pytorch-lightning_version", "")):
             raise UserError(f"{path} was not written by lightning fit: it names no version.")
         return checkpoint

@@ -141,6 +141,16 @@ def test_a_monitor_that_is_not_logged_is_named(tmp_path: Path) -> None:
         fit(tmp_path, AtomicCheckpointIO(), monitor="val/y", max_epochs=1)
 
 
+def test_what_was_read_already_is_given_out_once(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    version = {"pytorch-lightning_version": "2.6"}
+    read = {"state_dict": {"w": torch.zeros(2)}, **version}
+    plugin = AtomicCheckpointIO({path: read})
+    plugin.save_checkpoint({"state_dict": {"w": torch.ones(2)}, **version}, path)
+    assert plugin.load_checkpoint(path) is read
+    assert plugin.load_checkpoint(path)["state_dict"]["w"].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("moment", ["save", "fsync", "replace"])
 def test_a_write_that_fails_leaves_the_checkpoint_of_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
