@@ -46,7 +46,9 @@ class NaNGuard(pl.Callback):
             UserError: If a value is not finite.
         """
         # What was logged is put together anew for who asks: that takes longer than all the rest.
-        values = _scalars(outputs or {}) or _scalars(trainer.callback_metrics)
+        returned = _scalars(outputs or {})
+        values = {f"train/{name}": value for name, value in returned.items()}
+        values = values or _scalars(trainer.callback_metrics)
         if values:
             # A copy: Lightning goes on adding to what it logs.
             held = torch.stack([value.detach().float() for value in values.values()])

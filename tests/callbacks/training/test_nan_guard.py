@@ -44,7 +44,7 @@ def test_the_first_bad_step_is_named_though_it_is_looked_at_later(tmp_path: Path
     guard = NaNGuard(every_n_steps=4)
     for batch, loss in enumerate((1.0, float("nan"), float("nan"))):
         after_batch(guard, tmp_path, batch, loss=torch.tensor(loss))
-    named = r"loss is nan in epoch 2, batch 1. The last good checkpoint is .*last.ckpt"
+    named = r"train/loss is nan in epoch 2, batch 1. The last good checkpoint is .*last.ckpt"
     with pytest.raises(ValueError, match=named):
         after_batch(guard, tmp_path, 3, loss=NAN)
 
