@@ -103,8 +103,8 @@ def resnet(folder: Path) -> Pair:
 
 def gan_of_faces(folder: Path) -> Pair:
     module = DCGANSVM(size=16, width=2, latent=4)
-    # Once an epoch it reads whether its machines are fitted.
-    module.on_train_epoch_start = lambda: None  # type: ignore[method-assign]
+    # After its last step it reads whether its machines are fitted, and fits them.
+    module.on_train_batch_start = lambda *_: None  # type: ignore[method-assign]
     return module, face_data(folder, on_device=True)
 
 
