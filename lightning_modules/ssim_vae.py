@@ -172,7 +172,7 @@ class SSIMVAE(ExpressionModule):
             advance(cast(list[Any], self.lr_schedulers()), self.current_epoch)
 
     def training_step(self, batch: OccludedFlowBatch, batch_idx: int) -> dict[str, Tensor]:
-        """Move the autoencoder from occluded to clean flows, and each Flow-CNN on its flows."""
+        """Move the autoencoder to clean flows and each Flow-CNN on its flows; return the losses."""
         if self.lr_interval == "step":
             advance(cast(list[Any], self.lr_schedulers()), self.global_step)
         vae, *others = cast(list[LightningOptimizer], self.optimizers())

@@ -143,7 +143,14 @@ class RunProgress(ProgressBar):
         if (display := self.display) is not None:
             display.advance(what, batch_idx + 1, lengths[dataloader_idx], "")
 
-    def _add_loss(self, losses: Mapping[str, torch.Tensor]) -> None:
+    def _add_loss(self, outputs: Mapping[str, Any]) -> None:
+        losses = {
+            name: value
+            for name, value in outputs.items()
+            if isinstance(value, torch.Tensor) and value.ndim == 0
+        }
+        if not losses:
+            return
         # What Lightning itself descends, `loss`, has another name among the losses of our methods.
         first = "total" if "total" in losses else min(losses, key="loss".__eq__)
         self._loss_name = f"train/{first}"

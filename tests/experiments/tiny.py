@@ -69,7 +69,7 @@ class TinyGAN(pl.LightningModule):
             second.step()
         self.log("train/g", loss.detach())
         self.log("train/d", critic.detach(), on_step=True, on_epoch=True)
-        return {"g": loss.detach(), "d": critic.detach()}
+        return {"x": x, "g": loss.detach(), "d": critic.detach()}  # x is no loss
 
     def on_train_epoch_end(self) -> None:
         for scheduler in self.lr_schedulers():
