@@ -17,6 +17,7 @@ from torch.nn import functional
 from benchmarks.authors import load_emotion_gan, load_pcnn
 from benchmarks.bare import BareEMotionGAN, descend
 from benchmarks.measuring import Result, median_ratio, milliseconds, ratio_interval, take_turns
+from callbacks.training.recorded_calls import RecordedCalls
 from datamodules.store.threads import cores
 from lightning_modules.emotion_gan import EMotionGAN
 from lightning_modules.networks.fused import fused
@@ -65,6 +66,11 @@ def measure_pcnn(
         "theirs": _pcnn_step(theirs, image, label),
         "bfloat16": _pcnn_step(copy.deepcopy(network), image, label, bfloat16=True),
     }
+    if device != CPU:
+        steps["graphs"] = _pcnn_step(copy.deepcopy(network), image, label, graphs=True)
+        steps["graphs_bfloat16"] = _pcnn_step(
+            copy.deepcopy(network), image, label, bfloat16=True, graphs=True
+        )
     what = f"PCNN's training step on {size} images / the authors' code"
     yield "pcnn_train", _compare(what, "none", steps, turns)
 
@@ -103,6 +109,9 @@ def measure_emotion_gan(
     }
     if device != CPU:  # there its minutes a step would be most of the whole
         steps["bfloat16"] = partial(_gan_step, BareEMotionGAN(module), batch, bfloat16=True)
+        for name, bfloat16 in (("graphs", False), ("graphs_bfloat16", True)):
+            loop = BareEMotionGAN(module)
+            steps[name] = partial(_gan_step, loop, batch, loop.record(), bfloat16=bfloat16)
     what = "eMotion-GAN's training step on 4 pairs / the authors' code, repaired"
     yield "emotion_gan_train", _compare(what, "at most 0.67", steps, turns, outputs=False)
     del steps  # gigabytes
@@ -238,13 +247,19 @@ def _answer(network: nn.Module, image: Tensor, *, bfloat16: bool = False) -> Ten
 
 
 def _pcnn_step(
-    network: nn.Module, image: Tensor, label: Tensor, *, bfloat16: bool = False
+    network: nn.Module,
+    image: Tensor,
+    label: Tensor,
+    *,
+    bfloat16: bool = False,
+    graphs: bool = False,
 ) -> Action:
     network.train()
+    calls = RecordedCalls([network] if graphs else [])
     optimizer = torch.optim.SGD(network.parameters(), 0.0, momentum=0.9, weight_decay=1e-4)
 
     def step() -> Tensor:
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16):
+        with calls.step(), torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16):
             whole, local = network(image)[:2]
         descend(optimizer, two_phase_loss(whole.float(), local.float(), label).total)
         return torch.stack((whole, local)).detach().float()
@@ -252,8 +267,15 @@ def _pcnn_step(
     return step
 
 
-def _gan_step(loop: BareEMotionGAN, batch: Any, *, bfloat16: bool = False) -> None:
-    with torch.autocast(loop.device.type, torch.bfloat16, enabled=bfloat16):
+def _gan_step(
+    loop: BareEMotionGAN,
+    batch: Any,
+    calls: RecordedCalls | None = None,
+    *,
+    bfloat16: bool = False,
+) -> None:
+    calls = calls or RecordedCalls([])
+    with calls.step(), torch.autocast(loop.device.type, torch.bfloat16, enabled=bfloat16):
         loop.step(batch)
 
 

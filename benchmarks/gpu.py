@@ -10,7 +10,6 @@ import argparse
 import gc
 import json
 import logging
-import math
 import os
 import statistics
 import time
@@ -44,14 +43,16 @@ from benchmarks.training import measure_waiting
 from datamodules.store.replacing import replacing
 from datamodules.synthetic.rafdb import write_rafdb
 
-PRESET = Variant("bf16", "bf16-mixed")
-"""What presets/gpu.yaml has, but for the optimizers' fused step."""
-PLAIN = (
+BF16 = Variant("bf16", "bf16-mixed")
+PRESET = BF16._replace(name="gpu.yaml", graphs=True, fused=True)
+VARIANTS = (
     Variant("float32 (TF32)", "32-true"),
+    BF16,
+    PRESET._replace(name="gpu.yaml, float32 (TF32)", precision="32-true"),
     PRESET,
-    Variant("bf16 channels-last", "bf16-mixed", channels_last=True),
+    PRESET._replace(name="gpu.yaml, channels-last", channels_last=True),
 )
-COMPILED = PRESET._replace(name="bf16 compiled", compile=True)
+COMPILED = BF16._replace(name="bf16 compiled", compile=True)
 PARITY_STEPS = 50
 PARITY_FACTOR, PARITY_FLOOR = 5, 1e-4
 """A loss may go this many times as far from the CPU's as the CPU's own with other kernels; or so
@@ -157,8 +158,10 @@ def main(args: list[str] | None = None) -> None:
     console.print(f"written to {options.output}", soft_wrap=True, highlight=False, markup=False)
 
 
-def measure_plain(bench: Bench, method: str, variant: Variant) -> Row:
+def measure_step(bench: Bench, method: str, variant: Variant) -> Row:
     """Time steps of `fit`: milliseconds, samples a second, share of the peak, memory."""
+    if variant.graphs and bench.device.type != "cuda":
+        return {"variant": variant.name, **_NO_GRAPHS}
     setting = bench.settings[method]
     times = time_steps(setting, variant, bench.device, bench.pace)
     seconds = statistics.median(times.fit)
@@ -178,13 +181,15 @@ def measure_plain(bench: Bench, method: str, variant: Variant) -> Row:
     }
 
 
-def measure_overhead(bench: Bench, method: str) -> Row:
-    """Take turns between blocks of `fit` and of a bare loop."""
+def measure_overhead(bench: Bench, method: str, variant: Variant) -> Row:
+    """Take turns between blocks of `fit` and of a bare loop, which records no graphs."""
+    if variant.graphs and bench.device.type != "cuda":
+        return {"variant": variant.name, **_NO_GRAPHS}
     # Ratios near 1 want longer and more blocks than a time does.
     pace = bench.pace._replace(seconds=2 * bench.pace.seconds, blocks=bench.pace.blocks + 4)
-    times = time_steps(bench.settings[method], PRESET, bench.device, pace, bare=True)
+    times = time_steps(bench.settings[method], variant, bench.device, pace, bare=True)
     return {
-        "variant": PRESET.name,
+        "variant": variant.name,
         "step_ms": round(1000 * statistics.median(times.fit), 3),
         "bare_ms": round(1000 * statistics.median(times.bare), 3),
         **ratio_of(times),
@@ -216,6 +221,30 @@ def measure_parity(bench: Bench, method: str) -> Row:
         "bound": f"at most {bound:.1e}",
         "holds": here[0] <= PARITY_FLOOR and max(here) <= bound,
     }
+
+
+def measure_recorded(bench: Bench, method: str) -> Row:
+    """Compare the losses of steps that replay CUDA graphs with those of steps that do not."""
+    if bench.device.type != "cuda":
+        return _NO_GRAPHS
+    setting, steps = bench.small[method], PARITY_STEPS
+    losses = [
+        losses_of_steps(setting, bench.device, steps, graphs=graphs, drawn_on_cpu=False)
+        for graphs in (False, True)
+    ]
+    deviations = largest_deviation(*losses)
+    return {
+        "setting": str(setting),
+        "variant": "graphs, float32, deterministic",
+        "steps": steps,
+        "first_deviation": deviations[0],
+        "largest_deviation": max(deviations),
+        "deviations": deviations,
+        "bound": "as far as rounding is multiplied",
+    }
+
+
+_NO_GRAPHS: Row = {"skipped": "CUDA graphs need a CUDA device"}
 
 
 def measure_data(bench: Bench, method: str) -> Row:
@@ -265,9 +294,9 @@ def _draw_stills(bench: Bench) -> list[str]:
 
 
 def measure_compiled(bench: Bench, method: str) -> Row:
-    """Do the same as `measure_plain` with compiled networks; ``warm_up_seconds`` compile."""
+    """Do the same as `measure_step` with compiled networks; ``warm_up_seconds`` compile."""
     torch._dynamo.reset()
-    return measure_plain(bench, method, COMPILED)
+    return measure_step(bench, method, COMPILED)
 
 
 def measure_against(bench: Bench, method: str) -> Row:
@@ -277,7 +306,19 @@ def measure_against(bench: Bench, method: str) -> Row:
     if method not in _AUTHORS:
         return {"skipped": "no code of the authors is known"}
     results = _AUTHORS[method](bench.against, quick=bench.quick, device=bench.device)
-    return {"variant": "TF32; bf16", "bound": "a step at most 0.33", "authors": dict(results)}
+    return {
+        "variant": "TF32, bf16, the same with graphs",
+        "bound": "a step at most 0.33",
+        "authors": dict(results),
+    }
+
+
+def _ratios(result: Result) -> Iterator[float]:
+    """Yield the ratios of all variants that were measured."""
+    for variant in ("ours", "bfloat16", "graphs", "graphs_bfloat16"):
+        ratio = result["details"].get(f"{variant}_ratio")
+        if ratio is not None:
+            yield ratio
 
 
 _AUTHORS: dict[str, Callable[..., Iterator[tuple[str, Result]]]] = {
@@ -288,8 +329,9 @@ _AUTHORS: dict[str, Callable[..., Iterator[tuple[str, Result]]]] = {
 
 _Measure = Callable[[Bench, str], Row]
 KINDS: dict[str, tuple[_Measure, ...]] = {
-    "step": tuple(partial(measure_plain, variant=variant) for variant in PLAIN),
-    "fit / bare": (measure_overhead,),
+    "step": tuple(partial(measure_step, variant=variant) for variant in VARIANTS),
+    "graphs": (measure_recorded,),
+    "fit / bare": tuple(partial(measure_overhead, variant=v) for v in (BF16, PRESET)),
     "authors": (measure_against,),
     "parity": (measure_parity,),
     "compiled": (measure_compiled,),
@@ -357,7 +399,7 @@ def _measured(row: Row) -> str:
         return str(row.get("error") or row["skipped"])[:80]
     if "authors" in row:
         ratios = (
-            f"{key} {result['ratio']:.2f}; {result['details'].get('bfloat16_ratio', math.nan):.2f}"
+            " ".join((key, *(f"{ratio:.2f}" for ratio in _ratios(result))))
             for key, result in row["authors"].items()
         )
         return f"ours / theirs: {', '.join(ratios)} ({row['bound']})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -34,12 +35,16 @@ class Variant(NamedTuple):
         precision: ``trainer.precision``.
         channels_last: ``acceleration.channels_last``.
         compile: ``acceleration.compile``.
+        graphs: ``acceleration.graphs``.
+        fused: ``acceleration.fused``.
     """
 
     name: str
     precision: Any
     channels_last: bool = False
     compile: bool = False
+    graphs: bool = False
+    fused: bool = False
 
 
 class Pace(NamedTuple):
@@ -63,7 +68,8 @@ class Times(NamedTuple):
         fit: In `fit`.
         bare: In the bare loop, whose blocks came between; empty without one.
         first: Seconds until all steps of the warm-up were done.
-        peak_gb: Most memory on the device at any time of the blocks, in GB.
+        peak_gb: Most memory that the process held on the device in the blocks, in GB; what graphs
+            write to is held, and nobody's while they do not run.
     """
 
     fit: list[float]
@@ -85,7 +91,7 @@ def time_steps(
         bare: Whether blocks of a bare loop over a copy of the same networks come between.
     """
     blocks = Blocks(pace, variant.precision, bare=bare)
-    acceleration = Acceleration(variant.channels_last, variant.compile)
+    acceleration = Acceleration(*variant[2:])
     with TemporaryDirectory() as folder:
         # The logger that is always there, at Lightning's own interval.
         trainer = _trainer(
@@ -152,7 +158,7 @@ class Blocks(Callback):
                 self.bare.append((self._now() - began) / self._length)
             if len(self.fitted) == self._pace.blocks:
                 if self._device.type == "cuda":
-                    self.peak_gb = torch.cuda.max_memory_allocated(self._device) / 1e9
+                    self.peak_gb = torch.cuda.max_memory_reserved(self._device) / 1e9
                 trainer.should_stop = True
         self._step, self._began = 0, self._now()
 
@@ -198,11 +204,24 @@ def measure_peak(device: torch.device, side: int, repeats: int = 20) -> float:
     return 2 * side**3 / statistics.median(times[2:])
 
 
-def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[dict[str, float]]:
+def losses_of_steps(
+    setting: Setting,
+    device: torch.device,
+    steps: int,
+    *,
+    graphs: bool = False,
+    drawn_on_cpu: bool = True,
+) -> list[dict[str, float]]:
     """Train in float32 by deterministic algorithms; return the losses of each step.
 
-    Noise is drawn on the CPU whatever the device and no unit is dropped, so that all devices
-    compute the same.
+    No unit is dropped, so that all devices compute the same.
+
+    Args:
+        setting: The method and its sizes.
+        device: Where it is trained.
+        steps: How many steps.
+        graphs: ``acceleration.graphs``.
+        drawn_on_cpu: Whether noise is drawn on the CPU whatever the device.
     """
     module = setting.build()
     for layer in module.modules():
@@ -212,10 +231,10 @@ def losses_of_steps(setting: Setting, device: torch.device, steps: int) -> list[
     tf32 = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
-        with DrawnOnCPU():
+        with DrawnOnCPU() if drawn_on_cpu else nullcontext():
             trainer = _trainer(
                 device,
-                [StepSeed(0), record],
+                [StepSeed(0), Acceleration(graphs=graphs), record],
                 deterministic="warn",
                 precision="32-true",
                 logger=False,

@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as pl
 import torch
+from torch import nn
+
+from callbacks.training.recorded_calls import RecordedCalls
+from datamodules.errors import UserError
 
 
 class Acceleration(pl.Callback):
-    """Lays out convolutions channels-last, compiles networks, fuses optimizers, where asked.
+    """Lays out convolutions channels-last, compiles or records networks, fuses optimizers.
 
-    Networks are compiled in place, each child of the module on its own, so that the names in
-    checkpoints stay and a checkpoint fits with and without. What is compiled is the call of a
-    network: a training step has to enter it there, not by another of its methods.
+    Each where it is asked for. Networks are compiled or recorded in place, each child of the module
+    on its own, so that the names in checkpoints stay and a checkpoint fits with and without. What
+    is compiled or recorded is the call of a network: a training step has to enter it there, not by
+    another of its methods.
 
-    No whole step is recorded as a CUDA graph, because shapes are not the same in all steps: the
-    last batch of an epoch is smaller than the others, G_W of eMotion-GAN sees as many pairs as a
-    batch has, and the cropping two_random of PCNN draws where it cuts. Nor does any step wait for
-    the device, so that the host hands out kernels ahead of it.
+    No whole step is recorded, because not all of it is the same in all steps: G_W of eMotion-GAN
+    sees as many pairs as a batch has, and optimizers follow schedules that the host counts. Nor
+    does any step wait for the device, so that the host hands out kernels ahead of it.
 
     Args:
         channels_last: Store images and weights with their channels innermost.
         compile: Compile each network with `torch.compile`.
+        graphs: Record the calls of each network in training as CUDA graphs, on one device; see
+            :class:`RecordedCalls`. Every shape of a batch takes its own memory.
         fused: Take an optimizer's step in one kernel, where it has one (Adam, AdamW, SGD, Adagrad).
     """
 
     def __init__(
-        self, channels_last: bool = False, compile: bool = False, fused: bool = False
+        self,
+        channels_last: bool = False,
+        compile: bool = False,
+        graphs: bool = False,
+        fused: bool = False,
     ) -> None:
+        if compile and graphs:
+            raise UserError(
+                "acceleration has both compile and graphs, which replace the same calls: give one."
+            )
         self.channels_last = channels_last
         self.compile = compile
+        self.graphs = graphs
         self.fused = fused
         self._done = False
+        self._calls: RecordedCalls | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Change the networks before they go to the device."""
+        """Change the networks before they go to the device.
+
+        Raises:
+            UserError: If CUDA graphs are asked for where there are none.
+        """
+        if self.graphs and stage == "fit":
+            _refuse_graphs(trainer)
         if self._done:
             return
         self._done = True
-        for network in pl_module.children():
-            # Metrics and losses have no weights, and nothing to gain.
-            if next(network.parameters(), None) is None:
-                continue
+        for network in _networks(pl_module):
             if self.channels_last:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if self.compile:
@@ -48,6 +69,8 @@ class Acceleration(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fuse the optimizers, after their states were read from a checkpoint of any run."""
+        if self.graphs:
+            self._calls = RecordedCalls(_networks(pl_module))
         if not self.fused:
             return
         for optimizer in trainer.optimizers:
@@ -57,3 +80,44 @@ class Acceleration(pl.Callback):
             for parameter, state in optimizer.state.items():
                 if "step" in state:  # a kernel counts on the device
                     state["step"] = state["step"].to(parameter.device)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Let recordings stand in for the networks."""
+        if self._calls is not None:
+            self._calls.begin()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Leave the networks as they were: they are copied, validated and saved between steps."""
+        if self._calls is not None:
+            self._calls.end()
+
+    def on_exception(self, trainer: pl.Trainer, *_: Any) -> None:
+        """As after a step."""
+        self.on_train_batch_end(trainer)
+
+
+def _networks(module: pl.LightningModule) -> list[nn.Module]:
+    """Return the children that have weights: metrics and losses have nothing to gain."""
+    return [child for child in module.children() if next(child.parameters(), None) is not None]
+
+
+def _refuse_graphs(trainer: pl.Trainer) -> None:
+    device = trainer.strategy.root_device.type
+    if device != "cuda":
+        raise UserError(
+            f"acceleration.graphs records CUDA graphs, and the trainer computes on {device}: give "
+            "--acceleration.graphs false, or --trainer.accelerator gpu on a machine that has one."
+        )
+    if trainer.world_size > 1:
+        raise UserError(
+            f"acceleration.graphs is for one device, and the trainer has {trainer.world_size}: "
+            "give --acceleration.graphs false, or --trainer.devices 1."
+        )
+    if trainer.accumulate_grad_batches > 1:
+        raise UserError(
+            "acceleration.graphs writes new gradients over old ones, which "
+            f"trainer.accumulate_grad_batches {trainer.accumulate_grad_batches} would add up: give "
+            "--acceleration.graphs false, or larger batches."
+        )

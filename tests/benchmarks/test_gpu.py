@@ -48,17 +48,20 @@ def test_settings_are_those_of_the_experiments() -> None:
 
 def test_the_command_writes_every_row(tmp_path: Path) -> None:
     output = tmp_path / "gpu.json"
-    rows = ["step", "fit / bare", "authors", "parity"]
-    gpu.main(["--tiny", "--only", "ResNet-18", "--rows", *rows, "--output", str(output)])
-    report = json.loads(output.read_text())
-    assert [row["kind"] for row in report["rows"]] == ["step"] * 3 + rows[1:]
-    assert not [row["error"] for row in report["rows"] if "error" in row]
-    for row in report["rows"][:4]:
+    kinds = ["step", "graphs", "fit / bare", "authors", "parity"]
+    gpu.main(["--tiny", "--only", "ResNet-18", "--rows", *kinds, "--output", str(output)])
+    rows = json.loads(output.read_text())["rows"]
+    steps, (recorded, *overheads, authors, parity) = rows[:5], rows[5:]
+    assert [row["kind"] for row in rows] == ["step"] * 5 + [kinds[1]] + [kinds[2]] * 2 + kinds[3:]
+    assert not [row["error"] for row in rows if "error" in row]
+    for row in (*steps[:2], overheads[0]):
         assert row["step_ms"] > 0
-    assert report["rows"][0]["share_of_peak"] > 0
-    assert math.isfinite(report["rows"][3]["ratio"])
-    assert "--against" in report["rows"][4]["skipped"]
-    assert report["rows"][5]["largest_deviation"] == 0
+    assert steps[0]["share_of_peak"] > 0
+    assert math.isfinite(overheads[0]["ratio"])
+    for row in (*steps[2:], recorded, overheads[1]):
+        assert "need a CUDA device" in row["skipped"]
+    assert "--against" in authors["skipped"]
+    assert parity["largest_deviation"] == 0
 
 
 def test_the_authors_code_stands_beside_ours(

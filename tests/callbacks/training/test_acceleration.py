@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
 from callbacks.training.acceleration import Acceleration
+from datamodules.errors import UserError
 from tests.datamodules.runs import trainer
 
 TRAINER: Any = None
@@ -97,3 +98,29 @@ def test_by_default_nothing_changes() -> None:
     Acceleration().setup(TRAINER, module, "fit")
     assert module.first.weight.is_contiguous()
     assert module.first._compiled_call_impl is None
+
+
+def test_graphs_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
+    module, runner = Networks(), trainer(tmp_path)
+    recording = Acceleration(graphs=True)
+    with pytest.raises(UserError, match="computes on cpu"):
+        recording.setup(runner, module, "fit")
+    recording.setup(runner, module, "test")
+    runner.strategy._root_device = torch.device("cuda")
+    runner.accumulate_grad_batches = 2
+    with pytest.raises(UserError, match="accumulate_grad_batches 2"):
+        recording.setup(runner, module, "fit")
+    with pytest.raises(UserError, match="both compile and graphs"):
+        Acceleration(compile=True, graphs=True)
+
+
+def test_networks_are_recorded_in_steps_and_nowhere_else() -> None:
+    module, callback = Networks(), Acceleration(graphs=True)
+    callback.on_train_start(TRAINER, module)
+    for end in (callback.on_train_batch_end, callback.on_exception):
+        callback.on_train_batch_start(TRAINER, module, None, 0)
+        assert "forward" in module.first.__dict__
+        assert "forward" in module.second.__dict__
+        assert "forward" not in module.metric.__dict__
+        end(TRAINER, module)
+        assert "forward" not in module.first.__dict__

@@ -1,0 +1,196 @@
+"""What is recorded and when; whether a GPU computes the same, tests marked gpu say."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from benchmarks.generated import METHODS, steady_setting, tiny_setting
+from benchmarks.stepping import losses_of_steps
+from callbacks.training import acceleration
+from callbacks.training.recorded_calls import RecordedCalls
+from datamodules.errors import UserError
+from lightning_modules.networks.pcnn import PCNNNetwork
+
+
+class Scaling(nn.Module):
+    """Multiplies by a weight; its statistics count how often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(2.0))
+        self.count: Tensor
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: Tensor, *, twice: bool = False) -> Tensor:
+        if self.training:
+            self.count += 1
+        return self.weight * x * (2 if twice else 1)
+
+
+class FixedMemory:
+    """Stands in for `torch.cuda.make_graphed_callables`: inputs are copied to where they lay."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.recorded: list[tuple[Tensor, ...]] = []
+        self.replays = 0
+        monkeypatch.setattr(torch.cuda, "make_graphed_callables", self._record)
+        monkeypatch.setattr(torch.cuda, "get_rng_state", torch.get_rng_state)
+        monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: None)
+
+    def _record(
+        self, call: nn.Module, samples: tuple[Tensor, ...], *, allow_unused_input: bool
+    ) -> Callable[..., Any]:
+        assert not torch.is_autocast_cache_enabled()
+        assert allow_unused_input
+        for _ in range(3):
+            call(*samples)
+        self.recorded.append(samples)
+        weights = list(call.parameters())
+
+        def replay(*inputs: Tensor) -> Any:
+            self.replays += 1
+            flat: list[TreeSpec] = []
+            return tree_unflatten(_Replay.apply(call, samples, flat, *inputs, *weights), flat[0])
+
+        return replay
+
+
+class _Replay(torch.autograd.Function):
+    """Computes a call on the memory of its recording, and its gradients when they are asked for."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, call: nn.Module, samples: tuple[Tensor, ...], flat: list[TreeSpec], *given: Tensor
+    ) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            for sample, x in zip(samples, given, strict=False):
+                sample.copy_(x)
+        with torch.enable_grad():
+            ctx.outputs, tree = tree_flatten(call(*samples))
+        flat.append(tree)
+        ctx.learns = [x for x in (*samples, *call.parameters()) if x.requires_grad]
+        ctx.given = [x.requires_grad for x in (*samples, *call.parameters())]
+        return tuple(output.detach() for output in ctx.outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        pairs = [(o, g) for o, g in zip(ctx.outputs, gradients, strict=True) if o.requires_grad]
+        outputs, seen = zip(*pairs, strict=True)
+        found = iter(torch.autograd.grad(outputs, ctx.learns, seen, allow_unused=True))
+        return (None, None, None, *(next(found) if learns else None for learns in ctx.given))
+
+
+@pytest.fixture
+def fixed(monkeypatch: pytest.MonkeyPatch) -> FixedMemory:
+    return FixedMemory(monkeypatch)
+
+
+def test_a_call_is_recorded_when_it_comes_again(fixed: FixedMemory) -> None:
+    network = Scaling()
+    calls = RecordedCalls([network])
+    for step in range(4):
+        with calls.step():
+            assert network(torch.full((3,), float(step))).tolist() == [2.0 * step] * 3
+        assert (len(fixed.recorded), fixed.replays) == (min(step, 1), step)
+    assert network.count == 4  # what ran for the recording changed nothing
+
+
+def test_each_call_of_a_step_has_its_own_memory(fixed: FixedMemory) -> None:
+    """Gradients of the first must not be those of what the second has written over it."""
+    network = Scaling()
+    calls = RecordedCalls([network])
+    for _ in range(3):
+        network.zero_grad()
+        with calls.step():
+            real, fake = network(torch.tensor([1.0])), network(torch.tensor([10.0]))
+            (real - 2 * fake).sum().backward()
+        assert network.weight.grad == 1 - 20
+    assert len(fixed.recorded) == 2
+
+
+def test_what_differs_is_recorded_apart(fixed: FixedMemory) -> None:
+    network = Scaling()
+    calls = RecordedCalls([network])
+
+    def ask(x: Tensor, **options: bool) -> Tensor:
+        with calls.step():
+            answer: Tensor = network(x, **options)
+        return answer
+
+    ask(torch.ones(3))
+    variants: list[Callable[[], Tensor]] = [
+        lambda: ask(torch.ones(2)),
+        lambda: ask(torch.ones(3), twice=True),
+        lambda: ask(torch.ones(3, requires_grad=True)),
+    ]
+    for variant in variants:
+        expected, replays = variant(), fixed.replays
+        torch.testing.assert_close(variant(), expected)
+        assert fixed.replays == replays + 1
+    assert len(fixed.recorded) == len(variants)
+    network.eval()
+    ask(torch.ones(3))
+    network.weight.requires_grad_(False)
+    ask(torch.ones(3))
+    assert len(fixed.recorded) == len(variants)
+
+
+def test_outside_of_steps_and_where_nothing_learns_it_is_the_network(fixed: FixedMemory) -> None:
+    network = Scaling()
+    calls = RecordedCalls([network])
+    for _ in range(3):
+        with calls.step(), torch.no_grad():
+            network(torch.ones(3))
+        network(torch.ones(3))
+    assert not fixed.recorded
+    assert "forward" not in network.__dict__
+    assert copy.deepcopy(network)(torch.ones(1)).tolist() == [2.0]
+    with pytest.raises(RuntimeError, match="in a step"), calls.step():
+        raise RuntimeError("in a step")
+    assert "forward" not in network.__dict__
+
+
+@pytest.mark.usefixtures("fixed")
+def test_what_draws_on_the_host_is_refused() -> None:
+    image, cuts = torch.rand(2, 3, 48, 48), PCNNNetwork(7, 48, width=4, regions="two_random")
+    calls = RecordedCalls([cuts])
+    with calls.step():
+        cuts(image)
+    with pytest.raises(UserError, match="PCNNNetwork draws numbers on the host"), calls.step():
+        cuts(image)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "SSIM-VAE"])
+def test_methods_learn_as_without(
+    fixed: FixedMemory, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """With inputs that are copied to where a recording has them, and all that runs for it.
+
+    Not SSIM-VAE, whose noise is drawn on the host here.
+    """
+    monkeypatch.setattr(acceleration, "_refuse_graphs", lambda trainer: None)
+    device, setting = torch.device("cpu"), tiny_setting(method)
+    expected = losses_of_steps(setting, device, 4)
+    assert losses_of_steps(setting, device, 4, graphs=True) == expected
+    assert fixed.replays >= 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", METHODS)
+def test_recorded_steps_learn_as_others(method: str) -> None:
+    device, setting = torch.device("cuda"), steady_setting(method)
+    one, other = (
+        losses_of_steps(setting, device, 10, graphs=graphs, drawn_on_cpu=False)
+        for graphs in (False, True)
+    )
+    assert one == other
