@@ -6,6 +6,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import nn
 
 from callbacks.training.recorded_calls import RecordedCalls
@@ -27,8 +29,9 @@ class Acceleration(pl.Callback):
     Args:
         channels_last: Store images and weights with their channels innermost.
         compile: Compile each network with `torch.compile`.
-        graphs: Record the calls of each network in training as CUDA graphs, on one device; see
-            :class:`RecordedCalls`. Every shape of a batch takes its own memory.
+        graphs: Record the calls of each network in training as CUDA graphs, which costs memory; see
+            :class:`RecordedCalls`. For one CUDA device, gradients of one batch at a time, and data
+            that no process reads beside it.
         fused: Take an optimizer's step in one kernel, where it has one (Adam, AdamW, SGD, Adagrad).
     """
 
@@ -54,7 +57,7 @@ class Acceleration(pl.Callback):
         """Change the networks before they go to the device.
 
         Raises:
-            UserError: If CUDA graphs are asked for where there are none.
+            UserError: If CUDA graphs are asked for where they cannot be.
         """
         if self.graphs and stage == "fit":
             _refuse_graphs(trainer)
@@ -93,9 +96,14 @@ class Acceleration(pl.Callback):
         if self._calls is not None:
             self._calls.end()
 
-    def on_exception(self, trainer: pl.Trainer, *_: Any) -> None:
-        """As after a step."""
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Free the memory of all recordings."""
         self.on_train_batch_end(trainer)
+        self._calls = None
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Do the same."""
+        self.on_train_end(trainer, pl_module)
 
 
 def _networks(module: pl.LightningModule) -> list[nn.Module]:
@@ -106,18 +114,29 @@ def _networks(module: pl.LightningModule) -> list[nn.Module]:
 def _refuse_graphs(trainer: pl.Trainer) -> None:
     device = trainer.strategy.root_device.type
     if device != "cuda":
-        raise UserError(
-            f"acceleration.graphs records CUDA graphs, and the trainer computes on {device}: give "
-            "--acceleration.graphs false, or --trainer.accelerator gpu on a machine that has one."
+        raise _refusal(f"needs a CUDA device, and the trainer computes on {device}")
+    if not isinstance(trainer.strategy, SingleDeviceStrategy):
+        raise _refusal(
+            f"is for one device, and the trainer has {trainer.world_size} by the strategy "
+            f"{type(trainer.strategy).__name__}"
         )
-    if trainer.world_size > 1:
-        raise UserError(
-            f"acceleration.graphs is for one device, and the trainer has {trainer.world_size}: "
-            "give --acceleration.graphs false, or --trainer.devices 1."
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    schedules = any(isinstance(c, GradientAccumulationScheduler) for c in callbacks)
+    if trainer.accumulate_grad_batches > 1 or schedules:
+        raise _refusal(
+            "writes new gradients over old ones, which trainer.accumulate_grad_batches would add up"
         )
-    if trainer.accumulate_grad_batches > 1:
-        raise UserError(
-            "acceleration.graphs writes new gradients over old ones, which "
-            f"trainer.accumulate_grad_batches {trainer.accumulate_grad_batches} would add up: give "
-            "--acceleration.graphs false, or larger batches."
+    if trainer._detect_anomaly:
+        raise _refusal(
+            "lets nothing look into a step, and trainer.detect_anomaly looks at every gradient"
         )
+    workers = getattr(getattr(trainer, "datamodule", None), "num_workers", 0)
+    if workers:
+        raise _refusal(
+            "bears no thread that pins memory while it records, and data.num_workers is "
+            f"{workers}, not 0"
+        )
+
+
+def _refusal(reason: str) -> UserError:
+    return UserError(f"acceleration.graphs {reason}: give --acceleration.graphs false.")

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from datamodules.errors import UserError
 
+SHAPES = 4
+"""Recordings of one call at most, each with memory of its own; other shapes run as they are."""
+
 
 class RecordedCalls:
     """Replays what networks compute in a training step, forwards and backwards, as CUDA graphs.
@@ -19,13 +22,15 @@ class RecordedCalls:
     kernels, for which most steps of these methods wait. What a network computes stays what it was.
 
     Which call of a step it is tells one recording from another: a discriminator that judges twice
-    before it learns needs two, each with its own memory. So do the shapes of its inputs, its mode
-    and which of its weights learn. A call is recorded where it comes for the second time; until
-    then, outside of steps, and where nothing learns, a network runs as it always does.
+    before it learns needs two, each with its own memory. So do the shapes of its inputs, the modes
+    of its layers and which of its weights learn. A call is recorded where it comes for the second
+    time. Until then, outside of steps, without gradients, and called with anything but tensors and
+    plain options by name, a network runs as it always does.
+
+    A recording keeps its activations and gradients until this object goes.
 
     Args:
-        networks: Networks on a CUDA device, called by their own call with tensors, and options by
-            name that are none. Their weights may change in place alone.
+        networks: Networks on a CUDA device, whose weights change only in place.
 
     Reference:
         `torch.cuda.make_graphed_callables`.
@@ -61,7 +66,7 @@ class _Recorder:
         self._network = network
         self._forward = network.forward
         self._weights = list(network.parameters())
-        self._calls: dict[Hashable, Callable[..., Any]] = {}
+        self._calls: dict[Hashable, dict[Hashable, Callable[..., Any] | None]] = {}
         self._count = 0
 
     def begin(self) -> None:
@@ -72,48 +77,56 @@ class _Recorder:
         # The method of its class shows again.
         self._network.__dict__.pop("forward", None)
 
-    def __call__(self, *inputs: Tensor, **options: Any) -> Any:
-        if not torch.is_grad_enabled():
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        plain = all(isinstance(value, (bool, int, float, str)) for value in options.values())
+        tensors = all(isinstance(x, Tensor) for x in inputs)
+        if not (torch.is_grad_enabled() and plain and tensors):
             return self._forward(*inputs, **options)
-        key = (
+        role = (
             self._count,
-            *((x.shape, x.stride(), x.dtype, x.requires_grad) for x in inputs),
             *options.items(),
-            self._network.training,
+            *(layer.training for layer in self._network.modules()),
             *(weight.requires_grad for weight in self._weights),
         )
         self._count += 1
-        if key not in self._calls:
-            self._calls[key] = self._forward
-        elif self._calls[key] is self._forward:
-            self._calls[key] = self._record(inputs, options)
-            return self._calls[key](*inputs)
-        else:
-            return self._calls[key](*inputs)
-        return self._forward(*inputs, **options)
+        shapes = tuple((x.shape, x.stride(), x.dtype, x.requires_grad) for x in inputs)
+        calls = self._calls.setdefault(role, {})
+        if shapes in calls:
+            if calls[shapes] is None:
+                calls[shapes] = self._record(inputs, options)
+            return calls[shapes](*inputs)  # type: ignore[misc]  # not None by now
+        if len(calls) < SHAPES:
+            calls[shapes] = None
+        return self._listen(inputs, options)
+
+    def _listen(self, inputs: tuple[Tensor, ...], options: dict[str, Any]) -> Any:
+        """Run a call as it is; refuse one that could not be recorded."""
+        before = torch.get_rng_state()
+        answer = self._forward(*inputs, **options)
+        if not torch.equal(torch.get_rng_state(), before):
+            raise UserError(
+                f"{type(self._network).__name__} draws numbers on the host, as PCNN does where it "
+                "cuts at random heights, and a recorded call would repeat one draw for ever: give "
+                "--acceleration.graphs false."
+            )
+        return answer
 
     def _record(self, inputs: tuple[Tensor, ...], options: dict[str, Any]) -> Callable[..., Any]:
         """Record a call; what it runs for that changes no statistics and draws no numbers."""
         network, forward = self._network, self._forward
         samples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
         buffers = [buffer.clone() for buffer in network.buffers()]
-        on_host, on_device = torch.get_rng_state(), torch.cuda.get_rng_state()
+        state = torch.cuda.get_rng_state()
         with torch.autocast(
             "cuda",
             torch.get_autocast_dtype("cuda"),
             enabled=torch.is_autocast_enabled("cuda"),
             cache_enabled=False,
         ):
-            recorded = torch.cuda.make_graphed_callables(
+            recorded: Callable[..., Any] = torch.cuda.make_graphed_callables(
                 _Call(network, forward, options), samples, allow_unused_input=True
             )
-        if not torch.equal(torch.get_rng_state(), on_host):
-            raise UserError(
-                f"{type(network).__name__} draws numbers on the host, as PCNN does where it cuts "
-                "at random heights, and a recorded call would repeat one draw for ever: give "
-                "--acceleration.graphs false."
-            )
-        torch.cuda.set_rng_state(on_device)
+        torch.cuda.set_rng_state(state)
         for buffer, before in zip(network.buffers(), buffers, strict=True):
             # Autograd would take a change that it sees for one of what earlier calls have kept.
             buffer.data.copy_(before)

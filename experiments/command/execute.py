@@ -75,8 +75,8 @@ def explain(error: BaseException) -> CommandError | None:
     if isinstance(error, torch.OutOfMemoryError):
         return CommandError(
             "The accelerator's memory is full: lower --data.batch_size or the model's width, "
-            "set --data.on_device to false, or train in bf16 with "
-            "--config experiments/presets/gpu.yaml."
+            "set --data.on_device or --acceleration.graphs to false, or train with "
+            "--trainer.precision bf16-mixed."
         )
     if isinstance(error, RuntimeError) and "Error(s) in loading state_dict" in str(error):
         return CommandError(_state_dict_sentence(str(error)))

@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
@@ -101,26 +104,48 @@ def test_by_default_nothing_changes() -> None:
 
 
 def test_graphs_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
-    module, runner = Networks(), trainer(tmp_path)
-    recording = Acceleration(graphs=True)
-    with pytest.raises(UserError, match="computes on cpu"):
-        recording.setup(runner, module, "fit")
-    recording.setup(runner, module, "test")
-    runner.strategy._root_device = torch.device("cuda")
-    runner.accumulate_grad_batches = 2
-    with pytest.raises(UserError, match="accumulate_grad_batches 2"):
-        recording.setup(runner, module, "fit")
+    def refused(match: str, **options: Any) -> None:
+        runner = trainer(tmp_path, **options)
+        strategy = runner.strategy
+        if isinstance(strategy, SingleDeviceStrategy) and "computes" not in match:
+            strategy._root_device = torch.device("cuda")
+        with pytest.raises(UserError, match=match):
+            Acceleration(graphs=True).setup(runner, Networks(), "fit")
+
+    refused("computes on cpu: give --acceleration.graphs false")
+    refused("accumulate_grad_batches", accumulate_grad_batches=2)
+    refused("accumulate_grad_batches", callbacks=[GradientAccumulationScheduler({0: 1, 4: 2})])
+    refused("detect_anomaly", detect_anomaly=True)
+    runner = trainer(tmp_path)
+    Acceleration(graphs=True).setup(runner, Networks(), "test")
+    runner.strategy._root_device = torch.device("cuda")  # type: ignore[attr-defined]
+    Acceleration(graphs=True).setup(runner, Networks(), "fit")
+    runner.datamodule = SimpleNamespace(num_workers=2)  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match=r"data\.num_workers is 2"):
+        Acceleration(graphs=True).setup(runner, Networks(), "fit")
     with pytest.raises(UserError, match="both compile and graphs"):
         Acceleration(compile=True, graphs=True)
+
+
+def test_graphs_are_refused_on_several_devices(tmp_path: Path) -> None:
+    runner = trainer(tmp_path, strategy="ddp", devices=2)
+    runner.strategy.parallel_devices = [torch.device("cuda", index) for index in range(2)]
+    with pytest.raises(UserError, match="for one device, and the trainer has 2"):
+        Acceleration(graphs=True).setup(runner, Networks(), "fit")
 
 
 def test_networks_are_recorded_in_steps_and_nowhere_else() -> None:
     module, callback = Networks(), Acceleration(graphs=True)
     callback.on_train_start(TRAINER, module)
-    for end in (callback.on_train_batch_end, callback.on_exception):
+    for _ in range(2):
         callback.on_train_batch_start(TRAINER, module, None, 0)
         assert "forward" in module.first.__dict__
         assert "forward" in module.second.__dict__
         assert "forward" not in module.metric.__dict__
-        end(TRAINER, module)
+        callback.on_train_batch_end(TRAINER)
         assert "forward" not in module.first.__dict__
+    callback.on_train_batch_start(TRAINER, module, None, 0)
+    callback.on_train_end(TRAINER, module)
+    assert "forward" not in module.first.__dict__
+    callback.on_train_batch_start(TRAINER, module, None, 0)
+    assert "forward" not in module.first.__dict__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from benchmarks import generated
 from benchmarks.generated import METHODS, steady_setting, tiny_setting
 from benchmarks.stepping import losses_of_steps
 from callbacks.training import acceleration
-from callbacks.training.recorded_calls import RecordedCalls
+from callbacks.training.recorded_calls import SHAPES, RecordedCalls
 from datamodules.errors import UserError
 from lightning_modules.networks.pcnn import PCNNNetwork
 
@@ -158,13 +160,58 @@ def test_outside_of_steps_and_where_nothing_learns_it_is_the_network(fixed: Fixe
 
 
 @pytest.mark.usefixtures("fixed")
-def test_what_draws_on_the_host_is_refused() -> None:
-    image, cuts = torch.rand(2, 3, 48, 48), PCNNNetwork(7, 48, width=4, regions="two_random")
-    calls = RecordedCalls([cuts])
-    with calls.step():
-        cuts(image)
-    with pytest.raises(UserError, match="PCNNNetwork draws numbers on the host"), calls.step():
-        cuts(image)
+def test_what_draws_on_the_host_is_refused_at_once() -> None:
+    cuts = PCNNNetwork(7, 48, width=4, regions="two_random")
+    with (
+        pytest.raises(UserError, match="PCNNNetwork draws numbers on the host"),
+        RecordedCalls([cuts]).step(),
+    ):
+        cuts(torch.rand(2, 3, 48, 48))
+
+
+def test_so_many_shapes_are_recorded_and_no_more(fixed: FixedMemory) -> None:
+    network = Scaling()
+    calls = RecordedCalls([network])
+    for _ in range(3):
+        for size in range(1, SHAPES + 3):
+            with calls.step():
+                assert network(torch.ones(size)).tolist() == [2.0] * size
+    assert len(fixed.recorded) == SHAPES
+    assert fixed.replays == 2 * SHAPES
+
+
+class Mixed(nn.Module):
+    """Takes more than tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+
+    def forward(self, x: Tensor, factor: Any = None, *, also: Any = None) -> Tensor:
+        moved: Tensor = self.norm(x) if factor is None else self.norm(x) * factor
+        return moved if also is None else moved + also
+
+
+def test_calls_with_other_arguments_are_not_recorded(fixed: FixedMemory) -> None:
+    network = Mixed()
+    calls = RecordedCalls([network])
+    for _ in range(3):
+        with calls.step():
+            network(torch.rand(4, 2), 2.0)
+            network(torch.rand(4, 2), None)
+            network(torch.rand(4, 2), also=torch.ones(()))
+    assert not fixed.recorded
+
+
+def test_a_layer_in_another_mode_is_recorded_apart(fixed: FixedMemory) -> None:
+    network = Mixed()
+    calls = RecordedCalls([network])
+    for frozen in (False, True):
+        network.norm.train(not frozen)
+        for _ in range(2):
+            with calls.step():
+                network(torch.rand(4, 2))
+    assert len(fixed.recorded) == 2
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -181,6 +228,45 @@ def test_methods_learn_as_without(
     expected = losses_of_steps(setting, device, 4)
     assert losses_of_steps(setting, device, 4, graphs=True) == expected
     assert fixed.replays >= 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_batches_and_pairs_of_other_sizes_learn_as_without(
+    fixed: FixedMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G_W sees as many pairs as a batch has, none at times, and the last batch is smaller."""
+    monkeypatch.setattr(acceleration, "_refuse_graphs", lambda trainer: None)
+    vary(monkeypatch)
+    device, setting = torch.device("cpu"), tiny_setting("eMotion-GAN")
+    expected = losses_of_steps(setting, device, 9)
+    assert losses_of_steps(setting, device, 9, graphs=True) == expected
+    assert len(fixed.recorded) > 6
+
+
+def vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let batches in turns have four samples with as many pairs, two or none, and three."""
+    draw, pairs = generated._draw, itertools.cycle((4, 2, 0, 3))
+
+    def drawn(setting: generated.Setting, generator: torch.Generator) -> dict[str, Tensor]:
+        count = next(pairs)
+        size = 3 if count == 3 else setting.batch
+        batch = {key: value[:size] for key, value in draw(setting, generator).items()}
+        return {**batch, "is_neutral_apex": torch.arange(size) < count}
+
+    monkeypatch.setattr(generated, "_draw", drawn)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore")
+def test_recorded_steps_of_other_sizes_learn_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    device, setting = torch.device("cuda"), tiny_setting("eMotion-GAN")
+    vary(monkeypatch)
+    one, other = (
+        losses_of_steps(setting, device, 12, graphs=graphs, drawn_on_cpu=False)
+        for graphs in (False, True)
+    )
+    assert one == other
 
 
 @pytest.mark.gpu
