@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.columns import Paths, Texts
 from datamodules.index import Index
+from datamodules.index.columns import Paths, Texts
 
 NAMES = ["a", "", "ü b", "broken\udcff", "a"]
 FILES = [Path(name) for name in ("a.png", "x/a.png", "/x/b.png", "/c.png", "x/y/ü.png", "x/d.png")]
