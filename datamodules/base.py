@@ -155,6 +155,13 @@ class FERDataModule(InputDataModule):
         """Return the index with what trains beside the samples of the data set."""
         return index
 
+    def refuse_extension(self) -> None:
+        """Make sure that what `extended` added was made of nobody who is held out.
+
+        Raises:
+            DatasetError: If it was.
+        """
+
     def strata(self, index: Index) -> NDArray[np.int64]:
         """Return what is dealt out to the parts class by class, -1 for what is in none of them."""
         return index.classes(self.expressions)
@@ -348,6 +355,7 @@ class FERDataModule(InputDataModule):
         if self._guard is None:
             parts = self._open()  # knows the source afterwards
             self._guard = LeakGuard(parts, self.source)
+            self.refuse_extension()
         return self._guard
 
     def _stage(self) -> str | None:

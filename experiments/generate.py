@@ -20,10 +20,10 @@ from callbacks.records.source import source_state
 from datamodules.errors import BadSample, UserError
 from datamodules.files import MARKER, file_name, is_image, is_synthetic, walk
 from datamodules.folds.leak_guard import fingerprint
+from datamodules.index.generated import GeneratedFace, is_generated, write_list
 from datamodules.motion.module import FlowDataModule
-from datamodules.motion.motions import Motion
 from datamodules.motion.targets import Target
-from datamodules.stills.generated import GeneratedFace, is_generated, write_list
+from datamodules.motion.training_fold import Motion
 from experiments.command.console import say
 from experiments.command.errors import close_match, usage_error
 from experiments.command.privacy import without_home

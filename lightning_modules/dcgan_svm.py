@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
@@ -14,30 +10,20 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor, nn
+from torch import Tensor
 
 from datamodules.errors import UserError
-from lightning_modules.classifier import ExpressionModule, compute_once
 from lightning_modules.metrics.generation import GenerationQuality
 from lightning_modules.networks.dcgan import (
     DCGANDiscriminator,
     DCGANGenerator,
-    gathering_statistics,
     keeping_statistics,
 )
 from lightning_modules.networks.weights import load_trained, read_checkpoint
 from lightning_modules.optim import DCGANAdam, descend, evaluating, uncount
-from lightning_modules.svm.data import LabelledPart, labelled_part
 from lightning_modules.svm.exported import ExportedSVM
 from lightning_modules.svm.features import FaceFeatures
-from lightning_modules.svm.recognisers import (
-    ExpressionRecogniser,
-    Recogniser,
-    UnitRecogniser,
-    fit_once,
-)
-from lightning_modules.svm.scaling import FeatureScaling
-from lightning_modules.svm.search import Protocol, StepResults, fingerprint
+from lightning_modules.svm.two_stage import TwoStageSVM
 from losses.adversarial import discriminator_loss, generator_loss
 
 if TYPE_CHECKING:
@@ -47,13 +33,12 @@ if TYPE_CHECKING:
 _OVERALL = ("accuracy", "balanced_accuracy", "auc")
 
 
-class DCGANSVM(ExpressionModule):
+class DCGANSVM(TwoStageSVM):
     """A DCGAN without labels, and support vector machines on its discriminator's features.
 
     ``fit`` trains the GAN for ``trainer.max_steps`` steps of its discriminator or
-    ``trainer.max_epochs`` epochs, whichever are over first. The batch after that moves no network:
-    the machines are searched and fitted on the training part, and validated. Both are in the one
-    checkpoint.
+    ``trainer.max_epochs`` epochs, whichever are over first, then fits the machines. Both are in the
+    one checkpoint.
 
     Args:
         num_classes: Number of expressions K.
@@ -120,7 +105,14 @@ class DCGANSVM(ExpressionModule):
         d_optimizer: OptimizerCallable = lambda p: DCGANAdam(p, lr=2e-4),
         g_optimizer: OptimizerCallable = lambda p: DCGANAdam(p, lr=2e-4),
     ) -> None:
-        super().__init__(num_classes)
+        super().__init__(
+            num_classes,
+            task=task,
+            features=features,
+            standardised=standardised,
+            search_trials=search_trials,
+            search_folds=search_folds,
+        )
         if search_trials < 1 or quality_samples < 0:
             raise UserError(
                 "search_trials must be 1 or more and quality_samples 0 or more; got "
@@ -141,34 +133,21 @@ class DCGANSVM(ExpressionModule):
         self.automatic_optimization = False
         self.size = size
         self.latent = latent
-        self.task = task
-        self.feature_source = features
-        self.standardised = standardised
         self.pretrained = pretrained
-        self.search_trials = search_trials
-        self.search_folds = search_folds
         self.quality_samples = quality_samples
         self.optimizer_callables = (d_optimizer, g_optimizer)
 
         self.generator = DCGANGenerator(latent, width, size, channels)
         self.discriminator = DCGANDiscriminator(width, size, channels)
-        self.features = FaceFeatures(
+        read = FaceFeatures(
             self.discriminator, size=size, channels=channels, blocks=blocks, mirrored=mirrored
         )
-        self.recogniser = self._new_recogniser(features)
-        self.baselines = nn.ModuleDict(
-            {source: self._new_recogniser(source) for source in baselines if source != features}
-        )
+        self.add_machines(read, baselines)
         self._quality: GenerationQuality | None = None
-        self._gan_limits = (-1, -1)  # epochs and steps; -1 is for ever
 
     def forward(self, image: Tensor) -> Tensor:
         """Return scores [B, K] or margins of units [B, A] of faces [B, 3, H, W] in [0, 1]."""
         return cast(Tensor, self.recogniser(self.extract(image)))
-
-    def extract(self, image: Tensor, source: str | None = None) -> Tensor:
-        """Return features [B, F] of faces [B, 3, H, W] in [0, 1]: this run's, or a baseline's."""
-        return self.features(image, source or self.feature_source)
 
     def exportable(self) -> ExportedSVM:
         """Return what answers alone, in operations that ONNX has.
@@ -193,7 +172,7 @@ class DCGANSVM(ExpressionModule):
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Refuse data that do not fit; take over a GAN; add the batch of the machines.
+        """Refuse data that do not fit; take over a GAN; plan the fit of the machines.
 
         Raises:
             UserError: If the data have other classes, images of another size or faces without an
@@ -205,11 +184,8 @@ class DCGANSVM(ExpressionModule):
             raise UserError(
                 f"model.size is {self.size}, but data.size is {side}: set one to the other."
             )
-        if self.task == "emotions":  # units are known by their numbers, whatever the classes
-            super().setup(stage)
-        for recogniser in self._recognisers.values():
-            recogniser.prepare(self.data)
-        if stage != "fit" or self._gan_limits != (-1, -1):
+        super().setup(stage)
+        if stage != "fit" or self.fit_is_planned:
             return
         if self.pretrained is not None:
             # Before a run's own checkpoint is restored, which wins.
@@ -219,45 +195,11 @@ class DCGANSVM(ExpressionModule):
             advice = "set model.size, channels, width and latent to those of that run"
             load_trained(networks, checkpoint, self.pretrained, advice)
             rank_zero_info(f"DCGAN: taken from {self.pretrained}; it is not trained further.")
-        trains = self.feature_source == "discriminator" and self.pretrained is None
-        loop = self.trainer.fit_loop
-        epochs, steps = (cast(int, loop.max_epochs), loop.max_steps) if trains else (0, -1)
-        if epochs == steps == -1:
-            raise UserError(
-                "DCGANSVM fits its machines once its GAN is trained, but trainer.max_steps and "
-                "trainer.max_epochs are both -1: set one of them to a number."
-            )
-        self._gan_limits = epochs, steps
-        if epochs >= 0:
-            loop.max_epochs = epochs + 1
-        if steps >= 0:
-            loop.epoch_loop.max_steps = steps + 1
-        # Until there are machines there is nothing to validate.
-        if self.trainer.check_val_every_n_epoch is None:
-            self.trainer.val_check_interval = sys.maxsize
-        else:
-            self.trainer.check_val_every_n_epoch = sys.maxsize
-
-    def on_train_start(self) -> None:
-        """Forget the machines of a GAN that is trained further."""
-        if not self._gan_is_trained:
-            for recogniser in self._recognisers.values():
-                recogniser.clear()
-
-    def on_train_batch_start(self, batch: FaceBatch, batch_idx: int) -> None:
-        """Fit the machines once the GAN is trained, and end the training."""
-        if not self._gan_is_trained:
-            return
-        if not self.recogniser.machine.fitted:
-            self._fit_machines()
-        # Lightning validates, and stops.
-        self.trainer.should_stop = True
-        self.trainer.check_val_every_n_epoch = 1
-        self.trainer.fit_loop.epoch_loop.max_steps = self._gan_limits[1]
+        self.plan_fit(self.feature_source == "discriminator" and self.pretrained is None)
 
     def training_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """Move the discriminator and the generator once, each alone; return their losses."""
-        if self._gan_is_trained:
+        if self.gan_is_trained:
             return {}
         discriminator, generator = cast(list[LightningOptimizer], self.optimizers())
         uncount([generator])
@@ -274,21 +216,8 @@ class DCGANSVM(ExpressionModule):
                 g_loss = generator_loss(self.discriminator(fake))
             descend(self, generator, g_loss)
 
-        if self._gan_is_trained:
-            # The epoch ends here, so that a checkpoint holds the GAN before the machines' search.
-            self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch = True
+        self.end_epoch_of_trained_gan()
         return {"d": d_loss.detach(), "g": g_loss.detach()}
-
-    def on_train_end(self) -> None:
-        """Remove what a kill would have needed, now that a checkpoint holds the machines."""
-        if self.recogniser.machine.fitted:
-            if self.trainer.is_global_zero:
-                shutil.rmtree(self._results_folder, ignore_errors=True)
-        else:
-            rank_zero_info(
-                "No SVM was fitted: training ended before the GAN's last step or epoch, or the "
-                "data have no label. The checkpoint holds the GAN, for model.pretrained."
-            )
 
     # ---- evaluation
 
@@ -370,66 +299,6 @@ class DCGANSVM(ExpressionModule):
         build_d, build_g = self.optimizer_callables
         return [build_d(self.discriminator.parameters()), build_g(self.generator.parameters())]
 
-    # ---- machines
-
-    def part_features(self, part: str, source: str | None = None) -> tuple[LabelledPart, Tensor]:
-        """Return the labelled faces of a part and what :meth:`extract` does of them, on the CPU."""
-        faces = labelled_part(self.data, part, self.task)
-        chunks = [self.extract(image, source).cpu() for image in faces.chunks(self.device)]
-        return faces, torch.cat(chunks) if chunks else torch.empty(0, 0)
-
-    def _fit_machines(self) -> None:
-        faces = labelled_part(self.data, "train", self.task)
-        if len(faces.rows) == 0:
-            return
-        if self.feature_source == "untrained":
-            # Random weights, but batch norms that know the images, as those of the trained one do.
-            with torch.no_grad(), gathering_statistics(self.discriminator):
-                for image in faces.chunks(self.device):
-                    self.discriminator.features(self.features.encode(image))
-        for source, recogniser in self._recognisers.items():
-            recogniser.fill(compute_once(partial(self._fitted_arrays, faces, source)))
-
-    def _fitted_arrays(self, faces: LabelledPart, source: str) -> dict[str, Tensor]:
-        protocol = Protocol(
-            self.search_trials,
-            self.search_folds,
-            seed=int(getattr(self.data, "seed", 0)),
-            class_weight="balanced" if self.data.class_balance == "loss" else None,
-        )
-        columns = (faces.rows, faces.label, faces.action_units)
-        used = [torch.from_numpy(column) for column in columns if column is not None]
-        used += self.discriminator.state_dict().values()
-        names = self.data.class_names
-        described = (source, self.features.blocks, self.standardised, self.features.mirrored)
-        settings = (self.data.manifest_hash, names, self.task, *described, *protocol)
-        return fit_once(
-            self._recognisers[source],
-            lambda: self.part_features("train", source)[1],
-            faces,
-            protocol,
-            StepResults(self._results_folder / source, fingerprint(used, *settings)),
-        )
-
-    @property
-    def _results_folder(self) -> Path:
-        return Path(self.trainer.default_root_dir) / ".svm_fit"
-
-    @property
-    def _baselines(self) -> dict[str, Recogniser]:
-        return dict(cast("dict[str, Recogniser]", self.baselines).items())
-
-    @property
-    def _recognisers(self) -> dict[str, Recogniser]:
-        """The run's own and those of the baselines, by their features."""
-        return {self.feature_source: self.recogniser, **self._baselines}
-
-    def _new_recogniser(self, source: str) -> Recogniser:
-        scaling = FeatureScaling(self.features.widths(source)) if self.standardised else None
-        if self.task == "emotions":
-            return ExpressionRecogniser(self.num_classes, scaling)
-        return UnitRecogniser(scaling)
-
     # ---- parts of the steps
 
     def _evaluate(self, batch: FaceBatch) -> dict[str, Tensor]:
@@ -437,12 +306,6 @@ class DCGANSVM(ExpressionModule):
         answers = self.recogniser.measure(features, batch)
         known = {"label": batch["label"], "sample_id": batch["sample_id"], "features": features}
         return known | answers
-
-    @property
-    def _gan_is_trained(self) -> bool:
-        """Whether the GAN has made its last step or epoch."""
-        epochs, steps = self._gan_limits
-        return 0 <= epochs <= self.current_epoch or 0 <= steps <= self.global_step
 
     def _refuse_unfitted(self) -> None:
         if not self.recogniser.machine.fitted:

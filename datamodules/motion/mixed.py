@@ -16,7 +16,7 @@ from datamodules.errors import DatasetError, UserError
 from datamodules.folds.leak_guard import distinct
 from datamodules.loaders import Batch, CacheDataset
 from datamodules.motion.module import FlowDataModule
-from datamodules.motion.motions import Motion
+from datamodules.motion.training_fold import Motion
 
 # Arguments that hold for all data sets: their samples share batches, classes and folds.
 _SHARED = (

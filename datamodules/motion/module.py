@@ -19,14 +19,15 @@ from datamodules.faces import LOOSE_MARGIN
 from datamodules.files import given_path
 from datamodules.index import Index
 from datamodules.inputs.given import given_neutral
-from datamodules.loaders import Batch, CacheDataset, to_float
+from datamodules.loaders import Batch, CacheDataset
+from datamodules.motion import training_fold
 from datamodules.motion.cache import PairCaches, is_coloured, report_magnitudes, some_of
 from datamodules.motion.clips import MotionReading
 from datamodules.motion.extraction import Extraction
 from datamodules.motion.flow import ALGORITHMS
-from datamodules.motion.motions import Motion, training_motions
 from datamodules.motion.pairs import PairReader, Pairs, make_pairs
 from datamodules.motion.targets import AVERAGE, AVERAGE_NAME, Target, read_target, read_targets
+from datamodules.motion.training_fold import Motion
 from datamodules.store.cache import Cache
 
 Strategy = Literal["neutral_apex", "frame_to_frame"]
@@ -289,18 +290,7 @@ class FlowDataModule(FERDataModule):
         Yields:
             Faces float32 [B, 3, H, W] in [0, 1] and classes int64 [B], on the CPU.
         """
-        parts, names = self._open(), self.class_names
-        rows, arrays = parts.samples("train"), parts.cache.arrays
-        neutral = names.index("neutral") if "neutral" in names else None
-        rows, is_apex, classes = choose_faces(rows, parts.classes[rows], neutral, len(names))
-        for chosen in self._shuffled(len(rows), epoch, batch_size):
-            stored = np.where(
-                is_apex[chosen, None, None, None],
-                np.asarray(arrays["apex"])[rows[chosen]],
-                np.asarray(arrays["neutral"])[rows[chosen]],
-            )
-            face = to_float({"face": torch.from_numpy(stored)})["face"]
-            yield face, torch.from_numpy(classes[chosen])
+        return training_fold.frontal_faces(self._open(), (self.seed, epoch), batch_size)
 
     def average_face(self) -> Tensor:
         """Average the neutral frontal faces of the training fold's people, each counted once.
@@ -311,12 +301,7 @@ class FlowDataModule(FERDataModule):
         Reference:
             eMotion-GAN, V.B: the neutral average face of Table III.
         """
-        parts = self._open()
-        rows, faces = parts.samples("train"), np.asarray(parts.cache.arrays["neutral"])
-        person = parts.index.person_of[self._pairs.sequence[rows]]
-        means = [faces[rows[person == number]].mean(axis=0) for number in np.unique(person)]
-        average = torch.from_numpy(np.mean(means, axis=0)).float() / 255
-        return average.expand(3, *average.shape[1:]).clone()
+        return training_fold.average_face(self._open())
 
     def frontal_flows(
         self, epoch: int = 0, batch_size: int = 64
@@ -330,11 +315,7 @@ class FlowDataModule(FERDataModule):
         Yields:
             Flows float32 [B, 2, H, W] in pixels and classes int64 [B], on the CPU.
         """
-        parts = self._open()
-        rows, flows = parts.samples("train"), np.asarray(parts.cache.arrays["flow"])
-        for chosen in self._shuffled(len(rows), epoch, batch_size):
-            flow = torch.from_numpy(flows[rows[chosen]]).float()
-            yield flow, torch.from_numpy(parts.classes[rows[chosen]])
+        return training_fold.frontal_flows(self._open(), (self.seed, epoch), batch_size)
 
     def motions(self, expression: str) -> list[Motion]:
         """Return the frontal flows of the training fold that show a class, neutral to apex.
@@ -343,7 +324,7 @@ class FlowDataModule(FERDataModule):
             expression: Name of the class.
         """
         contents = self._open_guard().contents
-        return list(training_motions(self._open(), expression, contents, self.source))
+        return list(training_fold.motions(self._open(), expression, contents, self.source))
 
     def read_face(self, file: Path) -> Target:
         """Read a neutral face to move, cut out as those of the data set were.
@@ -368,46 +349,8 @@ class FlowDataModule(FERDataModule):
         batch = self.on_after_batch_transfer(samples.__getitems__(chosen.tolist()), 0)
         return batch["flow"], batch["posed_flow"], batch["subject"]
 
-    def _shuffled(self, count: int, epoch: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the positions of batches, in an order of the epoch's own."""
-        order = np.random.default_rng((self.seed, epoch)).permutation(count)
-        for start in range(0, count, batch_size):
-            yield order[start : start + batch_size]
-
     def _extraction(self) -> Extraction:
         return Extraction(self.size, self.flow, self.crop, self._colour)
 
     def _trained_steps(self) -> tuple[int, ...]:
         return self.steps if "frame_to_frame" in self.strategies else ()
-
-
-def choose_faces(
-    rows: NDArray[np.int64], classes: NDArray[np.int64], neutral: int | None, num_classes: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Choose faces from neutral-apex pairs.
-
-    The apex of each pair has the class of its sequence. Where neutral is a class, first frames,
-    spread over the pairs, are added until it is as large as the mean of the other classes: all of
-    them would make it larger than those together.
-
-    Args:
-        rows: int64 [N], numbers of the pairs.
-        classes: int64 [N], their classes.
-        neutral: Index of the class neutral, if there is one.
-        num_classes: Number of classes.
-
-    Returns:
-        Numbers of pairs, whether the face is the apex (else the first frame), and classes.
-    """
-    missing = 0
-    expressive = rows[:0]
-    if neutral is not None:
-        expressive = rows[classes != neutral]
-        missing = len(expressive) // (num_classes - 1) - int((classes == neutral).sum())
-        missing = min(max(missing, 0), len(expressive))
-    added = np.full(missing, -1 if neutral is None else neutral, np.int64)
-    return (
-        np.concatenate([rows, some_of(expressive, missing)]),
-        np.arange(len(rows) + missing) < len(rows),
-        np.concatenate([classes, added]),
-    )

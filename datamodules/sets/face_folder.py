@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from datamodules.errors import DatasetError
 from datamodules.files import IMAGE_SUFFIXES, Problems, is_image, walk
 from datamodules.index import Index
-from datamodules.stills.generated import expressions_of, is_generated, read_generated
+from datamodules.index.generated import expressions_of, is_generated, read_generated
 from datamodules.stills.module import FaceDataModule
 
 

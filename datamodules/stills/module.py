@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from datamodules.base import FERDataModule
 from datamodules.errors import DatasetError, UserError
 from datamodules.files import given_path
-from datamodules.folds.leak_guard import LeakGuard
 from datamodules.index import Index
+from datamodules.index.generated import GeneratedFace, extend, made_of, read_generated
 from datamodules.loaders import Batch, BatchLoader, to_float
 from datamodules.samplers import TrainSampler, WeightedTrainSampler
 from datamodules.stills.augmentation import Augmentation
 from datamodules.stills.duplicates import Duplicates, open_duplicates
-from datamodules.stills.generated import GeneratedFace, extend, made_of, read_generated
 from datamodules.stills.pictures import FaceReading
 from datamodules.stills.reader import FACE_MARGIN, FaceCrop, is_coloured, open_face_cache
 from datamodules.store.cache import Cache
@@ -134,6 +133,14 @@ class FaceDataModule(FERDataModule):
             return index
         self._generated = read_generated(self.extra)
         return extend(index, self.extra, self._generated, self.name)
+
+    def refuse_extension(self) -> None:
+        """Refuse generated faces that were made of someone who is held out."""
+        if self.extra is not None:
+            what = f"A model of data.extra {self.extra}"
+            remedy = "Generate faces of training people, by motions of training people."
+            made = made_of(self.extra, self._generated)
+            self._open_guard().refuse(made, ("val", "test"), what, remedy)
 
     def strata(self, index: Index) -> NDArray[np.int64]:
         """Return what is dealt out to the parts class by class, -1 for what is in none of them."""
@@ -295,19 +302,6 @@ class FaceDataModule(FERDataModule):
         if index.subjects is not None:
             known["subject"] = np.unique(np.array(index.subjects)[rows], return_inverse=True)[1]
         return known
-
-    def _open_guard(self) -> LeakGuard:
-        """Open the guard, which also keeps apart whom generated faces were made of.
-
-        Raises:
-            DatasetError: If they were made of someone who is held out.
-        """
-        is_new, guard = self._guard is None, super()._open_guard()
-        if is_new and self.extra is not None:
-            what = f"A model of data.extra {self.extra}"
-            remedy = "Generate faces of training people, by motions of training people."
-            guard.refuse(made_of(self.extra, self._generated), ("val", "test"), what, remedy)
-        return guard
 
     def _open_duplicates(self) -> Duplicates:
         """Look for equal and nearly equal images, once; what was found is kept on disk."""

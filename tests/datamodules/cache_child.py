@@ -34,6 +34,13 @@ def row_of(number: int) -> Mapping[str, NDArray[Any]]:
     return {"image": image, "number": np.array(number, np.int64)}
 
 
+def assert_whole(cache: Cache, without: tuple[int, ...] = ()) -> None:
+    rows = [row for row in range(ROWS) if row not in without]
+    assert np.flatnonzero(cache.valid).tolist() == rows
+    for name in ARRAYS:
+        np.testing.assert_array_equal(cache.arrays[name][rows], [row_of(n)[name] for n in rows])
+
+
 def build(folder: Path, log: Path, pause: float = 0.0) -> Cache:
     """Build the cache, writing down the number of each row that is computed."""
 

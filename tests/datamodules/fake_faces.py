@@ -79,3 +79,13 @@ class FakeFaces(FaceDataModule):
                 **self.more,
             }
         )
+
+
+def make(tree: Path, cache: Path, **kwargs: Any) -> FakeFaces:
+    return FakeFaces(root=str(tree), cache_dir=str(cache), **kwargs)
+
+
+def ready(data: FakeFaces, stage: str | None = "fit") -> FakeFaces:
+    data.prepare_data()
+    data.setup(stage)
+    return data

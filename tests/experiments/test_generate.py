@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from datamodules.files import MARKER, is_synthetic
 from datamodules.folds.leak_guard import fingerprint
-from datamodules.stills.generated import LIST, GeneratedFace, read_generated
+from datamodules.index.generated import LIST, GeneratedFace, read_generated
 from experiments.cli import main
 from experiments.generate import pairs
 from lightning_modules.emotion_gan import EMotionGAN

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,5 +42,15 @@ def trainer() -> Callable[..., Trainer]:
             "num_sanity_val_steps": 0,
         }
         return Trainer(**{**defaults, **options})
+
+    return build
+
+
+@pytest.fixture
+def runner(trainer: Callable[..., Trainer], tmp_path: Path) -> Callable[..., Trainer]:
+    """Build a trainer that writes into a folder of the test's own."""
+
+    def build(**options: Any) -> Trainer:
+        return trainer(**{"default_root_dir": tmp_path, **options})
 
     return build

@@ -1,30 +1,20 @@
 import errno
-import fcntl
-import hashlib
 import os
 import pickle
-import shutil
-import signal
-import subprocess
-import sys
-import time
 import tracemalloc
-import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from datamodules.errors import BadSample, BadSamples, DatasetError
 from datamodules.store import cache as module
-from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
+from datamodules.store.cache import Cache, build_cache
 from datamodules.store.rows import ArraySpec, RowStore
-from tests.datamodules import cache_child
-from tests.datamodules.cache_child import ARRAYS, ROWS, row_of
+from tests.datamodules.cache_child import ARRAYS, ROWS, assert_whole, row_of
 
 FINGERPRINT = {"files": "abc", "size": 16}
 
@@ -45,13 +35,6 @@ class Computer:
 
 def build(folder: Path, compute: Callable[..., Any], **options: Any) -> Cache:
     return build_cache(folder, FINGERPRINT, ROWS, ARRAYS, compute, **options)
-
-
-def assert_whole(cache: Cache, without: tuple[int, ...] = ()) -> None:
-    rows = [row for row in range(ROWS) if row not in without]
-    assert np.flatnonzero(cache.valid).tolist() == rows
-    for name in ARRAYS:
-        np.testing.assert_array_equal(cache.arrays[name][rows], [row_of(n)[name] for n in rows])
 
 
 def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,52 +156,6 @@ def test_rows_are_checked_once_unless_files_change(
     assert [checks(), checks()] == [ROWS, 0]  # whoever sets the clock back is noticed
     path.with_name(f"{path.name}.checked").unlink()
     assert [checks(), checks()] == [ROWS, 0]
-
-
-def start(repository: Path, folder: Path, log: Path, pause: float) -> subprocess.Popen[str]:
-    child = [sys.executable, cache_child.__file__, str(repository), str(folder), str(log)]
-    return subprocess.Popen([*child, str(pause)], stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_rows(log: Path, rows: int) -> None:
-    deadline = time.monotonic() + 60
-    while not log.exists() or len(log.read_text().split()) < rows:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def test_a_killed_build_goes_on_where_it_was(tmp_path: Path, repository: Path) -> None:
-    folder, log = tmp_path / "cache", tmp_path / "log"
-    for rows in (7, 21):
-        child = start(repository, folder, log, 0.01)
-        wait_for_rows(log, rows)
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        assert child.returncode == -signal.SIGKILL
-        assert [path.suffix for path in folder.iterdir() if path.is_dir()] == [".building"]
-    assert_whole(cache_child.build(folder, log))
-    computed = [int(row) for row in log.read_text().split()]
-    assert set(computed) == set(range(ROWS))
-    # Each kill costs at most the row that each of the two threads was at.
-    assert len(computed) <= ROWS + 2 * 2
-
-
-def test_of_two_processes_one_builds_and_the_other_waits(tmp_path: Path, repository: Path) -> None:
-    name = cache_child.build(tmp_path / "to learn the name", tmp_path / "log").path.name
-    folder, log = tmp_path / "cache", tmp_path / "rows"
-    folder.mkdir()
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        children = [start(repository, folder, log, 0.01) for _ in range(2)]
-        for child in children:
-            assert child.stderr is not None
-            assert "waiting for it" in child.stderr.readline()
-    # Both set out at once now.
-    for child in children:
-        child.communicate(timeout=60)
-    assert [child.returncode for child in children] == [0, 0]
-    assert sorted(int(row) for row in log.read_text().split()) == list(range(ROWS))
-    assert_whole(cache_child.build(folder, log))
 
 
 def test_what_another_process_built_meanwhile_is_left_alone(
@@ -361,66 +298,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_no_rows_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one row"):
         build_cache(tmp_path, FINGERPRINT, 0, ARRAYS, Computer())
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "data"
-    for name in ("S1/a.png", "S1/b.png", "S2/a.png"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(name)
-    return root
-
-
-def digest(root: Path) -> str:
-    return files_digest(root.rglob("*.png"), root)
-
-
-def test_order_and_place_of_the_whole_do_not_matter(root: Path, tmp_path: Path) -> None:
-    files = list(root.rglob("*.png"))
-    assert files_digest(files, root) == files_digest(files[::-1], root)
-    copy = Path(shutil.copytree(root, tmp_path / "copy"))  # keeps the times
-    assert digest(copy) == digest(root)
-
-
-def test_files_come_in_the_order_of_paths(root: Path) -> None:
-    names = ["S1 b/a.png", "S1-b/a.png", "S1/a b.png", "S1/a/b.png", "S1.png", "S10/a.png", "a.png"]
-    digest = hashlib.sha256()
-    for path in sorted(root / name for name in names):
-        digest.update(f"{path.relative_to(root)}\0missing\0".encode())
-    for given in (root, Path(), Path("/")):
-        assert files_digest([given / name for name in names], given) == digest.hexdigest()
-
-
-def test_whatever_changes_shows(root: Path) -> None:
-    seen = {digest(root)}
-    (root / "S1/a.png").write_text("longer than before")
-    seen.add(digest(root))
-    os.utime(root / "S1/b.png", (1, 1))
-    seen.add(digest(root))
-    (root / "S1/a.png").rename(root / "S1/c.png")
-    seen.add(digest(root))
-    (root / "S2/a.png").unlink()
-    seen.add(digest(root))
-    assert len(seen) == 5
-
-
-def test_a_link_to_nowhere_counts_as_missing(root: Path) -> None:
-    before = digest(root)
-    (root / "S3.png").symlink_to(root / "nowhere.png")
-    assert digest(root) != before
-
-
-def test_code_and_opencv_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("module")
-    module.__file__ = str(tmp_path / "module.py")
-    Path(module.__file__).write_text("a = 1")
-    first = code_digest(module)
-    assert code_digest(module) == first
-    Path(module.__file__).write_text("a = 2")
-    second = code_digest(module)
-    monkeypatch.setattr(cv2, "__version__", "0")
-    assert len({first, second, code_digest(module)}) == 3
 
 
 def test_a_finished_cache_is_read_on_a_disk_that_cannot_be_written(

@@ -12,8 +12,8 @@ import pytest
 from datamodules.errors import DatasetError, UserError
 from datamodules.folds.leak_guard import fingerprint
 from datamodules.index import Index
+from datamodules.index.generated import LIST, GeneratedFace, extend, read_generated, write_list
 from datamodules.sets.face_folder import FaceFolderDataModule
-from datamodules.stills.generated import LIST, GeneratedFace, extend, read_generated, write_list
 from tests.datamodules.fake_faces import FakeFaces, face, write_faces
 from tests.datamodules.runs import Recorder, trainer
 

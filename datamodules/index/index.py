@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.columns import Paths, Texts
 from datamodules.errors import DatasetError
 from datamodules.files import is_synthetic, name_others, natural_key
+from datamodules.index.columns import Paths, Texts
 from datamodules.labels import ACTION_UNITS, CLASS_SETS, Expression, class_index
 from datamodules.recordings import Recording, Video
 

@@ -18,7 +18,7 @@ import torch
 
 from datamodules.errors import DatasetError, UserError
 from datamodules.files import is_synthetic, read_table
-from datamodules.index import Index
+from datamodules.index.index import Index
 from datamodules.labels import EXPRESSION_WORDS
 
 LIST = "generated.csv"
