@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
+from PIL import Image
 
 from callbacks.figures.style import Picture, drawable, wrap
 from datamodules.store.replacing import replacing
@@ -26,9 +25,7 @@ _PACKED = {"compress_level": 4}  # of 9; the default of 6 takes twice the time f
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
     """Make a figure, in inches, without pyplot, which would keep it and choose a toolkit."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), dpi=DPI, layout=layout)
 
 
 def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
@@ -71,17 +68,17 @@ def captioned(picture: Picture, caption: str) -> Picture:
 
 
 def raster(figure: Figure) -> Picture:
-    """Draw a figure into RGB [H, W, 3]."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="rgba")
-    width, height = figure.canvas.get_width_height()
-    return np.frombuffer(drawn.getvalue(), np.uint8).reshape(height, width, 4)[..., :3]
+    """Draw a figure into RGB [H, W, 3].
+
+    Once: ``savefig`` draws a figure with a layout a first time to lay it out.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 def write_picture(path: Path, picture: Figure | Picture) -> None:
     """Write a figure or RGB [H, W, 3] as a PNG file, which appears whole or not at all."""
+    pixels = raster(picture) if isinstance(picture, Figure) else picture
     with replacing(path) as aside:
-        if isinstance(picture, Figure):
-            picture.savefig(aside, pil_kwargs=_PACKED)
-        else:
-            imsave(aside, picture, pil_kwargs=_PACKED)
+        Image.fromarray(pixels).save(aside, dpi=(DPI, DPI), **_PACKED)

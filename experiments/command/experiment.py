@@ -334,8 +334,10 @@ class ExperimentCLI(LightningCLI):
         return Path(files[0]).stem if files else "unnamed"
 
     def _plain_config(self) -> dict[str, Any]:
-        """Return the resolved config of the command as plain values."""
-        text = self._parser(self.subcommand).dump(self._settings, skip_unset=False)
+        """Return the resolved config of the command, which was checked, as plain values."""
+        text = self._parser(self.subcommand).dump(
+            self._settings, skip_unset=False, skip_validation=True
+        )
         config: dict[str, Any] = yaml.safe_load(text)
         return config
 
