@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
@@ -29,8 +30,8 @@ def fused(network: nn.Module) -> nn.Module:
         conv.weight, conv.bias = fuse_conv_bn_weights(
             conv.weight,
             conv.bias,
-            norm.running_mean,
-            norm.running_var,
+            cast(Tensor, norm.running_mean),
+            cast(Tensor, norm.running_var),
             norm.eps,
             norm.weight,
             norm.bias,
