@@ -28,6 +28,7 @@ from losses.perceptual import perceptual_loss
 TOLERANCE = 1e-3
 """Largest difference of outputs, as a share of the largest output, that counts as equal."""
 CPU = torch.device("cpu")
+NO_CALLS = RecordedCalls([])
 Action = Callable[[], Tensor]
 
 
@@ -111,7 +112,7 @@ def measure_emotion_gan(
         steps["bfloat16"] = partial(_gan_step, BareEMotionGAN(module), batch, bfloat16=True)
         for name, bfloat16 in (("graphs", False), ("graphs_bfloat16", True)):
             loop = BareEMotionGAN(module)
-            steps[name] = partial(_gan_step, loop, batch, loop.record(), bfloat16=bfloat16)
+            steps[name] = partial(_gan_step, loop, batch, bfloat16=bfloat16, calls=loop.record())
     what = "eMotion-GAN's training step on 4 pairs / the authors' code, repaired"
     yield "emotion_gan_train", _compare(what, "at most 0.67", steps, turns, outputs=False)
     del steps  # gigabytes
@@ -255,7 +256,7 @@ def _pcnn_step(
     graphs: bool = False,
 ) -> Action:
     network.train()
-    calls = RecordedCalls([network] if graphs else [])
+    calls = RecordedCalls([network]) if graphs else NO_CALLS
     optimizer = torch.optim.SGD(network.parameters(), 0.0, momentum=0.9, weight_decay=1e-4)
 
     def step() -> Tensor:
@@ -270,11 +271,10 @@ def _pcnn_step(
 def _gan_step(
     loop: BareEMotionGAN,
     batch: Any,
-    calls: RecordedCalls | None = None,
     *,
     bfloat16: bool = False,
+    calls: RecordedCalls = NO_CALLS,
 ) -> None:
-    calls = calls or RecordedCalls([])
     with calls.step(), torch.autocast(loop.device.type, torch.bfloat16, enabled=bfloat16):
         loop.step(batch)
 

@@ -71,7 +71,7 @@ class Acceleration(pl.Callback):
                 network.compile()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fuse the optimizers, after their states were read from a checkpoint of any run."""
+        """Prepare recordings; fuse optimizers, once their states were read from a checkpoint."""
         if self.graphs:
             self._calls = RecordedCalls(_networks(pl_module))
         if not self.fused:

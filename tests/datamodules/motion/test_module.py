@@ -18,16 +18,6 @@ from tests.datamodules.runs import Recorder, make, trainer
 from tests.datamodules.trees import picture, snap_tree, write_frames
 
 
-@pytest.fixture(scope="module")
-def snap(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return snap_tree(tmp_path_factory.mktemp("data") / "snap", subjects=4, codes=(0, 1, 2))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def test_batches_are_as_promised(snap: Path, cache: Path) -> None:
     data = make(snap, cache)
     data.prepare_data()

@@ -10,17 +10,7 @@ import torch
 from datamodules.motion.flow import estimate_flow
 from datamodules.motion.training_fold import choose_faces
 from tests.datamodules.runs import make
-from tests.datamodules.trees import picture, snap_tree
-
-
-@pytest.fixture(scope="module")
-def snap(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return snap_tree(tmp_path_factory.mktemp("data") / "snap", subjects=4, codes=(0, 1, 2))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+from tests.datamodules.trees import picture
 
 
 def test_frontal_faces_are_of_the_training_fold(snap: Path, cache: Path) -> None:
