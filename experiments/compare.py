@@ -94,8 +94,7 @@ def compare(args: Sequence[str]) -> None:
         CommandError: If the runs cannot be compared.
     """
     parser = CommandParser(
-        prog="lightning compare",
-        allow_abbrev=False,
+        "compare",
         description="Compare cross-validations on the same folds; the first is the reference.",
     )
     parser.add_argument("runs", nargs="+", help="Folders: runs/<experiment>/crossval-<hash>.")

@@ -22,9 +22,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     Raises:
         CommandError: If it cannot be read.
     """
-    parser = CommandParser(
-        prog="lightning export", allow_abbrev=False, description=COMMANDS["export"]
-    )
+    parser = CommandParser("export", description=COMMANDS["export"])
     parser.add_argument("--ckpt_path", type=Path, required=True, help="Path of a checkpoint.")
     parser.add_argument(
         "--output", type=Path, help="File to write; default: beside the checkpoint, as .onnx."

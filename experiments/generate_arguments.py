@@ -25,8 +25,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
         CommandError: If it cannot be read, or what it names is not there, or is in the way.
     """
     parser = CommandParser(
-        prog="lightning generate",
-        allow_abbrev=False,
+        "generate",
         description=f"{COMMANDS['generate']} The motions are those of the training fold of the "
         "data that --config and --data.root name, as for `lightning fit`; --model.gain makes them "
         "stronger or weaker.",

@@ -37,8 +37,7 @@ def sync(args: Sequence[str]) -> None:
         CommandError: If the command line is wrong, or not every run was sent.
     """
     parser = CommandParser(
-        prog="lightning sync",
-        allow_abbrev=False,
+        "sync",
         description="Send every offline run below some folders to W&B, each once.",
         epilog="The address and the key are those of `wandb login`, or WANDB_BASE_URL and "
         "WANDB_API_KEY.",

@@ -27,8 +27,7 @@ def workspace(args: Sequence[str]) -> None:
         CommandError: If the command line is wrong, or W&B does not take the page.
     """
     parser = CommandParser(
-        prog="lightning workspace",
-        allow_abbrev=False,
+        "workspace",
         description="Save a page in W&B on which the runs of a project are compared: bars with "
         "intervals, learning curves, tables and confusion matrices, seeds and folds together.",
     )
@@ -123,5 +122,5 @@ def comparison(entity: str, project: str, name: str = "Comparison") -> Workspace
         project=project,
         name=name,
         sections=sections,
-        runset_settings=RunsetSettings(groupby=[expr.Metric("Group"), expr.Metric("JobType")]),
+        runset_settings=RunsetSettings(groupby=[expr.Metric(_GROUP), expr.Metric("JobType")]),
     )

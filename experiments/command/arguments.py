@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from experiments.command.errors import usage_error
 from experiments.jobs.options import LauncherOptions
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence."""
+    """A parser whose errors are one sentence, and whose options are written out.
+
+    Args:
+        command: Such as crossval.
+        **texts: Description, epilog and usage of its help.
+    """
+
+    def __init__(self, command: str, **texts: Any) -> None:
+        super().__init__(prog=f"lightning {command}", allow_abbrev=False, **texts)
+        self._command = command
 
     def error(self, message: str) -> NoReturn:
         """Refuse a command line."""
@@ -49,7 +58,8 @@ class CommandParser(argparse.ArgumentParser):
 
         Args:
             args: The command line.
-            decided: Why the command takes no option of these names, which it decides itself.
+            decided: Why the command takes no option of these names, such as `--data.fold`, which
+                it decides itself; `--data.init_args.fold` is the same.
 
         Returns:
             Its own options, those of `add_slots` in `launch`, and in `fit` all others.
@@ -61,8 +71,8 @@ class CommandParser(argparse.ArgumentParser):
         own, fit = self.parse_known_args(rest)
         for argument in fit:
             name = argument.split("=", 1)[0]
-            if name in decided:
-                raise usage_error(f"{self._command} takes no {name}: {decided[name]}.")
+            if why := decided.get(name.replace(".init_args.", ".")):
+                raise usage_error(f"{self._command} takes no {name}: {why}.")
         names = tuple(part.strip() for part in (own.devices or "").split(",") if part.strip())
         if own.devices is not None and not names:
             self.error("--devices names no device; give e.g. --devices 0,1")
@@ -75,10 +85,6 @@ class CommandParser(argparse.ArgumentParser):
         own.launch = LauncherOptions(own.jobs, names, slurm if in_slurm else None, own.detach)
         own.fit = fit
         return own
-
-    @property
-    def _command(self) -> str:
-        return self.prog.split()[-1]
 
 
 def _take_slurm(args: Sequence[str]) -> tuple[list[str], dict[str, str]]:

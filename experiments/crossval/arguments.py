@@ -12,7 +12,6 @@ from experiments.jobs.options import LauncherOptions
 _DECIDED = {
     "--ckpt_path": "every fold starts from fresh weights",
     "--data.fold": "all folds are run, or one by --fold",
-    "--data.init_args.fold": "all folds are run, or one by --fold",
     "--fresh": "move or delete its folder to start anew",
 }
 
@@ -47,8 +46,7 @@ def parse(args: Sequence[str]) -> Options:
         CommandError: If it cannot be read.
     """
     parser = CommandParser(
-        prog="lightning crossval",
-        allow_abbrev=False,
+        "crossval",
         description="Cross-validate an experiment, every fold as processes of its own. "
         "Takes every option of `lightning fit` too.",
         epilog="The same command again skips finished folds and resumes started ones.",

@@ -34,8 +34,7 @@ def report(args: Sequence[str]) -> None:
         CommandError: If there is nothing to report.
     """
     parser = CommandParser(
-        prog="lightning report",
-        allow_abbrev=False,
+        "report",
         description="Write one page of studies and cross-validations, with tables for a paper "
         "beside it.",
     )

@@ -78,9 +78,8 @@ def predict(args: Sequence[str]) -> None:
 
 def _parse(args: Sequence[str]) -> argparse.Namespace:
     parser = CommandParser(
-        prog="lightning predict",
+        "predict",
         usage="lightning predict --onnx FILE --data.input INPUT [--KEY VALUE ...]",
-        allow_abbrev=False,
         description="Predict the expressions of pictures, films, cameras and streams by an ONNX "
         "file of lightning export, which says itself how its inputs are read. Beside "
         "predictions.csv go, of each film, the film with boxes and answers and a timeline, and "

@@ -18,9 +18,7 @@ from experiments.study.study_file import Study, read_study
 _DECIDED = {
     "--ckpt_path": "every fold starts from fresh weights",
     "--data.fold": "all folds are run, or those of --fold",
-    "--data.init_args.fold": "all folds are run, or those of --fold",
     "--data.root": "give the root of each data set as NAME=ROOT in --roots",
-    "--data.init_args.root": "give the root of each data set as NAME=ROOT in --roots",
     "--seed_everything": "the seeds are in the file, or give --seeds 5 for 0 to 4",
     "--fresh": "move or delete the folders that it names to start anew",
 }
@@ -112,8 +110,7 @@ def parse(args: Sequence[str]) -> Options:
         CommandError: If either cannot be read.
     """
     parser = CommandParser(
-        prog="lightning study",
-        allow_abbrev=False,
+        "study",
         description="Fill a table of methods, data sets and measures over folds and seeds. "
         "Takes every option of `lightning fit` too, for every row.",
         epilog="The same command again skips finished folds, also those of other studies with the "

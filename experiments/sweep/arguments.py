@@ -19,7 +19,6 @@ from experiments.sweep.sweep_file import Sweep, read_sweep
 _DECIDED = {
     "--ckpt_path": "every fold starts from fresh weights",
     "--data.fold": "all folds are run, or those of --fold",
-    "--data.init_args.fold": "all folds are run, or those of --fold",
     "--fresh": "move or delete the folders that it names to start anew",
 }
 
@@ -79,8 +78,7 @@ def parse(args: Sequence[str]) -> Options:
         CommandError: If either cannot be read.
     """
     parser = CommandParser(
-        prog="lightning sweep",
-        allow_abbrev=False,
+        "sweep",
         description="Search for the parameters whose cross-validation has the best accuracy on "
         "validation parts. Nothing is tested. Takes every option of `lightning fit` too, for every "
         "trial.",

@@ -14,10 +14,8 @@ from experiments.jobs.options import LauncherOptions
 _DECIDED = {
     "--ckpt_path": "every step starts from what the one before it has learnt",
     "--model.pretrained": "every data set is pretrained on in turn",
-    "--model.init_args.pretrained": "every data set is pretrained on in turn",
     "--data": "the data sets are those of --data_configs",
     "--data.root": "give each root beside its file, as FILE=ROOT in --data_configs",
-    "--data.init_args.root": "give each root beside its file, as FILE=ROOT in --data_configs",
     "--fresh": "move or delete its folder to start anew",
 }
 
@@ -79,8 +77,7 @@ def parse(args: Sequence[str]) -> Options:
         CommandError: If it cannot be read.
     """
     parser = CommandParser(
-        prog="lightning transfer",
-        allow_abbrev=False,
+        "transfer",
         description="Pretrain, train and test on every combination of some data sets. "
         "Takes every option of `lightning fit` too.",
         epilog="The same command again skips finished steps and resumes started ones.",

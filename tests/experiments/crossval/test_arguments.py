@@ -46,6 +46,10 @@ def test_one_fold() -> None:
     ("line", "said"),
     [
         ("--data.fold 3", "crossval takes no --data.fold: all folds are run, or one by --fold."),
+        (
+            "--data.init_args.fold=3",
+            "crossval takes no --data.init_args.fold: all folds are run, or one by --fold.",
+        ),
         ("--fresh", "crossval takes no --fresh: move or delete its folder to start anew."),
         ("--ckpt_path=x", "crossval takes no --ckpt_path: every fold starts from fresh weights."),
         ("--jobs 0", "crossval: argument --jobs: must be at least 1, but is 0."),
