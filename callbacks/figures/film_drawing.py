@@ -44,8 +44,8 @@ class FilmDrawing:
         *,
         every: int,
         smoothing: float,
-        annotated: bool = True,
-        timeline: bool = True,
+        annotated: bool,
+        timeline: bool,
     ) -> None:
         self._classes = classes
         self._title = title
@@ -92,7 +92,7 @@ class FilmDrawing:
         return drawn
 
 
-def annotate(film: FrameFolder | Video, rows: Iterator[Row], path: Path, every: int) -> None:
+def annotate(film: Film, rows: Iterator[Row], path: Path, every: int) -> None:
     """Write a film as MP4 with the faces and answers of rows, which are in the order of frames.
 
     Args:

@@ -74,7 +74,7 @@ def draw_progress(
     title: str,
     logged: Mapping[str, Series],
     monitor: str | None,
-    best: Callable[..., float] = min,
+    best: Callable[..., float],
 ) -> Figure:
     """Draw losses and the monitored value, learning rate, and seconds between validations.
 

@@ -80,7 +80,7 @@ def wandb_id(*decisive: object) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:8]
 
 
-def die_with_parent(parent: int | None = None) -> None:
+def die_with_parent(parent: int | None) -> None:
     """Have this process killed as soon as its parent is gone, by kill -9 as well.
 
     A step that went on without its parent would write into a folder that the next one writes in.

@@ -51,13 +51,8 @@ class WarmProcess:
         self._process.start()
         self.pid = self._process.pid or 0
 
-    @property
-    def returncode(self) -> int:
-        """How it ended, negative where a signal did it."""
-        return self._process.exitcode or 0
-
     def poll(self) -> int | None:
-        """Return how it ended; None while it runs."""
+        """Return how it ended, negative where a signal did it; None while it runs."""
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:

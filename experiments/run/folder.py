@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datamodules.store.lock import Lock, try_lock
 from datamodules.store.replacing import read_json, write_json
@@ -23,8 +23,6 @@ _DATA = ("cache_dir", "fold", "num_workers", "on_device")
 
 WANDB_LOCK = ".wandb.lock"
 """Lock file that each process holds that has the W&B run of a folder open."""
-
-State = Literal["running", "finished", "stopped", "failed"]
 
 _LEFT = ("checkpoints", "metrics.csv", "predict")  # by a training, a test and a prediction
 _STATUS = "status.json"

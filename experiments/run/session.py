@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class Session:
             job = "train" if self._trains else "eval"
             made = WandbIdentity(identity, group, job, name, tuple(tags))
         if is_first_process():
-            self.run.update_status(wandb=made.plain())
+            self.run.update_status(wandb=asdict(made))
         return made
 
     def open(

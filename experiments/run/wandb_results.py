@@ -26,7 +26,7 @@ class WandbResults(pl.Callback):
             Offline, W&B keeps a copy of each below the run folder until it is sent.
     """
 
-    def __init__(self, artifacts: Artifacts = "none") -> None:
+    def __init__(self, artifacts: Artifacts) -> None:
         self.artifacts = artifacts
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

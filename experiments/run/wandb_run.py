@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,13 +44,9 @@ class WandbIdentity:
     name: str
     tags: tuple[str, ...] = ()
 
-    def plain(self) -> dict[str, Any]:
-        """Return the arguments, as JSON has them."""
-        return {**asdict(self), "tags": list(self.tags)}
-
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> WandbIdentity:
-        """Make it of what `plain` returned."""
+        """Make it of its arguments as JSON has them."""
         return cls(**{**values, "tags": tuple(values["tags"])})
 
 
@@ -64,20 +60,17 @@ class Guard:
     def __init__(self) -> None:
         self.failed = False
 
-    def __call__(self, doing: str, action: Callable[[], Any]) -> Any:
+    def __call__(self, doing: str, action: Callable[[], Any]) -> None:
         """Do something with W&B.
 
         Args:
             doing: What it is, as in "W&B could not <doing>".
             action: Does it.
-
-        Returns:
-            What that returned, None after a failure.
         """
         if self.failed:
-            return None
+            return
         try:
-            return action()
+            action()
         # Whatever W&B raises (no network, no login, no room, a broken service): training goes on.
         except Exception as error:
             if not self.failed:  # else it could not start, as was said, while something was sent
@@ -86,7 +79,6 @@ class Guard:
                     f"W&B could not {doing} ({type(error).__name__}: {str(error).strip()[:200]}); "
                     "the run goes on without it, and metrics.csv has every value."
                 )
-            return None
 
 
 def start_arguments(folder: Path, mode: WandbMode, identity: WandbIdentity) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _cell(plan: Plan, cell: Sets, why: str | None, failures: Mapping[str, str]) 
     result |= {"areas": {}, "remarks": [], "commits": []}
     if record is None:
         return result
-    sources = {plan.sets[name].name: _source(plan, name) for name in cell}
+    sources = {name: _source(plan, name) for name in cell}
     result |= {
         "sources": sources,
         "accuracy": record.metrics.get("test/accuracy"),

@@ -44,9 +44,9 @@ def run(repository: Path) -> Run:
 @pytest.mark.parametrize(
     "prepare",
     [
-        "context.die_with_parent()",
+        "context.die_with_parent(None)",
         # Where the kernel cannot be asked.
-        "context._ask_the_kernel = lambda: False; context.die_with_parent()",
+        "context._ask_the_kernel = lambda: False; context.die_with_parent(None)",
         # As if it were somebody else's process.
         "import os; context.die_with(os.getppid())",
     ],

@@ -127,8 +127,8 @@ def test_stopping_asks_first_and_then_kills(
         time.sleep(0.01)
     polite = started(tmp_path, "import time; time.sleep(60)", launcher)
     launcher.stop()
-    assert deaf.process.returncode == -signal.SIGKILL
-    assert polite.process.returncode == -signal.SIGTERM
+    assert deaf.exit_code == -signal.SIGKILL
+    assert polite.exit_code == -signal.SIGTERM
 
 
 def test_what_a_step_started_is_killed_with_it(
