@@ -78,10 +78,7 @@ class TestSamples(pl.Callback, ABC):
             self.on_test_samples(trainer, pl_module, self.trim(samples))
 
     def _joined(self) -> Samples:
-        if not self._parts:
-            return {}
-        names = self._parts[0]
-        return self.trim({key: np.concatenate([p[key] for p in self._parts]) for key in names})
+        return self.trim(concatenate(self._parts)) if self._parts else {}
 
 
 def read(outputs: Mapping[str, Any], name: str) -> Any:
@@ -143,6 +140,12 @@ def gather(value: T) -> list[T]:
     return values
 
 
+def concatenate(parts: Sequence[Samples]) -> Samples:
+    """Put samples [N, ...] of the same names behind each other; empty where there are none."""
+    names = parts[0] if parts else ()
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
 def join_samples(columns: Samples) -> Samples:
     """Put the samples of all processes together, each once; every process must call it.
 
@@ -156,7 +159,7 @@ def join_samples(columns: Samples) -> Samples:
     parts = [part for part in gather(columns) if part]
     if not parts:
         return {}
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    whole = concatenate(parts)
     # A distributed sampler may repeat some.
     _, first = np.unique(whole["sample_id"], return_index=True)
     return {name: values[first] for name, values in whole.items()}

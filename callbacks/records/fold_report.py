@@ -18,7 +18,7 @@ from callbacks.records.fold_record import (
     seal,
     trained_with,
 )
-from callbacks.records.predictions import Predictions
+from callbacks.records.predictions import writes_predictions
 from callbacks.records.source import source_state
 from datamodules.errors import UserError
 from datamodules.store.replacing import write_json
@@ -86,9 +86,6 @@ class FoldReport(TestSamples):
         split = _split(trainer.datamodule)  # type: ignore[attr-defined]
         names = split["class_names"]
         absent = [name for number, name in enumerate(names) if number not in self._labels]
-        # Without the callback a file would be of an earlier test.
-        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        predicted = any(isinstance(callback, Predictions) for callback in callbacks)
         loader: Any = trainer.test_dataloaders
         seen = []
         if split["shared_subjects"]:
@@ -108,7 +105,9 @@ class FoldReport(TestSamples):
                 for key, value in self._validation.items()
             },
             "metrics": _metrics(trainer.callback_metrics, absent),
-            "predictions": file_hash(folder / PREDICTIONS_FILE) if predicted else None,
+            "predictions": file_hash(folder / PREDICTIONS_FILE)
+            if writes_predictions(trainer)
+            else None,
         }
         write_json(folder / RECORD_FILE, seal(record))
 

@@ -172,6 +172,12 @@ class Predictions(pl.Callback):
         rank_zero_info(f"Predictions of {count} samples: {path}{replaced}")
 
 
+def writes_predictions(trainer: pl.Trainer) -> bool:
+    """Tell whether a test writes ``predictions.csv``; else a file there is of an earlier test."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return any(isinstance(callback, Predictions) for callback in callbacks)
+
+
 def _of_conditions(outputs: Mapping[str, Any], classes: Sequence[str]) -> Columns:
     columns: Columns = {}
     for key, answers in outputs.items():

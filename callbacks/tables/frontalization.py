@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 
-from callbacks.outputs import Samples, join_samples, require
+from callbacks.outputs import Samples, concatenate, join_samples, require
 from callbacks.statistics import estimate, mcnemar
 from callbacks.tables.base import TestTable, TextTable, number, said
 
@@ -129,10 +129,7 @@ class FrontalizationTable(TestTable):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the samples of all processes together."""
-        names = self._parts[0] if self._parts else ()
-        self._measured = join_samples(
-            {name: np.concatenate([part[name] for part in self._parts]) for name in names}
-        )
+        self._measured = join_samples(concatenate(self._parts))
 
     def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Read the rows, and compare eMotion-GAN with those that cost nothing."""

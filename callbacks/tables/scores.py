@@ -7,9 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 
-from callbacks.outputs import Samples, array, join_samples, require
+from callbacks.outputs import Samples, array, concatenate, join_samples, require
 from callbacks.statistics import proportion
 from callbacks.tables.base import TestTable, TextTable, number, said
 from datamodules.errors import UserError
@@ -71,13 +70,9 @@ class ScoreTable(TestTable):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the samples of all processes together."""
-        if self.groups:
-            names = self._parts[0] if self._parts else ()
-            whole = {name: np.concatenate([part[name] for part in self._parts]) for name in names}
-            joined = join_samples(whole)
-            if joined:
-                pairs = zip(joined["sample_id"].tolist(), joined["right"].tolist(), strict=True)
-                self._right = dict(pairs)
+        if self.groups and (joined := join_samples(concatenate(self._parts))):
+            pairs = zip(joined["sample_id"].tolist(), joined["right"].tolist(), strict=True)
+            self._right = dict(pairs)
 
     def measures(self, trainer: pl.Trainer, logged: dict[str, float]) -> dict[str, Any]:
         """Sort the logged numbers.

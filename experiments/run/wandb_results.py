@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import wandb
 
 from callbacks.records.fold_record import PREDICTIONS_FILE
-from callbacks.records.predictions import Predictions
+from callbacks.records.predictions import writes_predictions
 from experiments.command.console import say
 from experiments.run.checkpoints import RunCheckpoints
 from experiments.run.loggers import RunWandbLogger
@@ -43,10 +43,8 @@ class WandbResults(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Send the predictions."""
-        # Without the callback a file would be of an earlier test.
-        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        predicted = any(isinstance(callback, Predictions) for callback in callbacks)
-        if self.artifacts == "none" or not trainer.is_global_zero or not predicted:
+        wanted = self.artifacts != "none" and writes_predictions(trainer)
+        if not wanted or not trainer.is_global_zero:
             return
         path = Path(trainer.default_root_dir, PREDICTIONS_FILE)
         with path.open(newline="", encoding="utf-8") as file:
