@@ -22,7 +22,7 @@ from experiments.crossval.summary import (
     headline_conditions,
     summarize,
 )
-from experiments.published import Figure, papers_dataset, published_figure
+from experiments.published import Figure, explain, papers_dataset, published_figure
 from experiments.report.markdown import NONE, difference, markdown_table, number, p_value, spread
 
 HEADLINE = "accuracy"
@@ -306,7 +306,8 @@ def _beside(figure: Figure | None, name: str, notes: dict[str, str]) -> str:
         return ""
     if not figure.differences:
         return str(figure)
-    return f"{NONE} {notes.setdefault(f'{name} ({figure.explain()})', f'[{len(notes) + 1}]')}"
+    why = f"{name} ({explain(figure.plain())})"
+    return f"{NONE} {notes.setdefault(why, f'[{len(notes) + 1}]')}"
 
 
 def _mean_accuracies(run: Run) -> dict[str, float]:

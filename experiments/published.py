@@ -79,12 +79,6 @@ class Figure:
         number = " ".join(part for part in (value, f"± {std}" if std else "", unit) if part)
         return f"{number} ({', '.join(source)})"
 
-    def explain(self) -> str:
-        """Say what differs in a line."""
-        more = len(self.differences) - _SHOWN
-        said = [*self.differences[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
-        return f"{self.row['paper']}, {self.row['table']}: {'; '.join(said)}"
-
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, ``value`` and ``std`` as numbers in the paper's unit."""
         return {
@@ -95,6 +89,14 @@ class Figure:
 
 
 _KEYS = ("paper", "table", "method", "dataset", "condition", "metric")
+
+
+def explain(figure: Mapping[str, Any]) -> str:
+    """Say in a line what differs from a figure, given as `Figure.plain` returns it."""
+    differences = figure["differences"]
+    more = len(differences) - _SHOWN
+    said = [*differences[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    return f"{figure['paper']}, {figure['table']}: {'; '.join(said)}"
 
 
 def _numbers(row: Mapping[str, str]) -> dict[str, Any]:

@@ -125,12 +125,18 @@ class CrossvalFolder:
 
 
 def _read_description(folder: Path) -> dict[str, Any] | None:
-    texts = dict.fromkeys(("experiment", "config_hash", "model", "data", "created"), str)
-    kinds: dict[str, type | tuple[type, ...]] = {
-        **{"seed": int, "model_arguments": dict, "arguments": list},
-        "headline": (list, NoneType),
-    }
-    return read_json(folder / DESCRIPTION_FILE, **texts, **kinds)
+    return read_json(
+        folder / DESCRIPTION_FILE,
+        experiment=str,
+        config_hash=str,
+        model=str,
+        data=str,
+        seed=int,
+        model_arguments=dict,
+        headline=(list, NoneType),
+        arguments=list,
+        created=str,
+    )
 
 
 def find_folder(runs_dir: Path, experiment: str, config_hash: str) -> CrossvalFolder:

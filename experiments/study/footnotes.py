@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callbacks.records.costs import COSTS
-
-_SHOWN = 4
+from experiments.published import explain
 
 
 def footnotes_of(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -39,7 +38,5 @@ def is_shown(figure: Mapping[str, Any], measure: str) -> bool:
 
 def why_not(figure: Mapping[str, Any], measure: str) -> str:
     """Say in a line what keeps a figure of a paper from being compared with a cell."""
-    said, more = figure["differences"][:_SHOWN], len(figure["differences"]) - _SHOWN
-    phrases = [*said, *([f"and {more} more"] if more > 0 else [])]
     lead = "Not compared" if is_shown(figure, measure) else "No published figure"
-    return f"{lead}: {figure['paper']}, {figure['table']}: {'; '.join(phrases)}"
+    return f"{lead}: {explain(figure)}"
