@@ -2,89 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from callbacks.records.costs import COSTS, read_costs
-from callbacks.records.fold_record import MAIN, FoldRecord
 from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError, close_match, usage_error
 from experiments.command.signatures import find_class
-from experiments.crossval.folder import CrossvalFolder, Description
-from experiments.crossval.summary import (
-    Summary,
-    collect,
-    headline_accuracy,
-    headline_conditions,
-    summarize,
-)
+from experiments.crossval.folder import CrossvalFolder
+from experiments.crossval.run import HEADLINE, Run
+from experiments.crossval.summary import collect
 from experiments.published import Figure, explain, papers_dataset, published_figure
 from experiments.report.markdown import NONE, difference, markdown_table, number, p_value, spread
-
-HEADLINE = "accuracy"
-_RESTORED = "_reconstructed"
-_BASELINE = "_baseline"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A whole cross-validation: its folds in order, and what `summarize` says of them."""
-
-    path: Path
-    description: Description
-    records: list[FoldRecord]
-    summary: Summary
-
-    def values(self, measure: str) -> list[float] | None:
-        """Return a measure on each fold, None where a fold does not have it.
-
-        Args:
-            measure: Its name without `test/`, or one of `COSTS`; `a - b` is the difference of two.
-        """
-        first, minus, second = measure.partition(" - ")
-        if minus:
-            both = self.values(first), self.values(second)
-            if both[0] is None or both[1] is None:
-                return None
-            return [a - b for a, b in zip(*both, strict=True)]  # type: ignore[arg-type]
-        if measure == HEADLINE:
-            values = [
-                headline_accuracy(record, self.description.headline) for record in self.records
-            ]
-        elif measure in COSTS:
-            folders = (self.path / f"fold_{record['fold']:02d}" for record in self.records)
-            values = [read_costs(folder).get(measure) for folder in folders]
-        else:
-            values = [record.metrics.get(f"test/{measure}") for record in self.records]
-        found = [value for value in values if value is not None]
-        return found if len(found) == len(values) else None
-
-    def right(self, measure: str) -> dict[tuple[str, str], bool] | None:
-        """Tell which samples were answered rightly, None for a measure of something else."""
-        right = {}
-        for record in self.records:
-            if record.predictions is None:
-                return None
-            answers = record.predictions.answers
-            if measure == HEADLINE:
-                conditions = headline_conditions(list(answers), self.description.headline)
-            else:
-                conditions = [measure.replace("accuracy", MAIN, 1)]
-            for condition in conditions:
-                if condition not in answers:
-                    return None
-                for sample, label, answer in zip(
-                    record.predictions.samples,
-                    record.predictions.labels,
-                    answers[condition],
-                    strict=True,
-                ):
-                    right[sample, condition] = label == answer
-        return right
+from experiments.report.occlusion import occlusion_tables
 
 
 def compare(args: Sequence[str]) -> None:
@@ -123,14 +55,13 @@ def load(path: Path) -> Run:
         names = ", ".join(str(folder) for folder in inside)
         raise CommandError(f"{path} holds several cross-validations: give one of {names}.")
     folder = CrossvalFolder(inside[0] if inside else path)
-    about = folder.description()
     records, missing = collect(folder)
     if missing or not records:
         raise CommandError(
             f"{folder.path} lacks folds {', '.join(map(str, missing)) or 'altogether'}: finish it "
-            f"with lightning crossval {' '.join(about.arguments)}"
+            f"with lightning crossval {' '.join(folder.description().arguments)}"
         )
-    return Run(folder.path, about, records, summarize(about, records))
+    return Run.of(folder, records)
 
 
 def check_comparable(runs: Sequence[Run]) -> None:
@@ -234,58 +165,6 @@ def as_markdown(runs: Sequence[Run], measures: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def occlusion_tables(methods: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Lay out accuracies without and with reconstruction, and what it won.
-
-    Args:
-        methods: Mean accuracies over folds from 0 to 1 by the names of their measures
-            (``accuracy_<region>``, ``accuracy_<region>_reconstructed``, and
-            ``accuracy_<region>_baseline`` where there is a baseline), by method.
-
-    Returns:
-        Lines of Markdown; none where a method reconstructs no region that all have.
-
-    Reference:
-        SSIM-VAE, Tables 1 to 3. The share of the fall that was won back is not in the paper, nor
-        is a baseline: a classifier that learned on occluded faces.
-    """
-    regions = [
-        measure
-        for measure in next(iter(methods.values()))
-        if measure not in ("accuracy", "accuracy_clean")
-        and all(
-            {"accuracy_clean", measure, f"{measure}{_RESTORED}"} <= method.keys()
-            for method in methods.values()
-        )
-    ]
-    if not regions:
-        return []
-    names = [region.removeprefix("accuracy_") for region in regions]
-    without, restored, won = [], [], []
-    for method, accuracy in methods.items():
-        clean = accuracy["accuracy_clean"]
-        before = [accuracy[region] for region in regions]
-        after = [accuracy[f"{region}{_RESTORED}"] for region in regions]
-        without.append([method, *(f"{100 * value:.1f}" for value in (clean, *before))])
-        restored.append([method, *(f"{100 * value:.1f}" for value in after)])
-        if all(f"{region}{_BASELINE}" in accuracy for region in regions):
-            free = [accuracy[f"{region}{_BASELINE}"] for region in regions]
-            restored.append([f"{method}: baseline", *(f"{100 * value:.1f}" for value in free)])
-        gains = zip(before, after, strict=True)
-        won.append([method, *(_gain(clean, hidden, found) for hidden, found in gains)])
-    return [
-        "Without reconstruction, % (Table 1):",
-        "",
-        *markdown_table(["method", "nothing hidden", *names], without),
-        "With reconstruction, % (Table 2):",
-        "",
-        *markdown_table(["method", *names], restored),
-        "Won by reconstruction, points and share of the fall (Table 3):",
-        "",
-        *markdown_table(["method", *names], won),
-    ]
-
-
 def _cells(run: Run, reference: Run, measure: str) -> list[str]:
     values, others = run.values(measure) or [], reference.values(measure) or []
     right = run.right(measure)
@@ -314,11 +193,6 @@ def _mean_accuracies(run: Run) -> dict[str, float]:
     keys = [key.removeprefix("test/") for key in run.records[0].metrics]
     found = {key: run.values(key) for key in keys if key.startswith("accuracy")}
     return {key: estimate(values).mean for key, values in found.items() if values is not None}
-
-
-def _gain(clean: float, hidden: float, found: float) -> str:
-    points = f"{100 * (found - hidden):+.1f}"
-    return f"{points} ({(found - hidden) / (clean - hidden):.0%})" if clean > hidden else points
 
 
 def _mcnemar(

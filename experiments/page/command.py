@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from datamodules.store.replacing import read_json, replacing
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError
-from experiments.compare import Run, names_of
+from experiments.compare import names_of
 from experiments.crossval.folder import DESCRIPTION_FILE, CrossvalFolder
-from experiments.crossval.summary import collect, summarize
+from experiments.crossval.run import Run
+from experiments.crossval.summary import collect
 from experiments.page.charts import COLOURS
 from experiments.page.section import Section
 from experiments.report.markdown import write_files
@@ -136,7 +137,4 @@ def _run(path: Path, wanted: Sequence[int] | None) -> Run | None:
     folder = CrossvalFolder(path)
     records, missing = collect(folder)
     records = [record for record in records if wanted is None or record["fold"] in wanted]
-    if not records:
-        return None
-    about = folder.description()
-    return Run(path, about, records, summarize(about, records, missing))
+    return Run.of(folder, records, missing) if records else None

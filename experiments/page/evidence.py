@@ -19,7 +19,7 @@ from callbacks.records.fold_record import MAIN, PREDICTIONS_FILE, FoldRecord
 from callbacks.records.metrics_file import SECONDS, Series, read_metrics
 from callbacks.statistics import confusion_matrix, estimate, scores
 from datamodules.store.replacing import read_json
-from experiments.compare import HEADLINE, Run
+from experiments.crossval.run import HEADLINE, Run
 from experiments.crossval.summary import headline_conditions
 from experiments.study.table import Row
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from callbacks.records.costs import TIMES, read_timing
 from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
-from experiments.compare import Run
-from experiments.crossval.summary import collect, summarize
+from experiments.crossval.run import Run
+from experiments.crossval.summary import collect
 from experiments.published import (
     Figure,
     figure_of_cell,
@@ -95,9 +95,8 @@ def _run_of(cell: Cell) -> tuple[Run | None, list[str]]:
     records = [record for record in records if record["fold"] in wanted]
     if not records:
         return None, why
-    about = cell.folder.description()
     left = {n: "not in this study" for n in range(records[0]["folds"]) if n not in found}
-    return Run(cell.folder.path, about, records, summarize(about, records, left)), why
+    return Run.of(cell.folder, records, left), why
 
 
 def summary_of(study: Study, rows: Sequence[Row]) -> dict[str, Any]:

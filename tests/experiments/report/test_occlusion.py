@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from experiments.compare import occlusion_tables
+from experiments.report.occlusion import occlusion_tables
 
 SSIM = {
     "accuracy": 0.8,
