@@ -13,9 +13,6 @@ from experiments.command.usage import COMMANDS
 def parse(args: Sequence[str]) -> argparse.Namespace:
     """Read a command line.
 
-    Args:
-        args: What follows `lightning export`.
-
     Returns:
         `ckpt_path`, `output` and `check_on`, paths; None where not given.
 

@@ -14,9 +14,6 @@ from experiments.command.usage import COMMANDS, no_export
 def parse(args: Sequence[str]) -> argparse.Namespace:
     """Read a command line.
 
-    Args:
-        args: What follows `lightning generate`.
-
     Returns:
         `classes`, names; `per_class`, a number; `faces`, `out` and `ckpt_path`, paths, the last
         None where not given; and in `fit` the options of `lightning fit`.

@@ -30,9 +30,6 @@ _NO_LOGIN = "No API key configured"
 def sync(args: Sequence[str]) -> None:
     """Run `lightning sync`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the command line is wrong, or not every run was sent.
     """
@@ -76,9 +73,6 @@ def sync(args: Sequence[str]) -> None:
 
 def unsent(folder: Path) -> dict[Path, list[Path]]:
     """Find the offline runs below a folder that W&B has not marked as sent.
-
-    Args:
-        folder: The folder.
 
     Returns:
         By run folder the parts that are left, in the order in which they were begun.

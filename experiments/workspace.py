@@ -20,9 +20,6 @@ _CLASSES = ("Actual", "Predicted", "nPredictions")
 def workspace(args: Sequence[str]) -> None:
     """Run `lightning workspace`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the command line is wrong, or W&B does not take the page.
     """

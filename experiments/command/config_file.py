@@ -37,9 +37,6 @@ class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
 def read_config(file: str | Path) -> dict[str, Any]:
     """Read a config file.
 
-    Args:
-        file: Its path.
-
     Returns:
         Its values by key.
 

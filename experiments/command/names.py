@@ -56,9 +56,6 @@ def differences(args: Sequence[str]) -> list[str]:
     Values of `model`, `data` and `trainer` alone, which W&B has in the config too: no path and
     nothing that may hold one, no reference to the environment.
 
-    Args:
-        args: The command line.
-
     Returns:
         Names of the config files behind the first, without folder and suffix, then such as
         `lr=0.1`; not the fold and the seed.

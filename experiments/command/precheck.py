@@ -59,9 +59,6 @@ class _UndecidedError(Exception):
 def check(args: Sequence[str]) -> None:
     """Check a command line, or answer a wish for help.
 
-    Args:
-        args: The command line.
-
     Raises:
         CommandError: If it is wrong for sure.
         SystemExit: If help was asked for, and printed.

@@ -80,10 +80,10 @@ class ResolvedExperiment(ExperimentCLI):
         self.resolved = self.resolve()
 
     def instantiate_classes(self) -> None:
-        """Make nothing."""
+        """Skip what the resolved config names."""
 
     def after_instantiate_classes(self) -> None:
-        """Say nothing of what was not made."""
+        """Skip the checks of a model, which was not made."""
 
     def _set_seed(self) -> None:
         pass

@@ -36,12 +36,6 @@ class Options:
 def parse(args: Sequence[str]) -> Options:
     """Read a command line.
 
-    Args:
-        args: What follows `lightning crossval`.
-
-    Returns:
-        The options.
-
     Raises:
         CommandError: If it cannot be read.
     """

@@ -44,9 +44,6 @@ _PATHS = ("root", "cache_dir", "input", "labels_csv", "label_map")
 def crossval(args: Sequence[str]) -> None:
     """Run `lightning crossval`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the command line is wrong, or not every fold is done in the end.
     """
@@ -209,12 +206,7 @@ def _summarize_all(args: Sequence[str]) -> None:
 
 
 def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
-    """Say what is cross-validated.
-
-    Args:
-        experiment: The experiment.
-        fit: Command line of `fit` that all folds share.
-    """
+    """Describe what a command line of `fit`, without the fold, cross-validates."""
     config = experiment.hide(experiment.resolved)
     home, data = str(Path.home()), config["data"].get("init_args", {})
     return Description(

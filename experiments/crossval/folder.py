@@ -140,25 +140,12 @@ def _read_description(folder: Path) -> dict[str, Any] | None:
 
 
 def find_folder(runs_dir: Path, experiment: str, config_hash: str) -> CrossvalFolder:
-    """Name the folder of a config; it need not exist yet.
-
-    Args:
-        runs_dir: Folder of all runs.
-        experiment: Name of the experiment.
-        config_hash: Hash of the config that all folds share.
-    """
+    """Name the folder of a config; it need not exist yet."""
     return CrossvalFolder(runs_dir / experiment / f"crossval-{config_hash[:6]}")
 
 
 def open_folder(runs_dir: Path, description: Description) -> CrossvalFolder:
-    """Find the folder of a config, or make it.
-
-    Args:
-        runs_dir: Folder of all runs.
-        description: What is cross-validated; `created` is set here.
-
-    Returns:
-        The folder.
+    """Find the folder of a config, or make it, which sets `Description.created`.
 
     Raises:
         CommandError: If it is that of another config whose hash begins alike.

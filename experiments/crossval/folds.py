@@ -29,16 +29,7 @@ _DOING = {"fit": "training", "test": "testing"}
 
 
 def fold_steps(folder: CrossvalFolder, fold: int, fit: Sequence[str]) -> list[Step]:
-    """Make the steps of a fold.
-
-    Args:
-        folder: Folder of the cross-validation.
-        fold: Number of the fold.
-        fit: Command line of `fit` that all folds share.
-
-    Returns:
-        Its training and its test.
-    """
+    """Make the steps of a fold: its training and its test."""
     run = folder.fold(fold)
     name = run.path.name
     arguments = [*fit, f"--data.fold={fold}"]

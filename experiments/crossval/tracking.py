@@ -44,20 +44,11 @@ class CrossvalRun(ParentRun):
         super().__init__(folder, mode, identity, config, step="cv/n_folds")
 
     def update(self, summary: Summary) -> None:
-        """Send the numbers of the folds that are done so far.
-
-        Args:
-            summary: What `summarize` returned.
-        """
+        """Send the numbers of the folds that are done so far."""
         self.log(cv_metrics(summary))
 
     def sum_up(self, summary: Summary, records: Sequence[FoldRecord]) -> None:
-        """Send the summary, the fold table and the confusion matrix, and end the run.
-
-        Args:
-            summary: What `summarize` returned.
-            records: The folds it is about.
-        """
+        """Send the summary, the fold table and the confusion matrix, and end the run."""
         shown = {"cv/folds": table(*fold_table(records, summary["headline"]))}
         if "pooled" in summary:
             shown["cv/confusion_matrix"] = lambda: _chart(summary)
@@ -66,9 +57,6 @@ class CrossvalRun(ParentRun):
 
 def cv_metrics(summary: Summary) -> dict[str, float]:
     """Name the numbers of a summary.
-
-    Args:
-        summary: What `summarize` returned.
 
     Returns:
         `cv/accuracy_mean`, `cv/accuracy_std`, `cv/accuracy_pooled`, `cv/val_accuracy_mean`,

@@ -36,12 +36,6 @@ def detach(options: LauncherOptions, verb: str, args: Sequence[str], folder: Pat
     is over. A summary that depended on an array would not do: which steps there are is known only
     when others have ended.
 
-    Args:
-        options: Where the steps run.
-        verb: The command.
-        args: What follows it on the command line.
-        folder: Folder of its steps.
-
     Raises:
         CommandError: If SLURM refuses.
     """

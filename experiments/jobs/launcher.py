@@ -69,9 +69,6 @@ class Launcher(ABC):
     def adopt(self, step: Step) -> bool:
         """Take up the job that an earlier command started for a step, if it has not ended.
 
-        Args:
-            step: The step.
-
         Returns:
             Whether there is one; it is among `running` then.
         """
@@ -79,11 +76,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def start(self, step: Step) -> None:
-        """Start a step.
-
-        Args:
-            step: The step; its log is added to.
-        """
+        """Start a step, whose log is added to."""
 
     @abstractmethod
     def ended(self) -> Sequence[Job]:

@@ -99,11 +99,7 @@ class LocalLauncher(Launcher):
         return bool(self._free)
 
     def start(self, step: Step) -> None:
-        """Start a step in a free slot, that of a step that it needs where it can be.
-
-        Args:
-            step: The step; its log is added to.
-        """
+        """Start a step in a free slot, that of a step that it needs where it can be."""
         before = [self._device_of[name] for name in step.needs if name in self._device_of]
         device = next((one for one in before if one in self._free), self._free[0])
         visible = {} if device is None else {"CUDA_VISIBLE_DEVICES": device}

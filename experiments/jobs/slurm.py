@@ -30,9 +30,6 @@ def can_requeue() -> bool:
 def requeue(job: str) -> None:
     """Send a job back to the queue.
 
-    Args:
-        job: Its name.
-
     Raises:
         CommandError: If SLURM refuses.
     """
@@ -46,9 +43,6 @@ def requeue(job: str) -> None:
 
 def refuse_several_tasks(command: str) -> None:
     """Refuse a command that starts its own processes where srun starts it several times.
-
-    Args:
-        command: Its name.
 
     Raises:
         CommandError: If SLURM's step has several tasks.
@@ -65,9 +59,6 @@ def refuse_missing_tasks(command: str) -> None:
     """Refuse a command of Lightning in a job of several tasks that srun did not start.
 
     It would wait for the others until the job's time is over.
-
-    Args:
-        command: Its name.
 
     Raises:
         CommandError: If it is one.

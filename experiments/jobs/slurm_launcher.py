@@ -169,9 +169,6 @@ class SlurmLauncher(Launcher):
     def start(self, step: Step) -> None:
         """Submit a job.
 
-        Args:
-            step: The step; its log is added to.
-
         Raises:
             CommandError: If SLURM refuses the job.
         """

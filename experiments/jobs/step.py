@@ -57,11 +57,7 @@ class Step:
         (self.folder / _FAILURE).unlink(missing_ok=True)
 
     def record_failure(self, why: str) -> None:
-        """Write failure.json.
-
-        Args:
-            why: A sentence.
-        """
+        """Write failure.json, with a sentence on why the step failed."""
         write_json(self.folder / _FAILURE, {"step": self.verb, "said": why})
 
 

@@ -28,9 +28,6 @@ _STUDY = "study.json"
 def report(args: Sequence[str]) -> None:
     """Run `lightning report`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If there is nothing to report.
     """

@@ -45,12 +45,7 @@ class Announcement:
 
 
 def announce(runs_dir: Path, announcement: Announcement) -> None:
-    """Tell the other processes where the run lives.
-
-    Args:
-        runs_dir: Folder of all runs.
-        announcement: What the first process chose.
-    """
+    """Tell the other processes where the run lives."""
     # Lightning starts its processes with this environment; torchrun and srun started them before.
     os.environ[_VARIABLE] = json.dumps(asdict(announcement))
     file = _shared_file(runs_dir)
@@ -62,11 +57,7 @@ def announce(runs_dir: Path, announcement: Announcement) -> None:
 
 
 def withdraw(runs_dir: Path) -> None:
-    """Forget what was announced.
-
-    Args:
-        runs_dir: Folder of all runs.
-    """
+    """Forget what was announced."""
     os.environ.pop(_VARIABLE, None)
     file = _shared_file(runs_dir)
     if file is not None:

@@ -137,9 +137,6 @@ def earlier_summary(folder: Path) -> dict[str, Any]:
 
     Offline each start is sent as a part of its own, and the summary of the last one would be all
     that W&B shows: a start begins with the summary of the one before.
-
-    Args:
-        folder: The run folder.
     """
     return read_json(folder / _SUMMARY_FILE) or {}
 

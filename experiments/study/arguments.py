@@ -103,9 +103,6 @@ class Options:
 def parse(args: Sequence[str]) -> Options:
     """Read a command line, and the file of the study.
 
-    Args:
-        args: What follows `lightning study`.
-
     Raises:
         CommandError: If either cannot be read.
     """

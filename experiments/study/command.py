@@ -31,9 +31,6 @@ Cells = dict[tuple[str, str, int], Cell | str]
 def study(args: Sequence[str]) -> None:
     """Run `lightning study`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the command line or the file is wrong, or not every cell is filled.
     """

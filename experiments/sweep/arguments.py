@@ -71,9 +71,6 @@ class Options:
 def parse(args: Sequence[str]) -> Options:
     """Read a command line, and the file of the sweep.
 
-    Args:
-        args: What follows `lightning sweep`.
-
     Raises:
         CommandError: If either cannot be read.
     """

@@ -31,9 +31,6 @@ _SIGNALLED = 128  # exit codes above are those of signals
 def sweep(args: Sequence[str]) -> None:
     """Run `lightning sweep`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the command line or the file is wrong, or no trial succeeds.
     """

@@ -37,11 +37,6 @@ _NOT_OF_THE_CONFIG = ("ckpt_path", "runs_dir", "wandb", "weights_only", "verbose
 def write_report(folder: Path, options: Options, trials: Trials) -> None:
     """Write what a sweep found, and print it.
 
-    Args:
-        folder: Folder of the sweep.
-        options: What was asked for.
-        trials: Its trials.
-
     Raises:
         CommandError: If no trial is done.
     """

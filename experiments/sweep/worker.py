@@ -30,10 +30,6 @@ _MOST_FAILURES = 3
 def work(options: Options, trials: Trials) -> None:
     """Run trials until none is left.
 
-    Args:
-        options: What was asked for.
-        trials: Those of all workers.
-
     Raises:
         CommandError: If a trial's command line is wrong, or several trials in a row fail.
     """

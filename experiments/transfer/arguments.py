@@ -67,12 +67,6 @@ class Options:
 def parse(args: Sequence[str]) -> Options:
     """Read a command line.
 
-    Args:
-        args: What follows `lightning transfer`.
-
-    Returns:
-        The options.
-
     Raises:
         CommandError: If it cannot be read.
     """

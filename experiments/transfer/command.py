@@ -40,9 +40,6 @@ class _Lines(Watcher):
 def transfer(args: Sequence[str]) -> None:
     """Run `lightning transfer`.
 
-    Args:
-        args: What follows it on the command line.
-
     Raises:
         CommandError: If the command line is wrong, or not every cell has a result in the end.
     """
@@ -82,10 +79,6 @@ def transfer(args: Sequence[str]) -> None:
 
 def run_steps(steps: Sequence[Step], launcher: Launcher) -> dict[str, str]:
     """Run what is not done, and print how it comes along.
-
-    Args:
-        steps: The steps.
-        launcher: Where they run.
 
     Returns:
         Why steps failed, by their names.

@@ -11,12 +11,7 @@ from experiments.transfer.report import Summary, as_rows
 
 
 def send_summary(plan: Plan, summary: Summary) -> None:
-    """Send the cells that have a result, as numbers and as a table, where W&B is wanted.
-
-    Args:
-        plan: The matrix.
-        summary: What `summarize` returned.
-    """
+    """Send the cells that have a result, as numbers and as a table, where W&B is wanted."""
     mode = wandb_mode(plan.config["wandb"])
     if mode == "disabled":
         return
