@@ -262,18 +262,10 @@ def _differences(
 ) -> Iterator[str]:
     paper = setting_of(protocol)
     yield from _unlike_node(paper["model"], arguments, "model")
-    given = summary.get("data_arguments")
-    if given is None:
-        yield "arguments of the data that were not recorded"
-    else:
-        yield from _unlike_node(paper["data"], given, "data")
-    training = summary.get("trainer_arguments")
-    if training is None:
-        yield "arguments of the trainer that were not recorded"
-    else:
-        there = {**_TRAINER, **paper["trainer"]}
-        yield from _unlike(_without(there, _UNDECIDING["trainer"]), training, "trainer.")
-        yield from _unlike_callbacks(there, training)
+    yield from _unlike_node(paper["data"], summary["data_arguments"], "data")
+    there, training = {**_TRAINER, **paper["trainer"]}, summary["trainer_arguments"]
+    yield from _unlike(_without(there, _UNDECIDING["trainer"]), training, "trainer.")
+    yield from _unlike_callbacks(there, training)
     if summary["class_names"] != list(class_names(paper["classes"])):
         yield f"classes {paper['classes']} there, {' '.join(summary['class_names'])} here"
     for key, what in (("n_test", "samples"), ("n_subjects", "people")):

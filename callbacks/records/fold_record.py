@@ -56,7 +56,7 @@ class FoldRecord:
     @property
     def validation(self) -> dict[str, float | None]:
         """What the validation of the tested weights logged; empty where that is not known."""
-        validation: dict[str, float | None] = self.values.get("validation", {})
+        validation: dict[str, float | None] = self.values["validation"]
         return validation
 
 

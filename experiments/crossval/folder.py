@@ -29,13 +29,12 @@ class Description:
         data: Name of the data module's class.
         seed: Seed of every fold.
         model_arguments: Resolved arguments of the method.
-        data_arguments: Those of the data, but the paths; None in folders of before they were kept.
+        data_arguments: Those of the data, but the paths.
+        trainer_arguments: What of the trainer decides the result, and the names of its callbacks.
         headline: Conditions whose accuracy is the result, see `summary.headline_conditions`.
         arguments: Command line of `lightning crossval` as far as it decides the results.
-        created: When the folder was made; with the rest it makes the W&B ids.
         setting_hash: Hash of the config that all seeds share too.
-        trainer_arguments: What of the trainer decides the result, and the names of its callbacks;
-            None in folders of before they were kept.
+        created: When the folder was made; with the rest it makes the W&B ids.
     """
 
     experiment: str
@@ -44,18 +43,17 @@ class Description:
     data: str
     seed: int
     model_arguments: dict[str, Any]
+    data_arguments: dict[str, Any]
+    trainer_arguments: dict[str, Any]
     headline: tuple[str, ...] | None
     arguments: tuple[str, ...]
-    data_arguments: dict[str, Any] | None = None
+    setting_hash: str
     created: str = ""
-    setting_hash: str = ""
-    trainer_arguments: dict[str, Any] | None = None
 
     @property
     def group(self) -> str:
         """Name that all seeds and folds of the setting share in W&B."""
-        # Folders of before it was kept are of one seed.
-        return f"{self.experiment}-{(self.setting_hash or self.config_hash)[:8]}"
+        return f"{self.experiment}-{self.setting_hash[:8]}"
 
     def wandb_id(self, part: str) -> str:
         """Make the id by which every start of a part is the same W&B run.
@@ -108,8 +106,7 @@ class CrossvalFolder:
             )
         for name in ("arguments", "headline"):
             values[name] = None if values[name] is None else tuple(map(str, values[name]))
-        known = [field.name for field in fields(Description) if field.name in values]
-        return Description(**{name: values[name] for name in known})
+        return Description(**{field.name: values[field.name] for field in fields(Description)})
 
     def num_folds(self) -> int | None:
         """Return the number of folds, None before the data of any fold were set up."""
@@ -133,8 +130,11 @@ def _read_description(folder: Path) -> dict[str, Any] | None:
         data=str,
         seed=int,
         model_arguments=dict,
+        data_arguments=dict,
+        trainer_arguments=dict,
         headline=(list, NoneType),
         arguments=list,
+        setting_hash=str,
         created=str,
     )
 

@@ -82,11 +82,13 @@ def _sections(paths: Sequence[Path]) -> Iterator[tuple[dict[str, Any], list[Row]
     files = dict.fromkeys(file for path in paths for file in sorted(path.rglob(_STUDY)))
     shown = set()
     for file in files:
-        summary = read_json(file, rows=list, columns=list, title=str, study=str, seeds=list)
+        summary = read_json(
+            file, rows=list, columns=list, title=str, study=str, seeds=list, others=list
+        )
         rows = [] if summary is None else _rows(summary)
         if summary is not None and any(row.runs for row in rows):
             shown |= {run.path.resolve() for row in rows for run in row.runs}
-            yield {"others": [], **summary}, rows  # which studies of before did not name
+            yield summary, rows
     groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for path in paths:
         for file in sorted(path.rglob(DESCRIPTION_FILE)):

@@ -77,7 +77,7 @@ def published_table(summary: Mapping[str, Any]) -> Table | None:
             known = here is not None and isinstance(figure["value"], float)
             apart = f"{here - figure['value']:+.3g}" if known else NONE
             body.append([*name, f"{figure_text(figure)} ({source})", ours, apart])
-    for figure in summary.get("others", ()):
+    for figure in summary["others"]:
         where = " ".join(filter(None, (figure["condition"], figure["metric"])))
         about = [figure["method"], figure["dataset"], where, figure_text(figure)]
         body.append([*about, marked(f"{figure['reason']}."), ""])

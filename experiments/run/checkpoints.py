@@ -209,8 +209,7 @@ class RunCheckpoints(Checkpoint):
         # A run that starts from another run's checkpoint has no best of its own yet.
         if (self._folder / "best.ckpt").exists():
             for name in _BEST:
-                # Older checkpoints hold the score alone.
-                setattr(self, name, state_dict.get(name, getattr(self, name)))
+                setattr(self, name, state_dict[name])
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._folder / "last.ckpt", weights_only=False)

@@ -75,6 +75,7 @@ def write_fold(
         "n_test": 6,
         "checkpoint": "best.ckpt",
         "departures": [],
+        "validation": {},
         "metrics": {"test/accuracy": (6 - wrong) / 6, "test/loss": loss},
         "predictions": write_predictions(folder, fold, wrong),
         **changes,
@@ -95,6 +96,8 @@ def write_description(folder: Path, **changes: Any) -> None:
         "headline": None,
         "arguments": ["--config", "tiny.yaml"],
         "data_arguments": {"batch_size": 16},
+        "trainer_arguments": {"max_epochs": 1, "callbacks": []},
+        "setting_hash": DIGEST,
         "created": "1.0",
         **changes,
     }

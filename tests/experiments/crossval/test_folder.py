@@ -11,7 +11,17 @@ from experiments.crossval.folder import CrossvalFolder, Description, open_folder
 from tests.experiments.crossval import made
 
 TINY = Description(
-    "tiny", "abcdef0123", "Model", "Data", 0, {"lr": 0.1}, ("*_back",), ("--config", "a")
+    experiment="tiny",
+    config_hash="abcdef0123",
+    model="Model",
+    data="Data",
+    seed=0,
+    model_arguments={"lr": 0.1},
+    data_arguments={"batch_size": 16},
+    trainer_arguments={"max_epochs": 1, "callbacks": []},
+    headline=("*_back",),
+    arguments=("--config", "a"),
+    setting_hash="5e771295",
 )
 
 
@@ -32,7 +42,7 @@ def test_a_second_start_finds_the_first(tmp_path: Path) -> None:
 
 def test_seeds_of_a_setting_are_one_group_and_runs_of_their_own(tmp_path: Path) -> None:
     seeds = [
-        open_folder(tmp_path, replace(TINY, config_hash=digest, seed=seed, setting_hash="5e771295"))
+        open_folder(tmp_path, replace(TINY, config_hash=digest, seed=seed))
         for seed, digest in enumerate(("abcdef0123", "123456789a"))
     ]
     first, second = (folder.description() for folder in seeds)

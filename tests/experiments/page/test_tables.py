@@ -22,7 +22,8 @@ def row(name: str, found: float | None, published: dict[str, Any] | None) -> dic
 
 def test_milliseconds_of_another_machine_are_shown_and_not_subtracted() -> None:
     own = row("pcnn", 12.5, {**figure(5.83, "an RTX 4090 there", std=0.04), "unit": "ms"})
-    table = published_table({"rows": [{**own, "measures": {"accuracy": "latency_ms"}}]})
+    rows = [{**own, "measures": {"accuracy": "latency_ms"}}]
+    table = published_table({"rows": rows, "others": []})
     assert table is not None
     assert table.body[0][3:] == ["5.83 ± 0.04 ms [1]", "12.5", "-"]
     assert list(table.notes) == ["[1] PCNN, Table III: an RTX 4090 there."]
@@ -54,4 +55,4 @@ def test_a_figure_stands_beside_its_own_setting_alone() -> None:
 
 
 def test_without_any_figure_there_is_no_table() -> None:
-    assert published_table({"rows": [row("pcnn", 0.85, None)]}) is None
+    assert published_table({"rows": [row("pcnn", 0.85, None)], "others": []}) is None

@@ -58,7 +58,6 @@ def resolved(fit: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Resolve a command line by the real parser, into what a summary has of it and arguments."""
     with quiet():
         about = describe(ResolvedExperiment(fit), fit)
-    assert about.data_arguments is not None
     summary = {
         "source": "somebody's",
         "data": about.data,
