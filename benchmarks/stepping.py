@@ -130,14 +130,7 @@ class Blocks(Callback):
             self._run_bare(self._pace.warm_up)
         self._step, self._began = 0, self._now()
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Read the clock where a block ends."""
         self._step += 1
         # Twice the warm-up: the second tells how long a block has to be.

@@ -173,14 +173,7 @@ class TakingTurns(pl.Callback):
         self._warm = False
         self._clock = Clock()
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Let the bare loop have its turn after every block."""
         if trainer.global_step % self.steps:
             return

@@ -53,13 +53,7 @@ class TestSamples(pl.Callback, ABC):
         self._parts = []
 
     def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Keep the outputs of a batch."""
         keys = self.unit_keys if "unit_margins" in (outputs or {}) else self.keys

@@ -66,13 +66,7 @@ class FacePictures(pl.Callback):
             find_layer(pl_module, self.layer)
 
     def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Keep the faces of each class with the lowest checksums."""
         # Rank zero draws from its own share of the samples: a picture needs no other.
@@ -119,13 +113,7 @@ class FacePictures(pl.Callback):
         self._inputs = InputPictures(folder, root=root, caption=partial(titled, trainer))
 
     def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Draw the pictures that have passed."""
         if self._inputs is None:

@@ -61,12 +61,7 @@ class GeneratedSamples(pl.Callback):
             )
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Add the losses of a step, on the device; an epoch in which nothing moves has none."""
         if not outputs:

@@ -56,13 +56,7 @@ class Predictions(pl.Callback):
         part.write_bytes(b"")
 
     def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Write the samples of a batch."""
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -105,8 +99,7 @@ class Predictions(pl.Callback):
         pl_module: pl.LightningModule,
         outputs: Any,
         batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        *_: Any,
     ) -> None:
         """Write the frames or faces of a batch."""
         if "unit_margins" in outputs:

@@ -77,8 +77,7 @@ class TestTable(pl.Callback, ABC):
         pl_module: pl.LightningModule,
         outputs: Any,
         batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        *_: Any,
     ) -> None:
         """Count samples and people, so that the table says what it stands on."""
         self._samples.update(outputs["sample_id"].tolist())

@@ -113,16 +113,10 @@ class FrontalizationTable(TestTable):
         self._parts = []
 
     def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *rest: Any
     ) -> None:
         """Keep the measures of a batch, sample by sample."""
-        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        super().on_test_batch_end(trainer, pl_module, outputs, *rest)
         found = require(self, pl_module, outputs, ("measures", "sample_id"))
         values = {**found["measures"], "sample_id": found["sample_id"]}
         self._parts.append({name: value.cpu().numpy() for name, value in values.items()})

@@ -51,16 +51,10 @@ class ScoreTable(TestTable):
             _groups(trainer, [])
 
     def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *rest: Any
     ) -> None:
         """Keep which samples of a batch were answered rightly."""
-        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        super().on_test_batch_end(trainer, pl_module, outputs, *rest)
         if self.groups:
             found = require(self, pl_module, outputs, ("scores", "label", "sample_id"))
             scores, label = array(found["scores"]), array(found["label"])

@@ -84,9 +84,7 @@ class Acceleration(pl.Callback):
                 if "step" in state:  # a kernel counts on the device
                     state["step"] = state["step"].to(parameter.device)
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Let recordings stand in for the networks."""
         if self._calls is not None:
             self._calls.begin()

@@ -44,12 +44,7 @@ class WeightAverage(WeightAveraging):
         self._steps = int(self._average_model.n_averaged)
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         """Average after a step of the optimizer."""
         if trainer.global_step > self._latest_update_step:

@@ -19,9 +19,7 @@ class ZeroRate(pl.Callback):
         """Forget the epoch before."""
         self._moving = set()
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Note which optimizers have a learning rate."""
         if len(self._moving) == len(trainer.optimizers):
             return

@@ -137,9 +137,7 @@ class RunCheckpoints(Checkpoint):
         self._requeue.listen()
         self._saved_at = time.monotonic()
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Leave for the queue, after the values of the batch before were logged too."""
         if self._leaves:
             self._requeue.leave()
