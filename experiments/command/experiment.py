@@ -14,7 +14,6 @@ import yaml
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.strategies import DDPStrategy
 
 import callbacks
 import datamodules
@@ -33,8 +32,14 @@ from callbacks.training.zero_rate import ZeroRate
 from datamodules.errors import UserError
 from datamodules.lazy import load
 from experiments.command.checkpoint_config import CommandedOptimizers, reconcile
+from experiments.command.checks import (
+    check_settings,
+    check_strategy,
+    check_trained,
+    check_weights,
+)
 from experiments.command.console import say
-from experiments.command.errors import CommandError, usage_error
+from experiments.command.errors import usage_error
 from experiments.command.names import name_run
 from experiments.command.parsing import AddingConfigFile, explain_usage, whole_first
 from experiments.command.privacy import environment_hider, without_user
@@ -197,9 +202,9 @@ class ExperimentCLI(LightningCLI):
         if self.session.checkpoint is not None and not self.session.resumes:
             config = self._reconciled(self.session.checkpoint, config)
             settings = self._settings
-            adopted = [CommandedOptimizers()] if self.subcommand == "fit" else []
+            adopted = [CommandedOptimizers()] if self.verb == "fit" else []
         checkpoint = self.session.checkpoint and str(self.session.checkpoint)
-        config["ckpt_path"] = given if self.subcommand == "fit" else checkpoint
+        config["ckpt_path"] = given if self.verb == "fit" else checkpoint
         config.pop("fresh", None)
         self.config_dump = config  # Lightning would write and read it once more
         config = self.hide(config)
@@ -221,7 +226,7 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Make the trainer with the run's loggers and checkpoints."""
-        trainer = self.config_init[self.subcommand].trainer
+        trainer = self.config_init[self.verb].trainer
         loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
         plugins = trainer.plugins if isinstance(trainer.plugins, list) else [trainer.plugins]
         given = [logger for logger in loggers if not isinstance(logger, (bool, type(None)))]
@@ -241,23 +246,9 @@ class ExperimentCLI(LightningCLI):
         Raises:
             CommandError: If the model has nothing to train, or the strategy cannot train it.
         """
-        empty = [name for name, value in self.model.named_parameters() if not value.numel()]
-        if empty:
-            raise usage_error(
-                f"{type(self.model).__name__} has no weights in {empty[0]}: a width or a number of "
-                "its arguments is 0."
-            )
+        check_weights(self.model)
         if self.verb == "fit":
-            strategy = self.trainer.strategy
-            together = isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get(
-                "find_unused_parameters"
-            )
-            if together and self.trainer.world_size > 1 and not self.model.automatic_optimization:
-                raise usage_error(
-                    f"{type(self.model).__name__} trains several players in turn, which plain ddp "
-                    "cannot: add --config experiments/presets/slurm.yaml, or "
-                    "--trainer.strategy ddp_find_unused_parameters_true."
-                )
+            check_strategy(self.model, self.trainer)
             for line in describe_size(self.model, self.trainer.strategy.root_device.type):
                 say(line)
 
@@ -267,14 +258,7 @@ class ExperimentCLI(LightningCLI):
         Raises:
             CommandError: If not one batch was trained on.
         """
-        loop = self.trainer.fit_loop
-        if not loop.epoch_loop.batch_progress.total.ready:
-            raise CommandError(
-                f"Nothing was trained: {self.trainer.num_training_batches:.0f} batches an epoch, "
-                f"max_epochs {self.trainer.max_epochs}, max_steps {self.trainer.max_steps}, "
-                f"max_time {self._settings.trainer.max_time}; each must allow for at least one "
-                "batch."
-            )
+        check_trained(self.trainer, self._settings.trainer.max_time)
         timers = [c for c in self.trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
         # A fold has max_time for its budget: it is over when the time is.
         if self.session.fold is None and any((c.time_remaining() or 1) <= 0 for c in timers):
@@ -309,17 +293,8 @@ class ExperimentCLI(LightningCLI):
             CommandError: If it says where the run lives, or is no longer that of the other folds.
         """
         settings = self._settings
-        if settings.trainer.default_root_dir is not None:
-            raise usage_error("A run lives below --runs_dir; trainer.default_root_dir is not used.")
         settings.experiment = settings.experiment or self._experiment_name()
-        if settings.experiment in (".", "..") or set(settings.experiment) & {"/", "\\", "\0"}:
-            raise usage_error(
-                f"--experiment {settings.experiment} is no name of a folder below --runs_dir: give "
-                "one without slashes, and the place as --runs_dir."
-            )
-        for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
-            if (value := settings.trainer[name]) is not None and value < 1:  # Lightning divides
-                raise usage_error(f"trainer.{name} must be at least 1, but is {value}.")
+        check_settings(settings)
         config = self._plain_config()
         fold = self.session.fold
         if fold is not None and shared_config_hash(config) != fold.digest:
@@ -335,9 +310,7 @@ class ExperimentCLI(LightningCLI):
 
     def _plain_config(self) -> dict[str, Any]:
         """Return the resolved config of the command, which was checked, as plain values."""
-        text = self._parser(self.subcommand).dump(
-            self._settings, skip_unset=False, skip_validation=True
-        )
+        text = self._parser(self.verb).dump(self._settings, skip_unset=False, skip_validation=True)
         config: dict[str, Any] = yaml.safe_load(text)
         return config
 
@@ -352,14 +325,14 @@ class ExperimentCLI(LightningCLI):
             saved,
             self.hide(config),
             by_hand=given_by_hand(self.arguments, "model"),
-            training=self.subcommand == "fit",
+            training=self.verb == "fit",
         )
         for line in found.said:
             say(line)
         if not found.model:
             return config
         model = {"class_path": config["model"]["class_path"], "init_args": found.model}
-        self.config = self.parser.parse_object({self.subcommand: {"model": model}}, self.config)
+        self.config = self.parser.parse_object({self.verb: {"model": model}}, self.config)
         return self._plain_config()
 
     def _tell_end(self) -> None:

@@ -161,9 +161,8 @@ def _parent_run(folder: CrossvalFolder, experiment: ResolvedExperiment) -> Cross
     mode = wandb_mode(experiment.resolved["wandb"])
     if mode == "disabled":
         return None
-    return CrossvalRun(
-        folder.path, folder.description(), mode, without_home(experiment.hide(experiment.resolved))
-    )
+    config = experiment.hide(experiment.resolved)
+    return CrossvalRun(folder.path, folder.description(), mode, config)
 
 
 def _sum_up(folder: CrossvalFolder, parent: CrossvalRun | None) -> None:
@@ -208,7 +207,7 @@ def _summarize_all(args: Sequence[str]) -> None:
 def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
     """Describe what a command line of `fit`, without the fold, cross-validates."""
     config = experiment.hide(experiment.resolved)
-    home, data = str(Path.home()), config["data"].get("init_args", {})
+    data = config["data"].get("init_args", {})
     return Description(
         experiment=experiment.experiment,
         config_hash=experiment.digest,
@@ -217,7 +216,7 @@ def describe(experiment: ResolvedExperiment, fit: Sequence[str]) -> Description:
         seed=config["seed_everything"],
         model_arguments=config["model"].get("init_args", {}),
         headline=None if config["headline"] is None else tuple(config["headline"]),
-        arguments=tuple(a.replace(home, "~") for a in _deciding(fit)),
+        arguments=without_home(tuple(_deciding(fit))),
         data_arguments={name: value for name, value in data.items() if name not in _PATHS},
         setting_hash=setting_hash(experiment.resolved),
         trainer_arguments={

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from experiments.command.errors import CommandError, usage_error
+from experiments.command.privacy import without_home
 from experiments.jobs.launch import detach, make_launcher
 from experiments.jobs.launcher import Launcher
 from experiments.jobs.lock import lock_steps
@@ -63,9 +63,7 @@ def transfer(args: Sequence[str]) -> None:
 
     with ends_in_order(progress), lock_steps(plan.folder):
         failures = run_steps(steps, launcher)
-        home = str(Path.home())
-        arguments = [argument.replace(home, "~") for argument in args]
-        summary = summarize(plan, arguments, failures)
+        summary = summarize(plan, without_home(list(args)), failures)
         write_report(plan.folder, summary)
         send_summary(plan, summary)
     print(f"\n{as_markdown(summary)}")
