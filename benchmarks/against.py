@@ -302,8 +302,8 @@ def _pretend_trained(network: PCNNNetwork) -> None:
     nn.init.normal_(localisation.localisation[-1].weight, std=1e-3)
 
 
-def _flow_batch(module: EMotionGAN, size: int = 4) -> dict[str, Tensor]:
-    side = module.hparams["size"]
+def _flow_batch(module: EMotionGAN) -> dict[str, Tensor]:
+    size, side = 4, module.hparams["size"]
     return {
         "posed_flow": 3 * torch.randn(size, 2, side, side),
         "flow": 3 * torch.randn(size, 2, side, side),

@@ -181,11 +181,11 @@ def count_flops(setting: Setting, device: torch.device) -> int:
     return int(counter.get_total_flops())
 
 
-def measure_peak(device: torch.device, side: int, repeats: int = 20) -> float:
+def measure_peak(device: torch.device, side: int) -> float:
     """Measure the operations a second of a bfloat16 product of two square matrices of noise."""
     one, other = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     times = []
-    for _ in range(repeats):
+    for _ in range(20):
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         began = time.perf_counter()

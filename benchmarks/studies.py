@@ -195,9 +195,17 @@ def _write_cell(
         "seed": seed,
     }
     cell.path.mkdir(parents=True)
-    more: dict[str, Any] = {"model_arguments": {}, "headline": None, "created": "1.0"}
-    more["arguments"] = list(fit)
-    (cell.path / "crossval.json").write_text(json.dumps({**about, **more}))
+    described = {
+        **about,
+        "model_arguments": {},
+        "data_arguments": {},
+        "trainer_arguments": {"callbacks": []},
+        "headline": None,
+        "arguments": list(fit),
+        "setting_hash": digest,
+        "created": "1.0",
+    }
+    (cell.path / "crossval.json").write_text(json.dumps(described))
     code = {"commit": "c0ffee", "dirty": False}
     for fold in folds:
         run = cell.fold(fold).path
@@ -229,6 +237,7 @@ def _write_cell(
             "n_test": 70,
             "checkpoint": "best.ckpt",
             "departures": [],
+            "validation": {},
             "metrics": {"test/accuracy": right / 70},
             "predictions": file_hash(run / "predictions.csv"),
         }

@@ -15,41 +15,34 @@ from lightning_modules.svm.classification import KernelSearch
 from lightning_modules.svm.search import best
 
 _CLASSES = 7
+_FOLDS = 3
+_RAW_FITS = 2
 
 
-def measure(
-    *,
-    quick: bool = False,
-    samples: int = 12_271,
-    width: int = 8_192,
-    trials: int = 10,
-    folds: int = 3,
-    raw_fits: int = 2,
-) -> Result:
+def measure(*, quick: bool = False) -> Result:
     """Search and fit on generated features of the size of RAF-DB's, and time SVC beside it.
 
-    scikit-learn's SVC on raw features would take hours for the whole search: it makes ``raw_fits``
-    of its fits, with the parameters of the search's first trials, and their mean is multiplied by
-    the number of fits of the search. Its final fit, the longest, is left out.
+    scikit-learn's SVC on raw features would take hours for the whole search: it makes two of its
+    fits, with the parameters of the search's first trials, and their mean is multiplied by the
+    number of fits of the search. Its final fit, the longest, is left out.
     """
-    if quick:
-        samples, width, trials = 150, 40, 3
+    samples, width, trials = (150, 40, 3) if quick else (12_271, 8_192, 10)
     features, labels = make_features(samples, width)
     searching, fitting = Watch(), Watch()
     with searching:
         began = time.perf_counter()
-        task = KernelSearch(features, labels, None, folds=folds, seed=0)
+        task = KernelSearch(features, labels, None, folds=_FOLDS, seed=0)
         distances = time.perf_counter() - began
         found = task.search(trials)
         searched = time.perf_counter() - began
     # Now, because the fit uses up the distances; its memory is not ours.
-    raw = _raw(task, features, [trial.parameters for trial in found], raw_fits)
+    raw = _raw(task, features, [trial.parameters for trial in found[:_RAW_FITS]])
     with fitting:
         began = time.perf_counter()
         task.fit(found)
         fitted = time.perf_counter() - began
     ours = searched + fitted
-    fits = trials * folds
+    fits = trials * _FOLDS
     return {
         "what": "SVM stage: SVC on raw features / ours",
         "ratio": raw["mean_seconds"] * fits / ours,
@@ -87,13 +80,13 @@ def make_features(samples: int, width: int) -> tuple[Tensor, NDArray[np.int64]]:
 
 
 def _raw(
-    task: KernelSearch, features: Tensor, parameters: list[dict[str, float]], count: int
+    task: KernelSearch, features: Tensor, parameters: list[dict[str, float]]
 ) -> dict[str, float]:
     """Make fits of SVC on raw features, and compare their decisions with ours."""
     raw = features.double().numpy()
     seconds, compared, differing = [], 0, 0
     # Of different trials: what a fit takes depends on its parameters.
-    for number, values in enumerate(parameters[:count]):
+    for number, values in enumerate(parameters):
         fold = task.folds[number % len(task.folds)]
         cost, gamma = task.cost_and_gamma(values)
         began = time.perf_counter()
