@@ -103,14 +103,6 @@ def small_dcgan_svm(**options: Any) -> DCGANSVM:
     return DCGANSVM(**{**defaults, **small, **options})
 
 
-def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
-
-
 class Saver(Checkpoint):
     """Saves at the end of every epoch, after the module's own end of it, as the command does."""
 

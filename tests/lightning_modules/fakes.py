@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
+
+from lightning_modules.optim import descend
 
 SIZE = 32
 CLASS_NAMES = ("neutral", "happiness", "surprise")
@@ -123,11 +126,48 @@ class FakeDataModule(LightningDataModule):
         return batch["flow"], batch["posed_flow"], batch["subject"]
 
 
+class Rates(Callback):
+    """Keeps the learning rates of all optimizers after each step."""
+
+    def __init__(self) -> None:
+        self.rates: list[list[float]] = []
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+
 class SeededSteps(Callback):
     """Dropout becomes a function of the step, as the project's own callback makes it."""
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         torch.manual_seed(trainer.global_step)
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def touched_players(monkeypatch: pytest.MonkeyPatch, method: str) -> list[set[str]]:
+    """Note which children of a method got a gradient whenever one of its players descends."""
+    notes: list[set[str]] = []
+
+    def noting(module: LightningModule, *optimizer_and_loss: Any) -> None:
+        module.zero_grad()
+        descend(module, *optimizer_and_loss)
+        notes.append(
+            {
+                name.split(".")[0]
+                for name, parameter in module.named_parameters()
+                if parameter.grad is not None and parameter.grad.any()
+            }
+        )
+
+    monkeypatch.setattr(f"lightning_modules.{method}.descend", noting)
+    return notes
 
 
 def fake_batch(length: int = 3, *, registered: bool = False) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lightning_modules.ssim_vae import SSIMVAE
+
 SIZE = 16
 CLASS_NAMES = ("happiness", "surprise", "sadness")
 REGIONS = ("eyes", "mouth")
@@ -74,6 +76,13 @@ class OccludedDataModule(LightningDataModule):
             for sample in OccludedFlows(self.length).samples
         ]
         return DataLoader(clips, batch_size=self.batch_size)  # type: ignore[arg-type]
+
+
+def small_ssim_vae(**options: Any) -> SSIMVAE:
+    """Build an SSIM-VAE that takes milliseconds a step."""
+    torch.manual_seed(2)
+    defaults = {"num_classes": 3, "size": SIZE, "latent": 6, "width": 4, "clip": 20.0}
+    return SSIMVAE(**{**defaults, **options})
 
 
 def occluded_batch(length: int = 4) -> dict[str, Tensor]:

@@ -11,17 +11,9 @@ from sklearn.svm import SVC
 
 from datamodules.labels import ACTION_UNITS
 from lightning_modules.dcgan_svm import DCGANSVM
-from lightning_modules.optim import descend
 from lightning_modules.svm.data import labelled_part
-from tests.lightning_modules.dcgan_fakes import (
-    SIZE,
-    BarFaces,
-    Saver,
-    same,
-    small_dcgan_svm,
-    weights,
-)
-from tests.lightning_modules.fakes import Outputs
+from tests.lightning_modules.dcgan_fakes import SIZE, BarFaces, Saver, small_dcgan_svm
+from tests.lightning_modules.fakes import Outputs, same, touched_players, weights
 
 
 @pytest.fixture
@@ -33,19 +25,7 @@ def model() -> Callable[..., DCGANSVM]:
 
 
 def test_each_player_moves_alone(model, runner, monkeypatch):
-    notes = []
-
-    def noting(module, optimizer, loss) -> None:
-        module.zero_grad()
-        descend(module, optimizer, loss)
-        touched = {
-            name.split(".")[0]
-            for name, parameter in module.named_parameters()
-            if parameter.grad is not None and parameter.grad.any()
-        }
-        notes.append(touched)
-
-    monkeypatch.setattr("lightning_modules.dcgan_svm.descend", noting)
+    notes = touched_players(monkeypatch, "dcgan_svm")
     runner(limit_train_batches=1).fit(model(), datamodule=BarFaces())
     assert notes == [{"discriminator"}, {"generator"}]
 

@@ -9,7 +9,6 @@ from losses.flow import endpoint_error
 
 REGIONS = ("eyes", "mouth")
 MEAN_FLOW = torch.full((1, 2, 8, 8), 0.3)
-SHOWN = ("clean", *REGIONS)
 
 
 def samples(length: int) -> tuple[torch.Tensor, ...]:

@@ -12,8 +12,8 @@ from lightning.pytorch import Callback
 
 from lightning_modules.dcgan_svm import DCGANSVM
 from lightning_modules.svm import recognisers
-from tests.lightning_modules.dcgan_fakes import BarFaces, Saver, same, small_dcgan_svm, weights
-from tests.lightning_modules.fakes import SeededSteps
+from tests.lightning_modules.dcgan_fakes import BarFaces, Saver, small_dcgan_svm
+from tests.lightning_modules.fakes import SeededSteps, same, weights
 
 
 @pytest.fixture
