@@ -20,7 +20,7 @@ from experiments.page.charts import COLOURS
 from experiments.page.section import Section
 from experiments.report.markdown import write_files
 from experiments.study.study_file import Method, Study
-from experiments.study.table import Row, summary_of
+from experiments.study.summary import Row, summary_of
 
 _STUDY = "study.json"
 

@@ -21,7 +21,7 @@ from callbacks.statistics import confusion_matrix, estimate, scores
 from datamodules.store.replacing import read_json
 from experiments.crossval.run import HEADLINE, Run
 from experiments.crossval.summary import headline_conditions
-from experiments.study.table import Row
+from experiments.study.summary import Row
 
 _BINS = 10
 # Several times as fast, where libyaml is there.

@@ -19,7 +19,8 @@ from experiments.page.tables import (
     sample_table,
 )
 from experiments.report.markdown import is_share
-from experiments.study.table import Row, as_markdown, as_rows
+from experiments.study.summary import Row
+from experiments.study.table import as_markdown, as_rows
 
 
 class Section:

@@ -10,7 +10,8 @@ from callbacks.statistics import holm
 from experiments.page.evidence import Evidence
 from experiments.report.markdown import NONE, is_share, markdown_table, p_value
 from experiments.study.footnotes import figure_text, is_shown
-from experiments.study.table import Row, against, remarks_of, table_of
+from experiments.study.summary import Row, against
+from experiments.study.table import remarks_of, table_of
 
 _SAMPLES = 24  # shown at most
 _SIGNS = {True: "✓", False: "✗"}

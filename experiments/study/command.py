@@ -19,7 +19,8 @@ from experiments.report.markdown import write_files
 from experiments.study.arguments import CellPlan, Options, parse
 from experiments.study.cells import Cell, CellFolders
 from experiments.study.queue import StudyQueue
-from experiments.study.table import as_markdown, as_rows, rows_of, summary_of
+from experiments.study.summary import rows_of, summary_of
+from experiments.study.table import as_markdown, as_rows
 
 if TYPE_CHECKING:
     from experiments.command.resolve import ResolvedExperiment

@@ -10,7 +10,8 @@ from experiments.jobs.context import wandb_id
 from experiments.run.folder import created
 from experiments.run.parent_run import ParentRun, table
 from experiments.run.wandb_run import WandbIdentity, WandbMode, wandb_mode
-from experiments.study.table import Row, as_rows
+from experiments.study.summary import Row
+from experiments.study.table import as_rows
 
 
 def send_summary(

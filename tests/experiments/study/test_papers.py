@@ -24,7 +24,8 @@ from experiments.published import figure_of_cell, figures, setting_of
 from experiments.study.arguments import CellPlan, parse
 from experiments.study.cells import Cell
 from experiments.study.study_file import Study, read_study
-from experiments.study.table import as_markdown, as_rows, rows_of, summary_of
+from experiments.study.summary import rows_of, summary_of
+from experiments.study.table import as_markdown, as_rows
 from lightning_modules.judges import FrontalizationJudges
 from tests.experiments.crossval import made
 

@@ -13,7 +13,8 @@ from experiments.crossval.folder import CrossvalFolder
 from experiments.study.arguments import CellPlan
 from experiments.study.cells import Cell
 from experiments.study.study_file import Method, Study
-from experiments.study.table import as_markdown, rows_of, summary_of
+from experiments.study.summary import rows_of, summary_of
+from experiments.study.table import as_markdown
 from tests.experiments.crossval import made
 
 SEEDS = (0, 1, 2)
