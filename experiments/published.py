@@ -229,8 +229,7 @@ def setting_of(protocol: str) -> dict[str, Any]:
     setting: dict[str, Any] = {"trainer": {}}
     for file in given["configs"]:
         _merge(setting, _config(file))
-    for part in ("model", "data"):
-        _merge(setting[part]["init_args"], given.get(part, {}))
+    _merge(setting["model"]["init_args"], given.get("model", {}))
     for change in changes:
         key, _, value = change.partition("=")
         setting["model"]["init_args"][key] = value if "*" in value else yaml.safe_load(value)

@@ -51,6 +51,15 @@ def fold_steps(folder: CrossvalFolder, fold: int, fit: Sequence[str]) -> list[St
     return [train, test]
 
 
+def result_of(step: Step, headline: Sequence[str] | None) -> str | None:
+    """Say how accurate a tested fold is, see `headline_accuracy`; None for a training."""
+    record = read_record(step.folder) if step.verb == "test" else None
+    if record is None:
+        return None
+    accuracy = headline_accuracy(record, headline)
+    return "done" if accuracy is None else f"done, accuracy {100 * accuracy:.1f} %"
+
+
 class FoldQueue(Watcher):
     """Has folds run, so many at a time, and shows how they come along.
 
@@ -155,13 +164,10 @@ class FoldQueue(Watcher):
 
     def done(self, step: Step) -> None:
         """Say how a fold went."""
-        record = read_record(step.folder) if step.verb == "test" else None
-        if record is None:
+        if (result := result_of(step, self._headline)) is None:
             return
         self._bar.advance(self._task)
-        accuracy = headline_accuracy(record, self._headline)
-        shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
-        self.say(f"fold {_fold(step)}: done{shown}")
+        self.say(f"fold {_fold(step)}: {result}")
         self._on_finished()
 
     def failed(self, step: Step, why: str, exit_code: int) -> None:

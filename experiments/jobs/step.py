@@ -19,10 +19,6 @@ LOG_FILE = "log.txt"
 _FAILURE = "failure.json"
 
 
-def _nothing() -> Mapping[str, str]:
-    return {}
-
-
 @dataclass(frozen=True)
 class Step:
     """One of the commands that a whole, such as a cross-validation, consists of.
@@ -45,7 +41,7 @@ class Step:
     command: Callable[[], Sequence[str]]
     is_done: Callable[[], bool]
     needs: tuple[str, ...] = ()
-    environment: Callable[[], Mapping[str, str]] = _nothing
+    environment: Callable[[], Mapping[str, str]] = dict
 
     @property
     def log(self) -> Path:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from callbacks.records.fold_record import read_record
-from experiments.crossval.folds import fold_steps
-from experiments.crossval.summary import headline_accuracy
+from experiments.crossval.folds import fold_steps, result_of
 from experiments.jobs.context import StepContext, wandb_id
 from experiments.jobs.launcher import Job, Launcher
 from experiments.jobs.runner import Runner, Watcher
@@ -60,12 +58,9 @@ class StudyQueue(Watcher):
 
     def done(self, step: Step) -> None:
         """Say how a fold went."""
-        record = read_record(step.folder) if step.verb == "test" else None
-        if record is not None:
+        if step.verb == "test":
             about = self._cells[step.folder.parent].folder.description()
-            accuracy = headline_accuracy(record, about.headline)
-            shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
-            print(f"{self._name(step)}: done{shown}", flush=True)
+            print(f"{self._name(step)}: {result_of(step, about.headline)}", flush=True)
 
     def failed(self, step: Step, why: str, exit_code: int) -> None:
         """Name the fold and its log."""
