@@ -135,9 +135,6 @@ class FaceMaker:
             motions: Of the class.
             count: How many to make.
 
-        Returns:
-            What was made.
-
         Raises:
             UserError: If there are not so many pairs of a face and a motion.
         """

@@ -181,11 +181,7 @@ def figure_of_cell(
 
 
 def figures_without_cell(study: str) -> list[dict[str, Any]]:
-    """Return the figures that stand in the table of a study and are not measured by it.
-
-    Returns:
-        Plain values, with the ``reason`` of each.
-    """
+    """Return what stands in a study's table and is not measured, as plain values with a reason."""
     return [
         {**{name: row[name] for name in _KEYS}, **_numbers(row), "reason": row["reason"]}
         for row in figures()

@@ -35,10 +35,7 @@ class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]
 
 
 def read_config(file: str | Path) -> dict[str, Any]:
-    """Read a config file.
-
-    Returns:
-        Its values by key.
+    """Read the values of a config file by their keys.
 
     Raises:
         CommandError: If it is missing, no YAML in UTF-8, no mapping of texts, has a key twice, or

@@ -45,11 +45,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Leave out messages that are about nothing here.
-
-    Yields:
-        Nothing; the filters are gone afterwards.
-    """
+    """Leave out messages that are about nothing here, until the block ends."""
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     logger.addFilter(_no_advertisement)
     with warnings.catch_warnings():

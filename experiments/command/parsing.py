@@ -85,24 +85,17 @@ def _as_list(callbacks: Any) -> list[Any]:
 
 
 def class_parameters(class_path: str) -> set[str]:
-    """List the parameters of a class, those that it hands on to its bases among them.
-
-    Returns:
-        Their names; none where there is no such class.
-    """
+    """Name the parameters of a class, its bases' included; none where there is no such class."""
     found = locate(class_path)
     return set(ArgumentParser().add_class_arguments(found)) if isinstance(found, type) else set()
 
 
 def explain_usage(message: str, keys: Sequence[str]) -> CommandError:
-    """Turn a parsing error into one sentence.
+    """Turn a parsing error into one sentence, with exit code 2.
 
     Args:
         message: What jsonargparse says.
         keys: Every key that the command knows, e.g. `trainer.max_epochs`.
-
-    Returns:
-        The error to raise, with exit code 2.
     """
 
     def key(given: str) -> str:

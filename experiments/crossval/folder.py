@@ -60,9 +60,6 @@ class Description:
 
         Args:
             part: Name of the fold's folder, or `summary`.
-
-        Returns:
-            Eight hexadecimal digits, which no other cross-validation has.
         """
         name = f"{self.experiment}-crossval-{self.config_hash[:6]}"
         return wandb_id(name, self.seed, self.created, part)

@@ -170,16 +170,13 @@ def wandb_logger(
     identity: WandbIdentity,
     best: Mapping[str, Literal["min", "max"]] | None = None,
 ) -> RunWandbLogger:
-    """Make the W&B logger of a run.
+    """Make the W&B logger of a run, not started yet.
 
     Args:
         folder: The run folder; everything W&B writes stays below it.
         mode: offline, online or disabled.
         identity: What the run is in W&B.
         best: Values whose best stands in the summary, and whether that is their min or max.
-
-    Returns:
-        The logger, not started yet.
     """
     summary = earlier_summary(folder) if mode == "offline" else {}
     arguments = start_arguments(folder, mode, identity)

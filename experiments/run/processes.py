@@ -20,11 +20,7 @@ _FORGOTTEN = 86_400.0
 
 
 def is_first_process() -> bool:
-    """Tell whether this process chooses the run folder.
-
-    Returns:
-        True for global rank 0, whoever started the processes.
-    """
+    """Tell whether this process chooses the run folder: global rank 0, whoever started it."""
     for variable in ("RANK", "SLURM_PROCID"):
         if variable in os.environ:
             return os.environ[variable] == "0"
@@ -70,9 +66,6 @@ def find_announced(runs_dir: Path, patience: float = 120.0) -> Announcement:
     Args:
         runs_dir: Folder of all runs, on a file system that all nodes share.
         patience: Seconds to wait for the first process.
-
-    Returns:
-        What it chose.
 
     Raises:
         CommandError: If the first process said nothing.

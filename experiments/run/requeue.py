@@ -56,9 +56,5 @@ class Requeue:
 
 
 def slurm_plugins() -> list[SLURMEnvironment]:
-    """Return what keeps Lightning from handling the warning itself.
-
-    Returns:
-        A plugin for the trainer; none outside SLURM.
-    """
+    """Return the plugin that keeps Lightning from handling the warning; none outside SLURM."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
