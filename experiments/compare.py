@@ -7,11 +7,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
+from callbacks.statistics import estimate
 from experiments.command.arguments import CommandParser
 from experiments.command.errors import CommandError, close_match, usage_error
 from experiments.command.signatures import find_class
 from experiments.crossval.folder import CrossvalFolder
+from experiments.crossval.paired import over_folds, over_samples
 from experiments.crossval.run import HEADLINE, Run
 from experiments.crossval.summary import collect
 from experiments.published import Figure, explain, papers_dataset, published_figure
@@ -173,10 +174,10 @@ def _cells(run: Run, reference: Run, measure: str) -> list[str]:
     if run is reference:
         return [*cells, "", "", ""]
     differences = [a - b for a, b in zip(values, others, strict=True)]
-    # One of so many folds tests, the next validates, and the others train.
-    mean, p = corrected_resampled_t(differences, 1 / (run.summary["folds"] - 2))
-    by_samples = _mcnemar(right, reference.right(measure))
-    return [*cells, difference(vars(mean), measure), p_value(p), by_samples]
+    mean, p = over_folds(differences, run.summary["folds"])
+    # Methods may answer under conditions of their own; the same samples are compared.
+    by_samples = over_samples(right, reference.right(measure))
+    return [*cells, difference(vars(mean), measure), p_value(p), p_value(by_samples)]
 
 
 def _beside(figure: Figure | None, name: str, notes: dict[str, str]) -> str:
@@ -193,15 +194,6 @@ def _mean_accuracies(run: Run) -> dict[str, float]:
     keys = [key.removeprefix("test/") for key in run.records[0].metrics]
     found = {key: run.values(key) for key in keys if key.startswith("accuracy")}
     return {key: estimate(values).mean for key, values in found.items() if values is not None}
-
-
-def _mcnemar(
-    right: dict[tuple[str, str], bool] | None, others: dict[tuple[str, str], bool] | None
-) -> str:
-    # Methods may answer under conditions of their own; the same samples are compared.
-    if right is None or others is None or right.keys() != others.keys():
-        return NONE
-    return p_value(mcnemar([right[key] for key in others], list(others.values())))
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from callbacks.records.costs import TIMES, read_timing
-from callbacks.statistics import corrected_resampled_t, estimate, mcnemar
+from callbacks.statistics import estimate
+from experiments.crossval.paired import over_folds, over_samples
 from experiments.crossval.run import Run
 from experiments.crossval.summary import collect
 from experiments.published import (
@@ -169,14 +170,9 @@ def against(row: Row, first: Row) -> dict[str, Any] | None:
     ]
     if not differences:
         return None
-    folds = first.runs[0].summary["folds"]
-    # One of so many folds tests, the next validates, and the others train.
-    mean, p = corrected_resampled_t(differences, 1 / (folds - 2) if folds > 2 else 0.0)
+    mean, p = over_folds(differences, first.runs[0].summary["folds"])
     right, others = _by_most_seeds(row.right(mine)), _by_most_seeds(first.right(theirs))
-    exact = None
-    if right and right.keys() == others.keys():
-        exact = mcnemar([right[key] for key in others], list(others.values()))
-    return {"difference": asdict(mean), "p_t": p, "p_mcnemar": exact}
+    return {"difference": asdict(mean), "p_t": p, "p_mcnemar": over_samples(right, others)}
 
 
 def _by_most_seeds(right: Mapping[tuple[str, ...], bool]) -> dict[tuple[str, ...], bool]:
