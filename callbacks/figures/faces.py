@@ -88,7 +88,11 @@ class FacePictures(pl.Callback):
             heat = self._heat(pl_module, images, answers)
             cells: list[Cell] = []
             for image, answer, words, map_ in zip(
-                images, answers.tolist(), said(probabilities, classes), heat, strict=True
+                images,
+                answers.tolist(),
+                answer_texts(probabilities, classes),
+                heat,
+                strict=True,
             ):
                 picture, right = face_to_rgb(image), answer == label
                 cells.append(Cell(picture, marked(words, right), right))
@@ -132,7 +136,7 @@ class FacePictures(pl.Callback):
         if not wanted:
             return
         heat = self._heat(pl_module, found["image"][wanted], best[wanted])
-        answers = said(found["probabilities"], classes)
+        answers = answer_texts(found["probabilities"], classes)
         for i, map_ in zip(wanted, heat, strict=True):
             x, y, width, height = found["box"][i].tolist()
             face = ReadFace((x, y, width, height), answers[i], map_)
@@ -157,7 +161,7 @@ class FacePictures(pl.Callback):
         return list((255 * heat).round().byte().cpu().numpy())
 
 
-def said(probabilities: Tensor, class_names: Sequence[str]) -> list[str]:
+def answer_texts(probabilities: Tensor, class_names: Sequence[str]) -> list[str]:
     """Say which class each answer is, and how surely: "happiness 93%"."""
     share, best = probabilities.max(dim=1)
     pairs = zip(best.tolist(), share.tolist(), strict=True)

@@ -147,7 +147,7 @@ def number(logged: dict[str, float], key: str) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def said(value: float | None, form: str, factor: float = 1) -> str:
+def formatted(value: float | None, form: str, factor: float = 1) -> str:
     """Format a number for a table, a dash where there is none."""
     return "-" if value is None else form.format(factor * value)
 

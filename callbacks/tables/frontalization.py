@@ -11,7 +11,7 @@ import numpy as np
 
 from callbacks.outputs import Samples, concatenate, join_samples, require
 from callbacks.statistics import estimate, mcnemar
-from callbacks.tables.base import TestTable, TextTable, number, said
+from callbacks.tables.base import TestTable, TextTable, formatted, number
 
 FREE = {
     "posed": "posed flow as it is",
@@ -154,15 +154,15 @@ class FrontalizationTable(TestTable):
         """Lay out the flows, and the faces that they animate."""
         rows = summary["rows"]
         flows = [
-            [_title(row), *(_said(found, measure) for measure in FLOW_MEASURES[:-1])]
+            [_title(row), *(_cell(found, measure) for measure in FLOW_MEASURES[:-1])]
             for row, found in rows.items()
         ]
         faces = [
-            [_title(row), *(_said(found, measure) for measure in MEASURES[len(FLOW_MEASURES) :])]
+            [_title(row), *(_cell(found, measure) for measure in MEASURES[len(FLOW_MEASURES) :])]
             for row, found in rows.items()
         ]
         faces += [
-            [_title(face), *"---", *(_said(found, measure) for measure in FACE_MEASURES)]
+            [_title(face), *"---", *(_cell(found, measure) for measure in FACE_MEASURES)]
             for face, found in summary["faces"].items()
         ]
         of_flows = ("flow", "EPE px", "in the face", "D_E %", "judge %")
@@ -209,11 +209,11 @@ def _of_judges(summary: Mapping[str, Any]) -> list[TextTable]:
         return []
     columns = [f"{m.removeprefix(_JUDGED)} {by} %" for m in judged for by in ("G_W", "warp")]
     lines = [
-        [_title(row), *(_said(found, name) for m in judged for name in (m, f"warp_{m}"))]
+        [_title(row), *(_cell(found, name) for m in judged for name in (m, f"warp_{m}"))]
         for row, found in rows.items()
     ]
     lines += [
-        [_title(face), *(text for m in judged for text in ("-", _said(found, m)))]
+        [_title(face), *(text for m in judged for text in ("-", _cell(found, m)))]
         for face, found in stills.items()
     ]
     return [TextTable("judges", ("face", *columns), lines, emphasized=ROWS[OURS])]
@@ -224,7 +224,7 @@ def _of_average(summary: Mapping[str, Any]) -> list[TextTable]:
     found = summary["average"]
     measures = [m for m, value in found["average"].items() if value is not None]
     names = [m.removeprefix(_JUDGED) if m.startswith(_JUDGED) else "image" for m in measures]
-    lines = [[title, *(_said(found[row], m) for m in measures)] for row, title in AVERAGE.items()]
+    lines = [[title, *(_cell(found[row], m) for m in measures)] for row, title in AVERAGE.items()]
     columns = ("average face", *(f"{name} %" for name in names))
     return [TextTable("average_face", columns, lines)] if measures else []
 
@@ -232,7 +232,7 @@ def _of_average(summary: Mapping[str, Any]) -> list[TextTable]:
 def _of_lists(summary: Mapping[str, Any]) -> list[TextTable]:
     """Lay out the measures of each test list, such as a data set of several, or a movement."""
     lists = summary["lists"]
-    lines = [[name, *(_said(found, m) for m in LIST_MEASURES)] for name, found in lists.items()]
+    lines = [[name, *(_cell(found, m) for m in LIST_MEASURES)] for name, found in lists.items()]
     columns = ("posed EPE px", "EPE px", "posed D_E %", "D_E %", "true D_E %")
     faces = ("SSIM", "RMSE", "image %")
     return [TextTable("lists", ("samples of", *columns, *faces), lines)] if lines else []
@@ -292,12 +292,12 @@ def _comparison(samples: Samples, measure: str, other: str, against: str) -> dic
     }
 
 
-def _said(row: Mapping[str, float | None], measure: str) -> str:
+def _cell(row: Mapping[str, float | None], measure: str) -> str:
     kind = measure.removeprefix("warp_").removeprefix(f"{OURS}_").removeprefix("posed_")
     if "accuracy" in kind:
-        return said(row[measure], "{:.1f}", 100)
+        return formatted(row[measure], "{:.1f}", 100)
     # Three digits of SSIM: the tables fit 80 columns, the verdict has four.
-    return said(row[measure], "{:.3f}" if kind == "ssim" else _FORMS[kind])
+    return formatted(row[measure], "{:.3f}" if kind == "ssim" else _FORMS[kind])
 
 
 def _outcomes(comparisons: Mapping[str, Mapping[str, Any]]) -> str:

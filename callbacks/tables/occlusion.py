@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from callbacks.tables.base import TestTable, TextTable, number, said
+from callbacks.tables.base import TestTable, TextTable, formatted, number
 from datamodules.errors import UserError
 
 _COLUMNS = (
@@ -72,12 +72,12 @@ class OcclusionTable(TestTable):
         rows = [
             [
                 "nothing" if name == "clean" else name,
-                said(row["accuracy"], "{:.1f}", 100),
-                said(row["accuracy_reconstructed"], "{:.1f}", 100),
+                formatted(row["accuracy"], "{:.1f}", 100),
+                formatted(row["accuracy_reconstructed"], "{:.1f}", 100),
                 _won_back(row, clean),
-                said(row["accuracy_baseline"], "{:.1f}", 100),
-                said(row["epe_px"], "{:.3f}"),
-                said(row["epe_px_reconstructed"], "{:.3f}"),
+                formatted(row["accuracy_baseline"], "{:.1f}", 100),
+                formatted(row["epe_px"], "{:.3f}"),
+                formatted(row["epe_px_reconstructed"], "{:.3f}"),
             ]
             for name, row in summary["rows"].items()
         ]
@@ -85,11 +85,12 @@ class OcclusionTable(TestTable):
 
     def notes(self, summary: dict[str, Any]) -> list[str]:
         """Say what the columns are, what no input gives, and how many dimensions are in use."""
+        error = formatted(summary["epe_px_mean_flow"], "{:.3f}")
         return [
             "accuracy of the Flow-CNN; EPE to the true flow",
             "baseline: a Flow-CNN that learned on clean and occluded flows, without reconstruction",
-            f"EPE px of the mean flow of training: {said(summary['epe_px_mean_flow'], '{:.3f}')}",
-            f"latent dimensions in use: {said(summary['active_units'], '{:.0f}')}",
+            f"EPE px of the mean flow of training: {error}",
+            f"latent dimensions in use: {formatted(summary['active_units'], '{:.0f}')}",
         ]
 
 

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 
 from callbacks.outputs import Samples, array, concatenate, join_samples, require
 from callbacks.statistics import proportion
-from callbacks.tables.base import TestTable, TextTable, number, said
+from callbacks.tables.base import TestTable, TextTable, formatted, number
 from datamodules.errors import UserError
 from datamodules.labels import ACTION_UNITS
 
@@ -110,7 +110,7 @@ class ScoreTable(TestTable):
 
     def tables(self, summary: dict[str, Any]) -> list[TextTable]:
         """Lay out one table over all samples and one by class."""
-        rows = [[_spaced(key), _formatted(key, value)] for key, value in summary["scores"].items()]
+        rows = [[_spaced(key), _cell(key, value)] for key, value in summary["scores"].items()]
         tables = [TextTable("scores", ["measure", "all samples"], rows)]
         classes = summary["classes"]
         if classes:
@@ -118,7 +118,7 @@ class ScoreTable(TestTable):
             rows = [
                 [
                     name.upper() if name.startswith("au") else name,
-                    *(_formatted(measure, row.get(measure)) for measure in measures),
+                    *(_cell(measure, row.get(measure)) for measure in measures),
                 ]
                 for name, row in classes.items()
             ]
@@ -128,7 +128,7 @@ class ScoreTable(TestTable):
                 [
                     f"{attribute}: {value}",
                     str(found["n"]),
-                    *(said(found[key], "{:.1f} %", 100) for key in ("mean", "low", "high")),
+                    *(formatted(found[key], "{:.1f} %", 100) for key in ("mean", "low", "high")),
                 ]
                 for attribute, values in groups.items()
                 for value, found in values.items()
@@ -159,10 +159,10 @@ def _spaced(measure: str) -> str:
     return measure.replace("_", " ")
 
 
-def _formatted(measure: str, value: float | None) -> str:
+def _cell(measure: str, value: float | None) -> str:
     """Write shares of samples in percent, numbers of samples whole, and the rest as they are."""
     if measure in ("support", "units"):
-        return said(value, "{:.0f}")
+        return formatted(value, "{:.0f}")
     if measure.startswith(_SHARES) or measure.endswith("accuracy"):
-        return said(value, "{:.1f} %", 100)
-    return said(value, "{:.3f}")
+        return formatted(value, "{:.1f} %", 100)
+    return formatted(value, "{:.3f}")

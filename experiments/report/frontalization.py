@@ -76,8 +76,8 @@ def _distances(measured: Estimates) -> list[list[str]]:
     return [
         [
             title,
-            _said(measured, f"{flow}epe_px"),
-            *(_said(measured, f"{face}{measure}") for measure in ("ssim", "rmse")),
+            _cell(measured, f"{flow}epe_px"),
+            *(_cell(measured, f"{face}{measure}") for measure in ("ssim", "rmse")),
         ]
         for title, flow, face in rows
         if f"{flow}epe_px" in measured
@@ -119,7 +119,7 @@ def _by_movement(measured: Estimates, movements: Sequence[str]) -> list[list[str
     pairs = {fer: ("posed_apex", measure) for fer, measure in _judges(measured).items()}
     pairs[_FLOW_JUDGES["accuracy"]] = ("posed", "accuracy")
     return [
-        [fer, title, *(_said(measured, f"{movement}_{row}_{measure}") for movement in movements)]
+        [fer, title, *(_cell(measured, f"{movement}_{row}_{measure}") for movement in movements)]
         for fer, (base, measure) in pairs.items()
         for title, row in ((_METHODS["posed"], base), (_METHODS[_OURS], _OURS))
     ]
@@ -127,7 +127,7 @@ def _by_movement(measured: Estimates, movements: Sequence[str]) -> list[list[str
 
 def _on_average(measured: Estimates) -> list[list[str]]:
     return [
-        [fer, *(_said(measured, f"{row}_{measure}") for row in ("average_frontal", "average"))]
+        [fer, *(_cell(measured, f"{row}_{measure}") for row in ("average_frontal", "average"))]
         for fer, measure in _judges(measured).items()
     ]
 
@@ -165,9 +165,9 @@ def _pair(measured: Estimates, names: Sequence[str], base: Sequence[str]) -> lis
     for name, other in zip(names, base, strict=True):
         known = name in measured and other in measured and name != other
         change = 100 * (measured[name]["mean"] - measured[other]["mean"]) if known else None
-        cells += [_said(measured, name), NONE if change is None else f"{change:+.1f}"]
+        cells += [_cell(measured, name), NONE if change is None else f"{change:+.1f}"]
     return cells
 
 
-def _said(measured: Estimates, name: str) -> str:
+def _cell(measured: Estimates, name: str) -> str:
     return spread(measured[name], name) if name in measured else NONE

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from callbacks.figures import faces
-from callbacks.figures.faces import FacePictures, said
+from callbacks.figures.faces import FacePictures, answer_texts
 from callbacks.figures.pictures import LINE_HEIGHT, new_figure
 from tests.callbacks.fakes import NAMES, FaceData, FaceModule, faces_of, trainer
 
@@ -147,4 +147,4 @@ def test_a_layer_that_is_not_there_is_named_before_anything_runs(tmp_path: Path)
 
 
 def test_the_answer_is_said_with_its_probability() -> None:
-    assert said(torch.tensor([[0.0, 0.0, 1.0]]), NAMES) == ["surprise 100%"]
+    assert answer_texts(torch.tensor([[0.0, 0.0, 1.0]]), NAMES) == ["surprise 100%"]
