@@ -47,8 +47,6 @@ _ALWAYS = (
     *("help", "config", "print_config", "seed_everything", "trainer"),
     *("model", "model.help", "data", "data.help"),
 )
-
-
 _OF_TRAININGS = ("crossval", "study", "sweep", "transfer", "generate")
 
 
@@ -99,14 +97,14 @@ def _answer(text: str) -> NoReturn:
     raise SystemExit(0)
 
 
-def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
+def _trainings(command: str, args: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield the command lines of Lightning's commands that a command comes to."""
     if command == "crossval":
         from experiments.crossval.arguments import parse
 
         options = parse(args)
         if not options.summarize:
-            yield list(options.fit)
+            yield options.fit
     elif command == "study":
         from experiments.study.arguments import parse as parse_study
 
@@ -114,15 +112,15 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
         if not table.summarize:
             seed = table.study.seeds[0]
             for cell in (cell for cell in table.cells() if cell.seed == seed):
-                yield list(cell.fit)
+                yield cell.fit
                 if cell.pretraining is not None:
-                    yield list(cell.pretraining.fit)
+                    yield cell.pretraining.fit
     elif command == "sweep":
         from experiments.sweep.arguments import parse as parse_sweep
         from experiments.sweep.space import corners
 
         search = parse_sweep(args)
-        yield from map(list, map(search.fit, corners(search.sweep.space)))
+        yield from map(search.fit, corners(search.sweep.space))
     elif command == "transfer":
         from experiments.transfer.arguments import parse as parse_transfer
 
@@ -131,9 +129,9 @@ def _trainings(command: str, args: Sequence[str]) -> Iterator[list[str]]:
     elif command == "generate":
         from experiments.generate_arguments import parse as parse_generate
 
-        yield list(parse_generate(args).fit)
+        yield parse_generate(args).fit
     elif command not in ("compare", "report", "sync", "workspace", "export"):
-        yield list(args)
+        yield args
 
 
 class CommandLine:
