@@ -155,7 +155,7 @@ def published_figure(
         for row in figures()
         if row["protocol"]
         and (dataset, model) == _place(row["protocol"])
-        and measure == measure_of(row)
+        and measure == _measure(row["study"], row["row"], row["data"], row["column"])
     ]
     return min(found, key=lambda figure: len(figure.differences), default=None)
 
@@ -200,13 +200,9 @@ def _by_cell() -> dict[tuple[str, str, str, str], Mapping[str, str]]:
 
 @cache
 def _measure(study: str, row: str, data: str, column: str) -> str:
+    """Name what a test logs of a cell of a study."""
     found = read_study(_FOLDER / "studies" / f"{study}.yaml")
     return found.measures(row, data)[column]
-
-
-def measure_of(row: Mapping[str, str]) -> str:
-    """Name what a test logs of a figure that is bound to a cell."""
-    return _measure(row["study"], row["row"], row["data"], row["column"])
 
 
 @cache
