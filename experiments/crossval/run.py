@@ -64,25 +64,24 @@ class Run:
         found = [value for value in values if value is not None]
         return found if len(found) == len(values) else None
 
+    def conditions(self, record: FoldRecord, measure: str) -> list[str]:
+        """Name the conditions of whose answers a measure is; none for one of something else."""
+        if record.predictions is None:
+            return []
+        answered = list(record.predictions.answers)
+        if measure == HEADLINE:
+            return headline_conditions(answered, self.description.headline)
+        name = measure.replace("accuracy", MAIN, 1)
+        return [name] if name in answered else []
+
     def right(self, measure: str) -> dict[tuple[str, str], bool] | None:
         """Tell which samples were answered rightly, None for a measure of something else."""
-        right = {}
+        right: dict[tuple[str, str], bool] = {}
         for record in self.records:
-            if record.predictions is None:
+            conditions, told = self.conditions(record, measure), record.predictions
+            if told is None or not conditions:
                 return None
-            answers = record.predictions.answers
-            if measure == HEADLINE:
-                conditions = headline_conditions(list(answers), self.description.headline)
-            else:
-                conditions = [measure.replace("accuracy", MAIN, 1)]
             for condition in conditions:
-                if condition not in answers:
-                    return None
-                for sample, label, answer in zip(
-                    record.predictions.samples,
-                    record.predictions.labels,
-                    answers[condition],
-                    strict=True,
-                ):
-                    right[sample, condition] = label == answer
+                answers = zip(told.samples, told.labels, told.answers[condition], strict=True)
+                right |= {(sample, condition): label == answer for sample, label, answer in answers}
         return right

@@ -15,12 +15,11 @@ import yaml
 from numpy.typing import NDArray
 
 from callbacks.records.costs import read_costs
-from callbacks.records.fold_record import MAIN, PREDICTIONS_FILE, FoldRecord
+from callbacks.records.fold_record import MAIN, PREDICTIONS_FILE
 from callbacks.records.metrics_file import SECONDS, Series, read_metrics
 from callbacks.statistics import confusion_matrix, estimate, scores
 from datamodules.store.replacing import read_json
-from experiments.crossval.run import HEADLINE, Run
-from experiments.crossval.summary import headline_conditions
+from experiments.crossval.run import Run
 from experiments.study.summary import Row
 
 _BINS = 10
@@ -97,7 +96,7 @@ def evidence_of(row: Row, measure: str) -> Evidence:
         confusion_matrix(r.predictions.labels, r.predictions.answers[condition], classes)
         for _, r, run in places
         if r.predictions is not None
-        for condition in _conditions(r, measure, run.description.headline)
+        for condition in run.conditions(r, measure)
     ]
     matrix = np.sum(matrices, axis=0) if matrices else None
     by_fold = {
@@ -105,11 +104,7 @@ def evidence_of(row: Row, measure: str) -> Evidence:
         for run in row.runs
         for record, value in zip(run.records, run.values(measure) or [], strict=False)
     }
-    own = all(
-        r.predictions is not None
-        and list(_conditions(r, measure, run.description.headline)) == [MAIN]
-        for _, r, run in places
-    )
+    own = all(run.conditions(r, measure) == [MAIN] for _, r, run in places)
     folders = [folder for folder, _, _ in places]
     logged = {folder: read_metrics(folder) for folder in folders}
     return Evidence(
@@ -128,15 +123,6 @@ def evidence_of(row: Row, measure: str) -> Evidence:
         machines=tuple(dict.fromkeys(_machines(folders))),
         command=f"lightning crossval {' '.join(first.description.arguments)}",
     )
-
-
-def _conditions(record: FoldRecord, measure: str, headline: Sequence[str] | None) -> Iterator[str]:
-    assert record.predictions is not None
-    answers = record.predictions.answers
-    if measure == HEADLINE:
-        yield from headline_conditions(list(answers), headline)
-    elif (name := measure.replace("accuracy", MAIN, 1)) in answers:
-        yield name
 
 
 def _reliability(
@@ -163,7 +149,7 @@ def _reliability(
 def _answers(run: Run, measure: str) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for record in run.records:
-        conditions = list(_conditions(record, measure, run.description.headline))
+        conditions = run.conditions(record, measure)
         if record.predictions is None or len(conditions) != 1:
             return {}
         told = record.predictions
