@@ -366,6 +366,7 @@ class EMotionGAN(ExpressionModule):
         if not self.trainer.predicting:
             fit_d_e(self.d_e, self.codec, self.data)
             self._fit_judges()
+            self.eval()  # a fit leaves what it fitted in training mode
 
     on_test_start = on_predict_start = on_validation_start
 

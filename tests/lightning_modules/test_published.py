@@ -158,7 +158,7 @@ def test_published_generators_are_tested_with_judges_of_the_training_fold(
 ):
     module, seen = model(weights=generators[0], **FITS), Seen()
     runner = trainer(callbacks=[seen])
-    data = FakeDataModule(3, 3)
+    data = FakeDataModule(30, 3)
     [logged] = runner.test(module, datamodule=data, verbose=False)
     flow, face = drawn(generators, module)
     torch.testing.assert_close(seen.outputs[0]["frontalized_flow"], flow, atol=1e-4, rtol=1e-4)
@@ -167,6 +167,21 @@ def test_published_generators_are_tested_with_judges_of_the_training_fold(
     torch.testing.assert_close(module.average_face, data.average_face())
     # D_E, which the file lacks, has learnt the frontal flows.
     assert logged["test/frontal_accuracy"] == 1.0
+
+
+def test_what_a_test_fits_answers_without_dropout_and_by_the_statistics_of_its_fit(
+    generators, model, trainer
+):
+    module, seen = model(weights=generators[0], **FITS), Seen()
+    trainer(callbacks=[seen]).test(module, datamodule=FakeDataModule(3, 3), verbose=False)
+    (outputs,) = seen.outputs
+    module.eval()
+    _, logits, _ = module(outputs["posed_flow"], outputs["neutral"])
+    torch.testing.assert_close(outputs["logits"], logits)
+    judged = module.judges.flow(outputs["frontalized_flow"]).softmax(dim=1)
+    confidence = judged.gather(1, outputs["label"][:, None])[:, 0]
+    measured = outputs["measures"]["emotion_gan_judge_confidence"]
+    torch.testing.assert_close(measured, confidence)
 
 
 def test_published_generators_predict_and_name_no_expression(generators, model, trainer):
