@@ -38,12 +38,15 @@ class FlowBatch(TypedDict):
         label: int64 [B], class index of the expression.
         subject: int64 [B], index of the person.
         sample_id: int64 [B], row of the sample in the index of its data set.
+        subsets: bool [B, S], which of the data module's `subset_names` a sample is in, such as the
+            movements of the head; in test batches only, where the data say so.
     """
 
     flow: Tensor
     label: Tensor
     subject: Tensor
     sample_id: Tensor
+    subsets: NotRequired[Tensor]
 
 
 class OccludedFlowBatch(FlowBatch):
@@ -82,8 +85,6 @@ class PosedFlowBatch(FlowBatch):
             method frontalised, of each of the data module's `rivals`; in test batches only. NaN
             where data sets are mixed and that of a sample has none.
         rival_apex_<name>: float32 [B, 3, H, W], the frame at which it ends.
-        subsets: bool [B, S], which of the data module's `subset_names` a sample is in, such as the
-            movements of the head; in test batches only, where the data say so.
     """
 
     posed_flow: Tensor
@@ -93,7 +94,6 @@ class PosedFlowBatch(FlowBatch):
     registered_flow: NotRequired[Tensor]
     feature_registered_flow: NotRequired[Tensor]
     posed_apex: NotRequired[Tensor]
-    subsets: NotRequired[Tensor]
 
 
 class SequenceBatch(TypedDict):

@@ -86,7 +86,7 @@ class FlowCNNClassifier(Classifier):
             ``logits`` [B, K], ``label``, ``sample_id``, and ``flow`` in pixels.
         """
         logits = self(batch["flow"])
-        self.quality.update(logits, batch["label"])
+        self.quality.update(logits, batch["label"], batch.get("subsets"))
         return {
             "logits": logits,
             "label": batch["label"],

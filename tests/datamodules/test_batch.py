@@ -7,7 +7,7 @@ from datamodules.batch import FaceBatch, FaceInputBatch, FlowBatch, PosedFlowBat
 def test_a_posed_batch_is_a_flow_batch_and_some_of_it_is_for_tests_only() -> None:
     frontal = get_type_hints(FlowBatch)
     posed = get_type_hints(PosedFlowBatch, include_extras=True)
-    assert set(frontal) == {"flow", "label", "subject", "sample_id"}
+    assert set(frontal) == {"flow", "label", "subject", "sample_id", "subsets"}
     assert set(posed) - set(frontal) == {
         "posed_flow",
         "neutral",
@@ -16,7 +16,6 @@ def test_a_posed_batch_is_a_flow_batch_and_some_of_it_is_for_tests_only() -> Non
         "registered_flow",
         "feature_registered_flow",
         "posed_apex",
-        "subsets",
     }
     for name in ("registered_flow", "feature_registered_flow", "posed_apex", "subsets"):
         assert posed.pop(name) == NotRequired[Tensor]

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from datamodules.errors import UserError
 from lightning_modules.flow_cnn import FlowCNNClassifier
-from tests.lightning_modules.fakes import Outputs
+from tests.lightning_modules.fakes import FakeDataModule, Outputs
 from tests.lightning_modules.occluded_fakes import (
     CLASS_NAMES,
     SIZE,
@@ -71,6 +71,16 @@ def test_scores_are_those_of_all_samples(model, trainer):
     names = ("accuracy", "balanced_accuracy", "f1_macro", "confidence", "cross_entropy")
     recalls = (f"recall_{name}" for name in CLASS_NAMES)
     assert set(logged) == {f"test/{name}" for name in (*names, *recalls)}
+
+
+def test_the_accuracy_is_told_of_each_test_list_too(model, trainer):
+    outputs = Outputs()
+    [logged] = trainer(callbacks=[outputs]).test(
+        model(size=32), datamodule=FakeDataModule(), verbose=False
+    )
+    right = (outputs.whole("logits").argmax(dim=1) == outputs.whole("label")).float()
+    assert logged["test/yaw_accuracy"] == right[:1].mean()
+    assert logged["test/roll_accuracy"] == pytest.approx(right[1:].mean().item())
 
 
 def test_prediction_needs_no_label(model, trainer):
