@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.files import Problems, walk
+from datamodules.files import Problems, is_image, walk
 from datamodules.labels import Expression
+
+_DEPTH = 3  # of the folders of classes below the root
 
 
 class ClassFile(NamedTuple):
@@ -20,31 +22,28 @@ class ClassFile(NamedTuple):
 
 
 def class_files(
-    root: Path,
-    pattern: re.Pattern[str],
-    words: Mapping[str, Expression],
-    problems: Problems,
-    depth: int = 3,
+    root: Path, pattern: re.Pattern[str], words: Mapping[str, Expression], problems: Problems
 ) -> list[ClassFile]:
-    """List the files in folders named after classes, at any place below a root.
+    """List the pictures in folders named after classes, up to three levels below a root.
 
     Args:
         root: Folder of the data set, or some levels above it.
-        pattern: What the whole name of a file must match.
+        pattern: What the whole name of a picture must match.
         words: Expression of each name of a folder, lower case.
         problems: Added to it are folders that cannot be read, and second files of one name, which
             must not show one picture in two parts; of two expressions none is taken.
-        depth: Levels of folders that are searched.
 
     Returns:
-        The files, folder by folder in natural order.
+        The pictures, folder by folder in natural order.
     """
     named: dict[str, list[ClassFile]] = {}
-    for folder, _, names in walk(root, depth, problems):
+    for folder, _, names in walk(root, _DEPTH, problems):
         expression = words.get(folder.name.lower())
-        for name in names if expression is not None else ():
+        if expression is None:
+            continue
+        for name in names:
             match = pattern.fullmatch(name)
-            if match is not None and expression is not None:
+            if match is not None and is_image(folder / name):
                 file = ClassFile(folder / name, expression, match)
                 named.setdefault(name.lower(), []).append(file)
     found = []

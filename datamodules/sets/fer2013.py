@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DatasetError, missing_root, printable
-from datamodules.files import Problems, find_file, find_folder, folders, is_image, read_table
+from datamodules.files import Problems, find_file, find_folder, folders, read_table
 from datamodules.index import Index
 from datamodules.labels import EXPRESSION_WORDS, FER2013_CODES, refuse_shift, whole_number
 from datamodules.sets.class_folders import class_files
@@ -111,17 +111,19 @@ def _from_csv(
         raise DatasetError(
             f"{path} has the columns {shown or 'none'}; expected emotion, pixels and Usage."
         )
+    default = {} if "usage" in header else {"usage": "Training"}
     for line, cells in lines:
         number = line - 2  # from 0, below the header
-        row = dict(zip(header, cells, strict=False))
-        usage = row.get("usage", "Training").strip()
+        row = default | dict(zip(header, cells, strict=False))
+        usage = row.get("usage", "").strip()
         image = _pixels(row.get("pixels", ""))
-        code = whole_number(row["emotion"])
+        emotion = row.get("emotion", "").strip()
+        code = whole_number(emotion)
         labels.add(code)
         if image is None:
             problems.append((path, f"row {number} does not hold {_SIDE} x {_SIDE} pixels"))
         elif code not in FER2013_CODES:
-            label = printable(row["emotion"].strip(), 40)
+            label = printable(emotion, 40)
             problems.append((path, f"row {number} has the label {label!r}, not 0 to 6"))
         elif usage.lower() not in _SPLITS:
             problems.append((path, f"row {number} has the usage {printable(usage, 40)!r}"))
@@ -153,8 +155,6 @@ def _from_folders(
     problems: Problems = []
     for path, expression, _ in class_files(copy, _ANY, EXPRESSION_WORDS, problems):
         name = _NAME.fullmatch(path.stem)
-        if not is_image(path):
-            continue
         if expression not in _CODE_OF:
             problems.append((path, f"is in a folder {path.parent.name}, no class of FER2013"))
         elif name is None:

@@ -116,7 +116,8 @@ fer2013new.csv (only for data.votes_file=fer2013new.csv)
         table = None if self._votes_file == "label.csv" else read_votes(place.parent)
         problems: Problems = []
         notes: list[str] = []
-        files, splits, votes = [], [], []
+        files: list[Path] = []
+        splits, votes = [], []
         for split, folder_name in _FOLDERS.items():
             folder = place.parent / folder_name
             if not folder.is_dir():
@@ -126,8 +127,8 @@ fer2013new.csv (only for data.votes_file=fer2013new.csv)
             kept = _with_images(
                 rows, folder, problems, notes, KNOWN_BAD if self._drop_known_bad else ()
             )
-            files += [folder / f"{row.name}.png" for row in kept]
-            votes += [row.votes for row in kept]
+            files += kept
+            votes += [row.votes for row in kept.values()]
             splits += [split] * len(kept)
         labels = vote_labels(np.array(votes, np.int64).reshape(-1, len(COLUMNS)), self._rule)
         chosen = np.flatnonzero(labels.expressions >= 0)
@@ -185,8 +186,12 @@ def _with_images(
     problems: Problems,
     notes: list[str],
     bad: Iterable[str],
-) -> list[VoteRow]:
-    """Keep the rows that have a name and an image, the last of each name, in natural order."""
+) -> dict[Path, VoteRow]:
+    """Keep the rows that have a name and an image, the last of each name, in natural order.
+
+    Returns:
+        The row of each image.
+    """
     rows = list(rows)
     named = [row for row in rows if row.name]
     by_name = {row.name: row for row in named}
@@ -205,4 +210,4 @@ def _with_images(
         "images known to be no faces left out": len(dropped),
     }
     notes += [f"{folder.name}: {count} {what}" for what, count in oddities.items() if count]
-    return [by_name[name] for name in kept]
+    return {images[name]: by_name[name] for name in kept}

@@ -83,11 +83,13 @@ def test_images_without_votes_and_votes_without_images(tmp_path: Path) -> None:
     root = tree(tmp_path)
     folder = root / "data" / "FER2013Train"
     (folder / "fer0000003.png").rename(folder / "fer0000099.png")
+    (folder / "fer0000004.png").rename(folder / "fer0000004.PNG")
     (folder / ".DS_Store").touch()
     labels = (folder / "label.csv").read_text()
     (folder / "label.csv").write_text(labels + '\nfer0000050.png,"(0, 0, 48, 48)",1,2\n')
     index = FERPlusDataModule().read_index(root)
     assert "fer0000003" not in index.names
+    assert folder / "fer0000004.PNG" in (index.files or ())
     assert [(path.name, reason) for path, reason in index.problems] == [
         ("label.csv", "line 17 does not hold a name, a box and 10 counts"),
         ("fer0000003.png", "has votes but is not there"),
