@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from datamodules.files import (
     Problems,
     find_folder,
     folders,
-    given_path,
     natural_key,
     nested,
     read_text,
@@ -28,7 +27,8 @@ from datamodules.motion.module import FlowDataModule
 from datamodules.motion.turned import TurnedFlowDataModule
 from datamodules.recordings import frame_folder
 from datamodules.sets.lists.frame_sequences import read_frame_sequences
-from datamodules.sets.lists.lille import expression_codes, key, read_labels
+from datamodules.sets.lists.lille import key, read_labels
+from datamodules.sets.lists.listed import ListedSequences
 from datamodules.synthetic import write_ckplus
 
 _IMAGES = ("cohn-kanade-images",)
@@ -76,20 +76,13 @@ _LILLE = _Published(
 _Key = tuple[str, str]
 
 
-class FrontalCKPlus(FlowDataModule):
+class FrontalCKPlus(ListedSequences, FlowDataModule):
     """What the data modules of CK+ share: its sequences from the neutral face to the apex.
 
-    593 sequences of 123 subjects, 327 of them (118 subjects) labelled in the Emotion folder. The
-    papers' list is no part of these: 143 of its 374 sequences have no official label.
-
-    Args:
-        labels_csv: List `subject;file;emotion` that replaces the Emotion folder, in the codes of
-            the Lille group (0: not used). The 374 sequences of the eMotion-GAN and SSIM-VAE papers
-            are such a list, with whose counts it is compared.
-        label_map: Expression of each code in `labels_csv`; null takes the codes of the Lille
-            group.
-        synthetic_subjects: Number of embedded faces, where there is no root.
-        **kwargs: See `FlowDataModule`.
+    593 sequences of 123 subjects, 327 of them (118 subjects) labelled in the Emotion folder, which
+    `labels_csv` replaces. The 374 sequences of the eMotion-GAN and SSIM-VAE papers are such a list,
+    with whose counts it is compared; it is no part of the 327: 143 of its sequences have no
+    official label.
 
     Reference:
         Lucey et al., The extended Cohn-Kanade dataset (CK+), CVPR workshops 2010.
@@ -105,26 +98,7 @@ Emotion/S005/001/S005_001_00000011_emotion.txt
   or S005/001/img_001.png ... with a list, see data.labels_csv
 """
     origin = "jeffcohn.net/Resources, under a signed agreement, for non-commercial research"
-
-    def __init__(
-        self,
-        labels_csv: str | None = None,
-        label_map: dict[str, str] | None = None,
-        synthetic_subjects: int = 20,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._labels_csv = given_path("labels_csv", labels_csv)
-        self._codes = expression_codes(label_map)
-        if label_map is None:
-            del self._codes["0"]  # a sequence to a peak is not neutral: these lists mean "unused"
-        self._synthetic_subjects = synthetic_subjects
-
-    def write_embedded(self, folder: Path) -> Path:
-        """Draw the embedded faces, once."""
-        root = folder / f"ckplus-{self._synthetic_subjects}"
-        write_ckplus(root, subjects=self._synthetic_subjects)
-        return root
+    embedded = ("ckplus", write_ckplus)
 
     def read_index(self, root: Path) -> Index:
         """Find the labelled sequences, see `read_ckplus`."""

@@ -19,7 +19,8 @@ class ListedSequences(FERDataModule):
 
     Args:
         labels_csv: List `subject;file;emotion` of the folders `<subject>/<file>/img_001.png`, in
-            which the Lille group keeps the data set; null reads it as it was released.
+            which the Lille group keeps the data set, or of CK+'s own; null reads it as it was
+            released.
         label_map: Expression of each code in `labels_csv`, e.g. `{"1": anger}`; null takes the
             codes of that group's list of this data set (0: not used).
         synthetic_subjects: Number of embedded people, where there is no root.
