@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +21,7 @@ _WORDS = {
 _QUALITY = 95  # of the JPEG files
 
 
-def write_adfes(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: Any) -> None:
+def write_adfes(root: Path, *, subjects: int = 20, frames: int = 6) -> None:
     """Draws a data set of films whose apex is held, and a picture of each apex, once.
 
     Every second name is a woman's; everybody shows seven expressions and a neutral face,
@@ -33,10 +32,9 @@ def write_adfes(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: A
             `Pictures/F01-Neutral.jpg` and so on.
         subjects: Number of people.
         frames: Frames from neutral to apex, which is then held for as many.
-        **drawing: See `draw_takes`.
 
     Raises:
-        UserError, DatasetError: See `draw_takes`.
+        UserError, DatasetError: See `draw_people`.
 
     Reference:
         J. van der Schalk et al., "Moving faces, looking places: validation of the Amsterdam Dynamic
@@ -67,5 +65,4 @@ def write_adfes(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: A
         subjects=subjects,
         frames=frames,
         colour=True,
-        **drawing,
     )

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from datamodules.errors import UserError
 from datamodules.labels import CKPLUS_CODES, Expression
-from datamodules.store.threads import cores, for_each
-from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.geometry import Floats
 from datamodules.synthetic.people import cast
 from datamodules.synthetic.scene import Frame
 from datamodules.synthetic.sequence import TakeFrame, sample_take
-from datamodules.synthetic.tree import write_png, write_tree
+from datamodules.synthetic.takes import TAKE_DIFFICULTY, draw_people, shoot
+from datamodules.synthetic.tree import write_png
 
 _LAYOUT = 2
 _CODES = {expression: code for code, expression in CKPLUS_CODES.items()}
@@ -25,64 +23,29 @@ _HEIGHT, _WIDTH = 490, 640
 _FACS_LEVELS = 5  # A to E
 
 
-def write_ckplus(
-    root: Path,
-    *,
-    subjects: int = 20,
-    frames: int = 6,
-    seed: int = 0,
-    difficulty: Difficulty | None = None,
-    workers: int | None = None,
-) -> None:
+def write_ckplus(root: Path, *, subjects: int = 20, frames: int = 6, seed: int = 0) -> None:
     """Draws a data set of sequences from neutral to peak, once.
 
     Every subject shows the seven emotions of CK+ in an order of their own, and one sequence more
-    that has FACS codes but no emotion, as many in CK+. Same arguments give the same bytes,
-    whatever the number of workers.
+    that has FACS codes but no emotion, as many in CK+. Same arguments give the same bytes.
 
     Args:
         root: Where the tree goes: `cohn-kanade-images`, `Emotion`, `FACS`, `Landmarks`.
         subjects: Number of people.
         frames: Frames of a sequence, from neutral to peak.
         seed: Seed of everything.
-        difficulty: How much people and takes vary; None for the tuned default.
-        workers: Number of threads; None for all cores.
 
     Raises:
-        ValueError: Fewer than one subject or two frames.
-        DatasetError: The folder cannot be written or holds something else.
+        UserError, DatasetError: See `draw_people`.
 
     Reference:
         P. Lucey et al., "The Extended Cohn-Kanade Dataset (CK+)", CVPR Workshops 2010.
     """
-    if subjects < 1 or frames < 2:
-        raise UserError(
-            f"A data set needs 1 subject and 2 frames at least; got {subjects} and {frames}."
-        )
-    difficulty = difficulty or Difficulty()
-    parameters = {
-        "layout": "CK+",
-        "subjects": subjects,
-        "frames": frames,
-        "seed": seed,
-        "difficulty": asdict(difficulty),
-    }
-
-    def draw(folder: Path) -> None:
-        for_each(
-            range(subjects),
-            lambda subject: _draw_subject(folder, subject, frames, seed, difficulty),
-            "drawing CK+ faces",
-            total=subjects,
-            workers=workers or cores(),
-        )
-
-    write_tree(Path(root), parameters, draw)
+    draw = partial(_draw_person, frames=frames, seed=seed)
+    draw_people(root, "CK+", draw, subjects=subjects, frames=frames, seed=seed)
 
 
-def _draw_subject(
-    folder: Path, subject: int, frames: int, seed: int, difficulty: Difficulty
-) -> None:
+def _draw_person(folder: Path, subject: int, *, frames: int, seed: int) -> None:
     frame = Frame(_HEIGHT, _WIDTH, unit=0.215 * _HEIGHT, centre=(0.5 * _WIDTH, 0.46 * _HEIGHT))
     model, light = cast(_LAYOUT, seed, subject, frame)
     order = np.random.default_rng([seed, _LAYOUT, subject, 0])
@@ -94,20 +57,14 @@ def _draw_subject(
     for number, emotion in enumerate(emotions, start=1):
         rng = np.random.default_rng([seed, _LAYOUT, subject, number])
         shown = emotion or _EMOTIONS[int(rng.integers(len(_EMOTIONS)))]
-        take = sample_take(shown, "static", frames, rng, difficulty, model.identity.expressiveness)
+        expressiveness = model.identity.expressiveness
+        take = sample_take(shown, "static", frames, rng, TAKE_DIFFICULTY, expressiveness)
         place = Path(name) / f"{number:03d}"
         stem = f"{name}_{number:03d}"
         for kind in ("cohn-kanade-images", "Landmarks", "FACS", "Emotion"):
             (folder / kind / place).mkdir(parents=True)
         for index, moment in enumerate(take, start=1):
-            picture = model.picture(
-                model.express(moment.action_units),
-                moment.free,
-                replace(light, gain=moment.gains[1]),
-                rng,
-                difficulty.noise,
-                colour=False,
-            )
+            picture = shoot(model, light, moment, rng)
             file = f"{stem}_{index:08d}"
             write_png(folder / "cohn-kanade-images" / place / f"{file}.png", picture.image)
             landmarks = _numbers(picture.landmarks)

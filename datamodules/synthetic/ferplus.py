@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from datamodules.errors import UserError
 from datamodules.labels import FERPLUS_CODES, Expression
-from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.painting import Bytes
 from datamodules.synthetic.stills import STILL_DIFFICULTY, Scene, Still, draw_stills
 from datamodules.synthetic.tree import write_png, write_tree
@@ -59,7 +58,6 @@ def write_ferplus(
     val: int = 280,
     test: int = 280,
     seed: int = 0,
-    difficulty: Difficulty | None = None,
     workers: int | None = None,
 ) -> None:
     """Draws a data set of small grey faces with the votes of ten raters, once.
@@ -77,11 +75,10 @@ def write_ferplus(
         val: Number of images to validate on.
         test: Number of images to test.
         seed: Seed of everything.
-        difficulty: How much expressions vary; None for the tuned default.
         workers: Number of threads; None for all cores.
 
     Raises:
-        ValueError: A part has fewer than 8 images.
+        UserError: A part has fewer than 8 images.
         DatasetError: The folder cannot be written or holds something else.
 
     Reference:
@@ -90,13 +87,12 @@ def write_ferplus(
     """
     if min(train, val, test) < _LEAST:
         raise UserError(f"Each part needs {_LEAST} images at least; got {train}, {val} and {test}.")
-    difficulty = difficulty or STILL_DIFFICULTY
     parts = {"Train": train, "Valid": val, "Test": test}
     parameters = {
         "layout": "FERPlus",
         **parts,
         "seed": seed,
-        "difficulty": asdict(difficulty),
+        "difficulty": asdict(STILL_DIFFICULTY),
     }
 
     def draw(folder: Path) -> None:
@@ -108,7 +104,6 @@ def write_ferplus(
             lambda part, number, still: drawn.update({(part, number): still}),
             layout=_LAYOUT,
             seed=seed,
-            difficulty=difficulty,
             workers=workers,
             title="drawing FERPlus faces",
         )

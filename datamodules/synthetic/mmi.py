@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from datamodules.labels import MMI_CODES, Expression
 from datamodules.synthetic.painting import Bytes
@@ -26,7 +25,7 @@ _LABEL = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def write_mmi(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: Any) -> None:
+def write_mmi(root: Path, *, subjects: int = 20, frames: int = 6) -> None:
     """Draws a data set of films from neutral to apex and back, once.
 
     Every person shows the six expressions before one camera.
@@ -36,10 +35,9 @@ def write_mmi(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: Any
             `session.xml`, and so on.
         subjects: Number of people.
         frames: Frames from neutral to apex; a film has as many on the way back.
-        **drawing: See `draw_takes`.
 
     Raises:
-        UserError, DatasetError: See `draw_takes`.
+        UserError, DatasetError: See `draw_people`.
 
     Reference:
         M. Pantic et al., "Web-based database for facial expression analysis", ICME 2005.
@@ -65,5 +63,4 @@ def write_mmi(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: Any
         frame=frame,
         subjects=subjects,
         frames=frames,
-        **drawing,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ _QUALITY = 95  # of the JPEG files
 _WEAK = 0.45  # of the strong light
 
 
-def write_oulu(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: Any) -> None:
+def write_oulu(root: Path, *, subjects: int = 20, frames: int = 6) -> None:
     """Draws a data set of sequences from neutral to apex, once.
 
     Every person shows the six expressions, filmed by the camera of visible light in strong and in
@@ -31,10 +30,9 @@ def write_oulu(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: An
             320 x 240 pixels.
         subjects: Number of people.
         frames: Frames of a sequence.
-        **drawing: See `draw_takes`.
 
     Raises:
-        UserError, DatasetError: See `draw_takes`.
+        UserError, DatasetError: See `draw_people`.
 
     Reference:
         G. Zhao et al., "Facial expression recognition from near-infrared videos", Image and Vision
@@ -61,5 +59,4 @@ def write_oulu(root: Path, *, subjects: int = 20, frames: int = 6, **drawing: An
         frame=frame,
         subjects=subjects,
         frames=frames,
-        **drawing,
     )

@@ -10,7 +10,6 @@ import numpy as np
 
 from datamodules.errors import UserError
 from datamodules.labels import RAFDB_CODES, Expression
-from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.occluders import OCCLUDERS
 from datamodules.synthetic.stills import STILL_DIFFICULTY, Scene, Still, draw_stills
 from datamodules.synthetic.tree import write_tree
@@ -30,7 +29,6 @@ def write_rafdb(
     test: int = 420,
     occluded: float = 0.25,
     seed: int = 0,
-    difficulty: Difficulty | None = None,
     workers: int | None = None,
 ) -> None:
     """Draws a data set of faces as they are on the web, once.
@@ -47,11 +45,10 @@ def write_rafdb(
         test: Number of pictures to test.
         occluded: Share of the pictures in which something hides a part of the face.
         seed: Seed of everything.
-        difficulty: How much expressions vary; None for the tuned default.
         workers: Number of threads; None for all cores.
 
     Raises:
-        ValueError: A part has no picture, or the share is none.
+        UserError: A part has no picture, or the share is none.
         DatasetError: The folder cannot be written or holds something else.
 
     Reference:
@@ -64,14 +61,13 @@ def write_rafdb(
             "A data set needs 1 picture in train and test at least and a share of occluded ones "
             f"from 0 to 1; got {train}, {test} and {occluded}."
         )
-    difficulty = difficulty or STILL_DIFFICULTY
     parameters = {
         "layout": "RAF-DB",
         "train": train,
         "test": test,
         "occluded": occluded,
         "seed": seed,
-        "difficulty": asdict(difficulty),
+        "difficulty": asdict(STILL_DIFFICULTY),
     }
 
     def draw(folder: Path) -> None:
@@ -91,7 +87,6 @@ def write_rafdb(
             keep,
             layout=_LAYOUT,
             seed=seed,
-            difficulty=difficulty,
             workers=workers,
             title="drawing RAF-DB faces",
         )

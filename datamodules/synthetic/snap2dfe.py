@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from datamodules.errors import UserError
 from datamodules.labels import LILLE_CODES, Expression
-from datamodules.store.threads import cores, for_each
-from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.head_pose import POSES
 from datamodules.synthetic.people import cast
 from datamodules.synthetic.scene import Frame
 from datamodules.synthetic.sequence import sample_take
-from datamodules.synthetic.tree import write_png, write_tree
+from datamodules.synthetic.takes import TAKE_DIFFICULTY, draw_people
+from datamodules.synthetic.tree import write_png
 
 _LAYOUT = 1
 _CAMERAS = ("SNAPcam1", "SNAPcam2")
@@ -33,7 +32,6 @@ def write_snap2dfe(
     frames: int = 4,
     size: int = 240,
     seed: int = 0,
-    difficulty: Difficulty | None = None,
     workers: int | None = None,
 ) -> None:
     """Draws a data set with two synchronous cameras, once.
@@ -50,42 +48,26 @@ def write_snap2dfe(
         frames: Frames of a sequence, from neutral to apex.
         size: Side of the grey pictures in pixels.
         seed: Seed of everything.
-        difficulty: How much people and takes vary; None for the tuned default.
         workers: Number of threads; None for all cores.
 
     Raises:
-        ValueError: Fewer than one subject or two frames.
-        DatasetError: The folder cannot be written or holds something else.
+        UserError, DatasetError: See `draw_people`.
 
     Reference:
         B. Allaert et al., "Optical flow techniques for facial expression analysis: performance
         evaluation and improvements", 2018, for SNaP-2DFe's movements and cameras.
     """
-    if subjects < 1 or frames < 2:
-        raise UserError(
-            f"A data set needs 1 subject and 2 frames at least; got {subjects} and {frames}."
-        )
-    difficulty = difficulty or Difficulty()
-    parameters = {
-        "layout": "SNaP-2DFe",
-        "subjects": subjects,
-        "frames": frames,
-        "size": size,
-        "seed": seed,
-        "difficulty": asdict(difficulty),
-    }
-
-    def draw(folder: Path) -> None:
-        _write_tables(folder, subjects)
-        for_each(
-            range(subjects),
-            lambda subject: _draw_subject(folder, subject, frames, size, seed, difficulty),
-            "drawing SNaP-2DFe faces",
-            total=subjects,
-            workers=workers or cores(),
-        )
-
-    write_tree(Path(root), parameters, draw)
+    draw_people(
+        root,
+        "SNaP-2DFe",
+        partial(_draw_person, frames=frames, size=size, seed=seed),
+        subjects=subjects,
+        frames=frames,
+        seed=seed,
+        workers=workers,
+        begin=partial(_write_tables, subjects=subjects),
+        size=size,
+    )
 
 
 def _write_tables(folder: Path, subjects: int) -> None:
@@ -104,15 +86,12 @@ def _name(subject: int) -> str:
     return f"S{subject + 1:03d}"
 
 
-def _draw_subject(
-    folder: Path, subject: int, frames: int, size: int, seed: int, difficulty: Difficulty
-) -> None:
+def _draw_person(folder: Path, subject: int, *, frames: int, size: int, seed: int) -> None:
     model, light = cast(_LAYOUT, seed, subject, Frame.square(size))
     for number, (movement, expression) in enumerate(_TAKES, start=1):
         rng = np.random.default_rng([seed, _LAYOUT, subject, number])
-        take = sample_take(
-            expression, movement, frames, rng, difficulty, model.identity.expressiveness
-        )
+        expressiveness = model.identity.expressiveness
+        take = sample_take(expression, movement, frames, rng, TAKE_DIFFICULTY, expressiveness)
         folders = [folder / camera / _name(subject) / f"{number:03d}" for camera in _CAMERAS]
         for sequence in folders:
             sequence.mkdir(parents=True)
@@ -121,6 +100,6 @@ def _draw_subject(
             poses = (moment.helmet, moment.free)
             for sequence, pose, gain in zip(folders, poses, moment.gains, strict=True):
                 picture = model.picture(
-                    face, pose, replace(light, gain=gain), rng, difficulty.noise, colour=False
+                    face, pose, replace(light, gain=gain), rng, TAKE_DIFFICULTY.noise, colour=False
                 )
                 write_png(sequence / f"img_{index:03d}.png", picture.image)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from datamodules.labels import Expression
-from datamodules.store.threads import cores, for_each
+from datamodules.store.threads import for_each
 from datamodules.synthetic.difficulty import Difficulty
 from datamodules.synthetic.expressions import mix, sample_apex, sample_rest
 from datamodules.synthetic.face import FaceModel, MovedFace
@@ -26,7 +26,7 @@ _YAWS = ((0.0, 14.0), (14.0, 30.0), (30.0, 45.0), (45.0, 54.0))
 _YAW_SHARES = (0.40, 0.24, 0.20, 0.16)
 
 STILL_DIFFICULTY = Difficulty(weakest=0.7)
-"""The default: a weak expression has to be seen without the neutral face before it."""
+"""A weak expression has to be seen without the neutral face before it."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,6 @@ def draw_stills(
     *,
     layout: int,
     seed: int,
-    difficulty: Difficulty,
     workers: int | None,
     title: str,
 ) -> None:
@@ -93,7 +92,6 @@ def draw_stills(
             or expressions) and the picture; from several threads.
         layout: Number of the data set's layout, see `people.cast`.
         seed: Seed of everything.
-        difficulty: How expressions vary.
         workers: Number of threads; None for all cores.
         title: What the progress bar says.
     """
@@ -108,10 +106,9 @@ def draw_stills(
         model, light = cast(layout, seed, person, scene.frame)
         rng = np.random.default_rng([seed, layout, person, 1])
         for part, number, expression in shots[person]:
-            keep(part, number, draw_still(model, light, expression, scene, rng, difficulty))
+            keep(part, number, draw_still(model, light, expression, scene, rng))
 
-    people = range(len(shots))
-    for_each(people, draw, title, total=len(shots), workers=workers or cores())
+    for_each(range(len(shots)), draw, title, workers=workers)
 
 
 def draw_still(
@@ -120,7 +117,6 @@ def draw_still(
     expression: Expression,
     scene: Scene,
     rng: np.random.Generator,
-    difficulty: Difficulty,
 ) -> Still:
     """Take one picture of a person.
 
@@ -130,16 +126,15 @@ def draw_still(
         expression: What is shown.
         scene: How the picture is taken.
         rng: Source of chance.
-        difficulty: How expressions vary.
 
     Returns:
         The picture.
     """
-    apex = sample_apex(expression, rng, difficulty, model.identity.expressiveness)
-    face = model.express(mix([(1.0, apex), (1.0, sample_rest(rng, difficulty))]))
+    apex = sample_apex(expression, rng, STILL_DIFFICULTY, model.identity.expressiveness)
+    face = model.express(mix([(1.0, apex), (1.0, sample_rest(rng, STILL_DIFFICULTY))]))
     pose = _centred(_pose(rng, scene.wildness), face, rng, scene.wildness)
     light = _light(light, rng, scene.wildness)
-    picture = model.picture(face, pose, light, rng, difficulty.noise, colour=scene.colour)
+    picture = model.picture(face, pose, light, rng, STILL_DIFFICULTY.noise, colour=scene.colour)
     image = picture.image
     occluder = None
     if rng.random() < scene.occluded:

@@ -8,7 +8,6 @@ from datamodules.synthetic import FaceModel, Frame, HeadPose, Identity, Light
 from datamodules.synthetic.ferplus import NO_FACE, RATERS, UNKNOWN, rate
 from datamodules.synthetic.occluders import OCCLUDERS, Occluder, paint_occluder
 from datamodules.synthetic.stills import (
-    STILL_DIFFICULTY,
     Scene,
     Still,
     _centred,
@@ -60,10 +59,7 @@ def test_a_turned_face_stays_where_an_alignment_puts_it(person: FaceModel) -> No
 def test_pictures_are_small_and_heads_turn(person: FaceModel) -> None:
     scene = Scene(person.frame, 48)
     rng = np.random.default_rng(0)
-    stills = [
-        draw_still(person, Light(), Expression.HAPPINESS, scene, rng, STILL_DIFFICULTY)
-        for _ in range(12)
-    ]
+    stills = [draw_still(person, Light(), Expression.HAPPINESS, scene, rng) for _ in range(12)]
     assert {still.image.shape for still in stills} == {(48, 48, 3)}
     yaws = np.abs([still.yaw for still in stills])
     assert yaws.min() < 30 < yaws.max() < 55
@@ -88,7 +84,6 @@ def test_people_are_in_one_part_and_expressions_are_balanced(
         lambda part, number, still: drawn.append((part, number, still)),
         layout=9,
         seed=0,
-        difficulty=STILL_DIFFICULTY,
         workers=1,
         title="drawing",
     )
