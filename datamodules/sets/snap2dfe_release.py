@@ -19,12 +19,7 @@ from datamodules.errors import BadSample, DatasetError, UserError
 from datamodules.files import Problems, is_image, is_video, natural_key, walk
 from datamodules.index import Index
 from datamodules.labels import EXPRESSION_WORDS, JAFFE_CODES, Expression
-from datamodules.recordings import (
-    FrameFolder,
-    Recording,
-    frame_folder,
-    open_video,
-)
+from datamodules.recordings import FrameFolder, Recording, frame_folder, open_video
 
 GROUPS = ("subject", "movement", "expression", "camera")
 

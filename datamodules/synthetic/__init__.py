@@ -3,7 +3,7 @@
 from datamodules.synthetic.adfes import write_adfes
 from datamodules.synthetic.ckplus import write_ckplus
 from datamodules.synthetic.difficulty import Difficulty
-from datamodules.synthetic.face import FaceModel, MovedFace, Rendering, render
+from datamodules.synthetic.face import FaceModel
 from datamodules.synthetic.ferplus import write_ferplus
 from datamodules.synthetic.head_pose import POSES, HeadPose
 from datamodules.synthetic.identity import Identity
@@ -22,9 +22,6 @@ __all__ = [
     "HeadPose",
     "Identity",
     "Light",
-    "MovedFace",
-    "Rendering",
-    "render",
     "write_adfes",
     "write_ckplus",
     "write_ferplus",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -203,31 +202,3 @@ class FaceModel:
 def _luma(red: Floats, green: Floats, blue: Floats) -> Floats:
     grey = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     return np.asarray(grey)
-
-
-def render(
-    identity: Identity,
-    action_units: Mapping[int | str, float],
-    pose: HeadPose,
-    light: Light,
-    size: int,
-    rng: np.random.Generator | None = None,
-    noise: float = 2.0,
-) -> Rendering:
-    """Draws one still image.
-
-    Args:
-        identity: The person.
-        action_units: Unit to intensity in [0, 1].
-        pose: The head's pose.
-        light: The light.
-        size: Side of the square picture in pixels.
-        rng: Draws the background and the sensor's noise; None for a clean picture.
-        noise: Deviation of the noise in grey levels.
-
-    Returns:
-        The RGB picture and its 68 landmarks.
-    """
-    background = identity.seed if rng is None else int(rng.integers(2**31))
-    model = FaceModel(identity, Frame.square(size), background)
-    return model.picture(model.express(action_units), pose, light, rng, noise)

@@ -142,11 +142,11 @@ class FaceGeometry:
         radius = np.interp(index, np.arange(_ANGLES), self.outline, period=_ANGLES)
         return np.asarray(np.hypot(dx, dy) / radius, dtype=np.float32)
 
-    def contour(self, angles: npt.ArrayLike, grow: float = 0.0) -> Floats:
+    def contour(self, angles: npt.ArrayLike) -> Floats:
         """Points [N, 2] on the outline at angles in radians (0 right, pi/2 the chin)."""
         angles = np.asarray(angles, dtype=np.float64)
         index = (angles + np.pi) / (2 * np.pi) * _ANGLES
-        radius = np.interp(index, np.arange(_ANGLES), self.outline, period=_ANGLES) + grow
+        radius = np.interp(index, np.arange(_ANGLES), self.outline, period=_ANGLES)
         points = np.stack([radius * np.cos(angles), radius * np.sin(angles) + _CENTRE_Y], -1)
         return points.astype(np.float32)
 

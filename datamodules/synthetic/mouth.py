@@ -6,11 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datamodules.synthetic.action_units import (
-    MotionBasis,
-    jaw_drop,
-    side_strength,
-)
+from datamodules.synthetic.action_units import MotionBasis, jaw_drop, side_strength
 from datamodules.synthetic.geometry import Canvas, FaceGeometry, Floats
 from datamodules.synthetic.painting import Region, blend, column, darken, shifted
 

@@ -47,14 +47,13 @@ def face_relief(geometry: FaceGeometry, canvas: Canvas) -> Floats:
     mouth, chin = who.mouth_height, who.face_length
     z = 1.0 * np.sqrt(np.clip(1 - rho**2.6, 0, None))
     z += _nose(geometry, grid)
-    eye_y = 0.0
     z += (
         0.070
         * _bump(grid, (0.40, -who.brow_height + 0.03), (0.26, 0.10))
         * (1.2 - 0.6 * who.femininity)
     )
-    z -= 0.115 * _bump(grid, (who.eye_spacing - 0.03, eye_y - 0.03), (0.20, 0.125))
-    z += 0.055 * _bump(grid, (who.eye_spacing, eye_y + 0.0), (0.15, 0.085))
+    z -= 0.115 * _bump(grid, (who.eye_spacing - 0.03, -0.03), (0.20, 0.125))
+    z += 0.055 * _bump(grid, (who.eye_spacing, 0.0), (0.15, 0.085))
     z -= 0.055 * _bump(grid, (0.17, 0.0), (0.07, 0.10))
     z += 0.070 * _bump(grid, (0.60, 0.38), (0.22, 0.17))
     z -= 0.040 * _bump(grid, (0.62, 0.95), (0.16, 0.25)) * (1.2 - who.femininity)

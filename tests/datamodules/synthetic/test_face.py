@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.synthetic import FaceModel, Frame, HeadPose, Identity, Light, render
+from datamodules.synthetic import FaceModel, Frame, HeadPose, Identity, Light
 from datamodules.synthetic.action_units import ACTION_UNITS
 
 JAW, INNER_BROWS, OUTER_BROWS = slice(0, 17), [21, 22], [17, 26]
@@ -184,12 +184,11 @@ def test_skin_is_skin_coloured() -> None:
         assert red > green > blue
 
 
-def test_render_gives_one_picture() -> None:
-    person = Identity.sample(5)
-
+def test_a_coloured_picture_is_a_function_of_room_and_noise() -> None:
     def draw(seed: int):
-        rng = np.random.default_rng(seed)
-        return render(person, {6: 0.8, 12: 1.0}, HeadPose(yaw=8), Light(azimuth=20), 100, rng)
+        model = FaceModel(Identity.sample(5), Frame.square(100), background=seed)
+        rng, face = np.random.default_rng(seed), model.express({6: 0.8, 12: 1.0})
+        return model.picture(face, HeadPose(yaw=8), Light(azimuth=20), rng, noise=2.0)
 
     one, again, other = draw(1), draw(1), draw(2)
     assert one.image.shape == (100, 100, 3)
