@@ -162,7 +162,7 @@ class FaceClassifier(Classifier):
                 "most a network to start a training from: give the checkpoint of a training with "
                 "--ckpt_path (best, last or a path)."
             )
-        return load_backbone(self.backbones(), source, self.weights_sha256)
+        return load_backbone(self.backbones(), given, source)
 
     def training_step(self, batch: FaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """Return the loss of a batch and its parts."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.resnet import ImageNetNormalisation
-from lightning_modules.networks.weights import MatchReport, load_published
+from lightning_modules.networks.weights import MatchReport, fill, plain_names, read_weights
 
 VGG16_ADDRESS = "https://download.pytorch.org/models/vgg16-397923af.pth"
 VGG16_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
@@ -67,10 +67,10 @@ class VGGFeatures(nn.Module):
         """
         if source is None:
             source, sha256 = VGG16_ADDRESS, VGG16_SHA256
-        report = load_published(
+        report = fill(
             [self],
+            plain_names(read_weights(source, sha256)),
             source,
-            sha256,
             belongs=lambda name: name.startswith("features.") and not name.startswith(_DEEPER),
             network="VGG-16",
             advice="give the weights of VGG-16 (not 19, not bn) as torchvision names them",

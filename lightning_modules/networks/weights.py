@@ -192,60 +192,30 @@ def _kinds(checkpoint: Mapping[str, Any]) -> dict[str, type]:
 
 
 def load_backbone(
-    parts: Sequence[nn.Module], source: str, sha256: str | None = None
+    parts: Sequence[nn.Module], given: Mapping[str, object], source: str
 ) -> MatchReport:
     """Fill parts of a network, each from the same weights of a ResNet-18.
 
     Args:
         parts: Modules whose parameters carry the common names of ResNet-18, or some of them. A
             classifier ``fc`` is left as it is.
-        source: Path of a state dict or of a checkpoint of ``ResNet18Classifier``, or its http(s)
-            address.
-        sha256: Its SHA-256 in hexadecimal digits; an address needs one.
+        given: What was read: a state dict, or a checkpoint of ``ResNet18Classifier``.
+        source: Where, for errors.
 
     Returns:
         What matched; nothing was changed where an error is raised.
 
     Raises:
-        UserError: As :func:`read_weights`, or if the file is of another architecture.
+        UserError: If the file is of another architecture.
     """
-    return load_published(
+    return fill(
         parts,
+        plain_names(given),
         source,
-        sha256,
         belongs=lambda name: _TRUNK.match(name) is not None,
         network="this ResNet-18",
         advice="give weights of a ResNet-18, of the stem and width of the model",
     )
-
-
-def load_published(
-    parts: Sequence[nn.Module],
-    source: str,
-    sha256: str | None,
-    *,
-    belongs: Callable[[str], bool],
-    network: str,
-    advice: str,
-) -> MatchReport:
-    """Fill parts of a network, each from the same published weights.
-
-    Args:
-        parts: Modules whose parameters carry the published names.
-        source: Path of a state dict, or its http(s) address.
-        sha256: Its SHA-256 in hexadecimal digits; an address needs one.
-        belongs: Whether a published name is one of the network, and not of somebody's classifier.
-        network: What the network is, for who gave another.
-        advice: What to give instead.
-
-    Returns:
-        What matched; nothing was changed where an error is raised.
-
-    Raises:
-        UserError: As :func:`read_weights`, or if the file is of another architecture.
-    """
-    weights = _plain_names(read_weights(source, sha256))
-    return fill(parts, weights, source, belongs=belongs, network=network, advice=advice)
 
 
 def fill(
@@ -257,7 +227,22 @@ def fill(
     network: str,
     advice: str,
 ) -> MatchReport:
-    """Fill parts of a network from weights that carry their names; see :func:`load_published`."""
+    """Fill parts of a network, each from the same weights.
+
+    Args:
+        parts: Modules whose parameters carry the names of the weights.
+        weights: Tensors by name.
+        source: Where they were read, for errors.
+        belongs: Whether a name is one of the network, and not of somebody's classifier.
+        network: What the network is, for who gave another.
+        advice: What to give instead.
+
+    Returns:
+        What matched; nothing was changed where an error is raised.
+
+    Raises:
+        UserError: If the weights are of another architecture.
+    """
     shapes = {n: t.shape for part in parts for n, t in part.state_dict().items() if belongs(n)}
     matched = [name for name in shapes if name in weights]
     missing = [name for name in shapes if name not in weights]
@@ -319,7 +304,7 @@ def load_trained(
         network.load_state_dict(given[name])
 
 
-def _plain_names(content: Mapping[str, object]) -> dict[str, Tensor]:
+def plain_names(content: Mapping[str, object]) -> dict[str, Tensor]:
     """Take the tensors of a state dict, wherever the file keeps it, under their plain names."""
     for key in ("state_dict", "model"):
         inner = content.get(key)

@@ -16,11 +16,21 @@ from torch import nn
 from datamodules.errors import UserError
 from lightning_modules.networks.pcnn import PCNNNetwork
 from lightning_modules.networks.resnet import ResNet18
-from lightning_modules.networks.weights import load_backbone, load_trained, read_checkpoint
+from lightning_modules.networks.weights import (
+    MatchReport,
+    load_backbone,
+    load_trained,
+    read_checkpoint,
+    read_weights,
+)
 
 
 def resnet(width: int = 2, classes: int = 3) -> ResNet18:
     return ResNet18(classes, width=width)
+
+
+def load(parts: list[nn.Module], source: str, sha256: str | None = None) -> MatchReport:
+    return load_backbone(parts, read_weights(source, sha256), source)
 
 
 def digest(path: Path) -> str:
@@ -43,7 +53,7 @@ def plain(weights: Path) -> dict[str, torch.Tensor]:
 def test_all_trunks_start_from_the_same_file(weights):
     net, given = PCNNNetwork(3, 64, width=2, share_layer4=False), plain(weights)
     heads = net.fc.weight.clone()
-    report = load_backbone(net.backbones(), str(weights), digest(weights).upper())
+    report = load(net.backbones(), str(weights), digest(weights).upper())
     assert set(report.matched) == given.keys() - {"fc.weight", "fc.bias"}
     assert report.missing == ()
     assert report.unexpected == ("fc.weight", "fc.bias")
@@ -64,7 +74,7 @@ def test_a_classifier_is_left_even_where_it_would_fit(tmp_path):
         del state[name]
     torch.save(state, tmp_path / "old.pth")
     head = net.fc.weight.clone()
-    report = load_backbone([net], str(tmp_path / "old.pth"))
+    report = load([net], str(tmp_path / "old.pth"))
     assert torch.equal(net.fc.weight, head)
     assert torch.equal(net.layer4[1].conv2.weight, other.layer4[1].conv2.weight)
     assert set(report.missing) == {*counters, "fc.weight", "fc.bias"}
@@ -99,7 +109,7 @@ def test_another_architecture_is_refused_whole(tmp_path, change):
     net = PCNNNetwork(3, 64, width=2)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     with pytest.raises(ValueError, match="does not hold the weights of this ResNet-18"):
-        load_backbone(net.backbones(), str(tmp_path / "other.pth"))
+        load(net.backbones(), str(tmp_path / "other.pth"))
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -112,7 +122,7 @@ class Malicious:
 def test_a_malicious_pickle_is_refused_and_not_run(tmp_path):
     torch.save({"conv1.weight": Malicious()}, tmp_path / "bad.pth")
     with pytest.raises(ValueError, match=r"holds a \S+mkdir, and only tensors"):
-        load_backbone([resnet()], str(tmp_path / "bad.pth"))
+        load([resnet()], str(tmp_path / "bad.pth"))
     assert not (tmp_path / "was_run").exists()
 
 
@@ -123,19 +133,19 @@ def test_no_file_and_no_weights(tmp_path, content, reason):
     if content is not None:
         (tmp_path / "x.pth").write_bytes(content)
     with pytest.raises(ValueError, match=reason):
-        load_backbone([resnet()], str(tmp_path / "x.pth"))
+        load([resnet()], str(tmp_path / "x.pth"))
 
 
 def test_a_file_that_holds_something_else(tmp_path):
     torch.save([1, 2], tmp_path / "x.pth")
     with pytest.raises(ValueError, match="holds a list"):
-        load_backbone([resnet()], str(tmp_path / "x.pth"))
+        load([resnet()], str(tmp_path / "x.pth"))
 
 
 def test_a_file_of_another_hash_is_not_read(weights, monkeypatch):
     monkeypatch.setattr(torch, "load", None)
     with pytest.raises(ValueError, match=f"its SHA-256 is {digest(weights)}, expected {'0' * 64}"):
-        load_backbone([nn.Identity()], str(weights), "0" * 64)
+        load([nn.Identity()], str(weights), "0" * 64)
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):
@@ -165,25 +175,25 @@ def hub(tmp_path: Path) -> Iterator[Path]:
 
 def test_an_address_is_fetched_once_and_checked_each_time(weights, address, hub):
     sha256 = digest(weights)
-    load_backbone([resnet()], address, sha256)
+    load([resnet()], address, sha256)
     weights.unlink()
-    load_backbone([net := resnet()], address, sha256)
+    load([net := resnet()], address, sha256)
     (cached,) = (hub / "checkpoints").iterdir()
     assert torch.equal(net.conv1.weight, plain(cached)["conv1.weight"])
     cached.write_bytes(cached.read_bytes()[:-1] + b"?")
     with pytest.raises(ValueError, match="is not the file that was asked for"):
-        load_backbone([resnet()], address, sha256)
+        load([resnet()], address, sha256)
 
 
 @pytest.mark.parametrize("sha256", [None, "abc"])
 def test_an_address_needs_a_hash(sha256):
     with pytest.raises(ValueError, match="need their SHA-256"):
-        load_backbone([resnet()], "https://example.org/resnet18.pth", sha256)
+        load([resnet()], "https://example.org/resnet18.pth", sha256)
 
 
 def test_what_arrives_with_another_hash_is_not_kept(address, hub):
     with pytest.raises(ValueError, match="could not be fetched"):
-        load_backbone([resnet()], address, "1" * 64)
+        load([resnet()], address, "1" * 64)
     assert list((hub / "checkpoints").iterdir()) == []
 
 
