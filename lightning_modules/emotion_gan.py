@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from datamodules.batch import REFERENCE_SIDE, send
 from datamodules.errors import UserError
-from lightning_modules.classifier import ExpressionModule
+from lightning_modules.classifier import ExpressionModule, LRInterval
 from lightning_modules.frozen_networks import fit_d_e, fit_subspaces, prepare_e_fer
 from lightning_modules.judges import FrontalizationJudges, other_flows
 from lightning_modules.lent_classifier import LentClassifier
@@ -161,7 +161,7 @@ class EMotionGAN(ExpressionModule):
         d_p_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-4, fused=True),
         d_e_optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=1e-4),
         lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=10, second=13, gamma=0.5),
-        lr_interval: Literal["epoch", "step"] = "epoch",
+        lr_interval: LRInterval = "epoch",
     ) -> None:
         super().__init__(num_classes, weights, weights_sha256)
         if min(flow_blocks + image_blocks) < 0:

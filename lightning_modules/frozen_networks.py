@@ -49,8 +49,8 @@ def prepare_e_fer(
     owner.refuse_leak(checkpoint, f"model.e_fer_checkpoint {path}")
     if method := lender(checkpoint):
         loose = getattr(owner.data, "crop", "none") == "loose"
-        lent = LentClassifier(checkpoint, owner.class_names or (), path, loose=loose)
-        rank_zero_info(f"e_FER: the {method} of {path}.")
+        lent = LentClassifier(method, checkpoint, owner.class_names or (), path, loose=loose)
+        rank_zero_info(f"e_FER: the {method.__name__} of {path}.")
         return lent.to(owner.device)
     owner.refuse_other_classes(checkpoint.get("class_names"), path)
     advice = "it must have been trained with the same expressions and size"

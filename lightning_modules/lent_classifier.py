@@ -16,10 +16,9 @@ from lightning_modules.networks.resnet import Trunk
 from lightning_modules.pcnn import PCNN
 from lightning_modules.resnet18 import ResNet18Classifier
 
-LENDERS: dict[str, type[FaceClassifier]] = {
+_LENDERS: dict[str, type[FaceClassifier]] = {
     method.__name__: method for method in (PCNN, ResNet18Classifier)
 }
-"""Methods that can be lent, by name."""
 _MARGIN = 1.2  # sides of a detected face in what the data modules of stills cut out
 
 
@@ -27,7 +26,8 @@ class LentClassifier(nn.Module):
     """Asks a classifier of still faces in the classes of this run, with gradients to the faces.
 
     Args:
-        checkpoint: Of a run of one of `LENDERS`.
+        method: The method of the run, see `lender`.
+        checkpoint: Of that run.
         classes: Names of the classes of this run, each of which it must have learnt.
         path: Where the checkpoint was read, for the error.
         loose: Whether faces come in loose crops, of which the middle is shown to it.
@@ -37,7 +37,13 @@ class LentClassifier(nn.Module):
     """
 
     def __init__(
-        self, checkpoint: Mapping[str, Any], classes: Sequence[str], path: str, *, loose: bool
+        self,
+        method: type[FaceClassifier],
+        checkpoint: Mapping[str, Any],
+        classes: Sequence[str],
+        path: str,
+        *,
+        loose: bool,
     ) -> None:
         super().__init__()
         learnt = list(checkpoint.get("class_names", ()))
@@ -48,7 +54,7 @@ class LentClassifier(nn.Module):
             )
         given = checkpoint["hyper_parameters"]
         arguments = {name: value for name, value in given.items() if not name.startswith("_")}
-        self.method = LENDERS[lender(checkpoint) or PCNN.__name__](**arguments)
+        self.method = method(**arguments)
         self.method.load_state_dict(checkpoint["state_dict"])
         self.requires_grad_(False).eval()
         self._order = [learnt.index(name) for name in classes]
@@ -73,8 +79,7 @@ class LentClassifier(nn.Module):
         )
 
 
-def lender(checkpoint: Mapping[str, Any]) -> str | None:
-    """Name the method of a checkpoint, if it can be lent."""
+def lender(checkpoint: Mapping[str, Any]) -> type[FaceClassifier] | None:
+    """Return the method of a checkpoint, if it can be lent."""
     spec = checkpoint.get("config", {}).get("model", {})
-    name = str(spec.get("class_path", "")).rpartition(".")[2]
-    return name if name in LENDERS else None
+    return _LENDERS.get(str(spec.get("class_path", "")).rpartition(".")[2])

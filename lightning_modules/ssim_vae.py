@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from datamodules.batch import REFERENCE_SIDE
 from datamodules.errors import UserError
-from lightning_modules.classifier import ExpressionModule
+from lightning_modules.classifier import ExpressionModule, LRInterval
 from lightning_modules.metrics.occlusion import OcclusionQuality, conditions
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.dcgan import DCGANDiscriminator
@@ -103,7 +103,7 @@ class SSIMVAE(ExpressionModule):
         vae_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         flow_cnn_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-3),
         lr_scheduler: LRSchedulerCallable = lambda o: TwoStepLR(o, first=60, second=80, gamma=0.3),
-        lr_interval: Literal["epoch", "step"] = "epoch",
+        lr_interval: LRInterval = "epoch",
     ) -> None:
         super().__init__(num_classes)
         # Functions cannot stand in a checkpoint that loads with weights_only.

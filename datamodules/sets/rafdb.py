@@ -231,9 +231,7 @@ def _folders_of_labels(root: Path) -> Path | None:
     if train is None or not (train / "1").is_dir():
         return None
     labels = (whole_number(folder.name) for folder in folders(train))
-    refuse_shift(
-        f"{train}, by the names of its folders,", (n for n in labels if n is not None), RAFDB_CODES
-    )
+    refuse_shift(f"{train}, by the names of its folders,", labels, RAFDB_CODES)
     return train.parent
 
 

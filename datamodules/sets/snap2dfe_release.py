@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from datamodules.files import Problems, is_image, is_video, natural_key, walk
 from datamodules.index import Index
 from datamodules.labels import EXPRESSION_WORDS, JAFFE_CODES, Expression
 from datamodules.recordings import FrameFolder, Recording, frame_folder, open_video
+from datamodules.sets.lists.frame_sequences import apex_length
 
 GROUPS = ("subject", "movement", "expression", "camera")
 
@@ -109,7 +111,8 @@ def read_raw(root: Path, pattern: str, apex: float) -> Index:
         else:
             taken[camera] = recording
     if not cells and not problems:
-        examples = ", ".join(path.relative_to(root).as_posix() for path in _some_files(root))
+        some = islice((path for path in _walk(root) if path.is_file()), 3)
+        examples = ", ".join(path.relative_to(root).as_posix() for path in some)
         raise DatasetError(
             f"raw_pattern {pattern!r} matches no video, folder or frame below {root}; "
             f"there are for instance: {examples or 'no files'}."
@@ -180,10 +183,6 @@ def _walk(root: Path, problems: Problems | None = None) -> Iterator[Path]:
         yield from (folder / name for name in (*below, *names))
 
 
-def _some_files(root: Path, count: int = 3) -> list[Path]:
-    return [path for path in _walk(root) if path.is_file()][:count]
-
-
 def _name(
     match: re.Match[str], recording: Recording, problems: Problems
 ) -> tuple[_Cell, int] | None:
@@ -214,7 +213,7 @@ def _length(cell: _Cell, cameras: dict[int, Recording], apex: float, problems: P
         reason = f"has {len(posed)} frames, but {frontal.path} has {len(frontal)}"
         problems.append((posed.path, reason))
     shorter = min(frontal, posed, key=len)
-    length = 1 + round(apex * (len(shorter) - 1))
+    length = apex_length(len(shorter), apex)
     if length < 2:
         reason = f"has {len(shorter)} frame(s) up to the apex; 2 are needed"
         problems.append((shorter.path, reason))

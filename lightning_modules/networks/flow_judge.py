@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from datamodules.batch import mirror_flow
+from datamodules.batch import REFERENCE_SIDE, mirror_flow
 from lightning_modules.networks.fitted_classifier import FittedClassifier
 from lightning_modules.networks.flow_cnn import FlowCNN
 
@@ -28,7 +28,7 @@ class FlowJudge(FittedClassifier):
 
     def forward(self, flow: Tensor) -> Tensor:
         """Return logits [B, K] of flows [B, 2, size, size] in pixels of their own grid."""
-        return self.network(flow * (128 / self.size))  # type: ignore[no-any-return]
+        return self.network(flow * (REFERENCE_SIDE / self.size))  # type: ignore[no-any-return]
 
     def mirror(self, sample: Tensor) -> Tensor:
         """Return what flows [B, 2, H, W] are in a mirror: what moved right moves left."""

@@ -43,7 +43,7 @@ def test_it_answers_in_the_classes_of_the_run_with_gradients(
 ) -> None:
     method = build().eval()
     checkpoint = torch.load(save(tmp_path / "a.ckpt", method), weights_only=True)
-    lent = LentClassifier(checkpoint, CLASS_NAMES, "a.ckpt", loose=False)
+    lent = LentClassifier(type(method), checkpoint, CLASS_NAMES, "a.ckpt", loose=False)
     face = torch.rand(2, 3, SIZE, SIZE, requires_grad=True)
     size = method.example_input_array.shape[-2:]  # type: ignore[union-attr]
     shown = torch.nn.functional.interpolate(face, size, mode="bilinear", antialias=True)

@@ -101,12 +101,9 @@ def read_labels(
         DatasetError: As `read_rows`, or if all codes are shifted.
     """
     rows = read_rows(path)
-    numbers = [whole_number(code) for code in codes]
-    if codes and None not in numbers:
-        found = (whole_number(row.value) for row in rows if row.value != unused)
-        refuse_shift(
-            path, (n for n in found if n is not None), [n for n in numbers if n is not None]
-        )
+    numbers = [n for code in codes if (n := whole_number(code)) is not None]
+    if codes and len(numbers) == len(codes):
+        refuse_shift(path, (whole_number(r.value) for r in rows if r.value != unused), numbers)
     first: dict[tuple[str, str], Row] = {}
     labels = {}
     for row in rows:
