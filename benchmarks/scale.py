@@ -30,7 +30,8 @@ from datamodules.motion.pairs import make_pairs
 from datamodules.recordings import FrameFolder, Recording
 from datamodules.samplers import TrainSampler
 from datamodules.stills.duplicates import open_duplicates
-from datamodules.store.cache import Cache, build_cache, files_digest
+from datamodules.store.cache import Cache, build_cache
+from datamodules.store.digests import files_digest
 from datamodules.store.rows import ArraySpec
 
 _SIDE = 16  # of a face in pixels: what is measured here grows with rows, not with pixels

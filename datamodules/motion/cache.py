@@ -20,7 +20,8 @@ from datamodules.index import Index
 from datamodules.motion import extraction, flow, pairs, posing, registration
 from datamodules.motion.flow import magnitude_statistics
 from datamodules.motion.pairs import PairReader
-from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
+from datamodules.store.cache import Cache, build_cache
+from datamodules.store.digests import code_digest, files_digest
 from datamodules.store.replacing import read_json, unless_read_only, write_json
 
 Flows = Iterable[NDArray[np.floating[Any]]]

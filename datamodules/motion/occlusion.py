@@ -19,7 +19,7 @@ from datamodules.motion import occluders
 from datamodules.motion.extraction import Extraction, Frame, Landmarks
 from datamodules.motion.occluders import THINGS, inpaint, mean_landmarks, place_thing
 from datamodules.motion.pairs import PairReader, Pairs
-from datamodules.store.cache import files_digest
+from datamodules.store.digests import files_digest
 from datamodules.store.rows import ArraySpec
 from datamodules.synthetic import occluders as synthetic_occluders
 

@@ -18,7 +18,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from datamodules.images import grey
-from datamodules.store.cache import Cache, code_digest
+from datamodules.store.cache import Cache
+from datamodules.store.digests import code_digest
 from datamodules.store.threads import for_each
 
 HASH_DISTANCE = 6

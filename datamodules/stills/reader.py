@@ -18,7 +18,8 @@ from datamodules.faces import Box, crop, detect_face, loose_box
 from datamodules.images import any_coloured, grey, read_image, resize
 from datamodules.index import Index
 from datamodules.recordings import open_video
-from datamodules.store.cache import Cache, build_cache, code_digest, files_digest
+from datamodules.store.cache import Cache, build_cache
+from datamodules.store.digests import code_digest, files_digest
 from datamodules.store.rows import ArraySpec
 
 FaceCrop = Literal["none", "detect"]

@@ -26,12 +26,11 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +38,7 @@ from datamodules.errors import BadSample, BadSamples, DatasetError, OnBadSample
 from datamodules.store.lock import Lock, lock
 from datamodules.store.replacing import read_json, replacing, unless_read_only, write_json
 from datamodules.store.rows import ArraySpec, RowStore
-from datamodules.store.threads import cores, for_each
+from datamodules.store.threads import for_each
 
 Compute = Callable[[int], Mapping[str, NDArray[Any]]]
 
@@ -150,19 +149,9 @@ def build_cache(
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     path = folder / f"{label}-{key[:12]}"
     before = [(str(name), reason) for name, reason in problems]
-    builder = _Builder(path, {"key": key, **described}, arrays, workers or cores(), label, group)
+    builder = _Builder(path, {"key": key, **described}, arrays, workers, label, group)
     try:
-        try:
-            with _lock(path, shared=True):
-                cache = builder.open()
-        except DatasetError:
-            cache = builder.open()  # on a disk that cannot be written, nobody else builds it
-            if cache is None:
-                raise
-        if cache is None:
-            with _lock(path, shared=False):
-                # Another process may have been faster.
-                cache = builder.open() or builder.build(compute, on_bad_sample)
+        cache = builder.open_or_build(compute, on_bad_sample)
     except BadSamples as error:
         raise BadSamples([*before, *error.bad]) from None
     except OSError as error:
@@ -189,87 +178,66 @@ def build_cache(
     return cache
 
 
-def files_digest(paths: Iterable[str | Path], root: Path) -> str:
-    """Fingerprint files by their names below a root, their sizes and times of change; SHA-256.
-
-    Contents are not read: a data set of hundred thousand images would take minutes. A file that
-    cannot be looked at counts as missing, for its reader to name.
-    """
-    digest = hashlib.sha256()
-    above = len(os.fspath(root / "_")) - 1
-    # Strings, because Paths take ten times as long; in the order of Paths, folder by folder.
-    for path in sorted(
-        (os.fspath(path) for path in paths), key=lambda path: path.replace("/", "\0")
-    ):
-        try:
-            state = os.stat(path)  # noqa: PTH116
-            looks = f"{state.st_size} {state.st_mtime_ns}"
-        except OSError:
-            looks = "missing"
-        digest.update(f"{path[above:]}\0{looks}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def code_digest(*modules: ModuleType) -> str:
-    """Fingerprint modules by their sources, together with the version of OpenCV; SHA-256.
-
-    No version number has to be remembered: whoever changes how a row is computed gets new rows.
-    """
-    digest = hashlib.sha256(cv2.__version__.encode())
-    for module in modules:
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()
-
-
+@dataclass(frozen=True)
 class _Builder:
-    """Opens, checks and builds one cache; its caller holds the lock."""
+    """Opens, checks and builds one cache, under its lock."""
 
-    def __init__(
-        self,
-        path: Path,
-        manifest: dict[str, Any],
-        arrays: Mapping[str, ArraySpec],
-        workers: int,
-        label: str,
-        group: Callable[[int], int] | None,
-    ) -> None:
-        self._path = path
-        self._manifest = manifest
-        self._rows: int = manifest["rows"]
-        self._arrays = arrays
-        self._workers = workers
-        self._label = label
-        self._group = group
+    path: Path
+    manifest: Mapping[str, Any]
+    arrays: Mapping[str, ArraySpec]
+    workers: int | None
+    label: str
+    group: Callable[[int], int] | None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.manifest["rows"])
+
+    def open_or_build(self, compute: Compute, on_bad_sample: OnBadSample) -> Cache:
+        """Open the cache, or build it where no other process does."""
+        try:
+            with _lock(self.path, shared=True):
+                cache = self.open()
+        except DatasetError:
+            cache = self.open()  # on a disk that cannot be written, nobody else builds it
+            if cache is None:
+                raise
+        if cache is None:
+            with _lock(self.path, shared=False):
+                # Another process may have been faster.
+                cache = self.open() or self.build(compute, on_bad_sample)
+        return cache
 
     def open(self) -> Cache | None:
         """Open the cache if it is there and whole; rows are checked once, unless files change."""
-        if not self._path.exists():
+        if not self.path.exists():
             return None
         try:
-            cache = Cache(self._path)
-            if cache.key != self._manifest["key"]:
+            cache = Cache(self.path)
+            if cache.key != self.manifest["key"]:
                 raise ValueError("it belongs to something else")
-            state = _state(self._path)
-            if state not in _checked and read_json(_stamp(self._path)) != {"files": state}:
-                with RowStore(self._path, self._rows, self._arrays, writable=False) as store:
+            state = _state(self.path)
+            if state not in _checked and read_json(_stamp(self.path)) != {"files": state}:
+                with RowStore(self.path, self.rows, self.arrays, writable=False) as store:
                     damaged = cache.valid & ~self._intact(store, cache.valid)
                 if damaged.any():
                     raise ValueError(f"{int(damaged.sum())} rows differ from their checksums")
-                _remember(self._path)
+                _remember(self.path)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("The cache %s is damaged and will be repaired: %s.", self._path, error)
+            _log.warning("The cache %s is damaged and will be repaired: %s.", self.path, error)
             return None
         return cache
 
     def build(self, compute: Compute, on_bad_sample: OnBadSample) -> Cache:
         """Compute the rows that are missing or damaged, and name the whole a cache."""
-        building = self._path.with_name(f"{self._path.name}.building")
-        if self._path.exists():  # damaged, but most of its rows may be whole
+        building = self.path.with_name(f"{self.path.name}.building")
+        if self.path.exists():  # damaged, but most of its rows may be whole
             shutil.rmtree(building, ignore_errors=True)
-            self._path.rename(building)
+            self.path.rename(building)
         building.mkdir(exist_ok=True)
         try:
-            store = RowStore(building, self._rows, self._arrays, writable=True)
+            store = RowStore(building, self.rows, self.arrays, writable=True)
         except OSError:
             # What was reserved would keep the disk full.
             shutil.rmtree(building, ignore_errors=True)
@@ -286,39 +254,39 @@ class _Builder:
 
             rows = np.flatnonzero(missing).tolist()
             for_each(
-                rows if self._group is None else sorted(rows, key=self._group),
+                rows if self.group is None else sorted(rows, key=self.group),
                 work,
-                f"{self._label}: computing",
-                group=self._group,
-                total=self._rows,
-                workers=self._workers,
+                f"{self.label}: computing",
+                group=self.group,
+                total=self.rows,
+                workers=self.workers,
             )
             found = [(row, bad[row].path, bad[row].reason) for row in sorted(bad)]
-            if len(bad) == self._rows or (bad and on_bad_sample == "raise"):
+            if len(bad) == self.rows or (bad and on_bad_sample == "raise"):
                 raise BadSamples([(path, reason) for _, path, reason in found])
             store.sync()
-        manifest = {**self._manifest, "bad": found}
+        manifest = {**self.manifest, "bad": found}
         write_json(building / _MANIFEST, {**manifest, "check": _check_value(manifest)})
         _sync_folder(building)
-        building.rename(self._path)
-        _sync_folder(self._path.parent)
-        _remember(self._path)
-        return Cache(self._path)
+        building.rename(self.path)
+        _sync_folder(self.path.parent)
+        _remember(self.path)
+        return Cache(self.path)
 
     def _intact(self, store: RowStore, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Compare rows with their checksums."""
-        intact = np.zeros(self._rows, np.bool_)
+        intact = np.zeros(self.rows, np.bool_)
         block = max(1, _BLOCK // store.row_bytes)
 
         def work(number: int) -> None:
-            part = slice(number * block, min((number + 1) * block, self._rows))
+            part = slice(number * block, min((number + 1) * block, self.rows))
             intact[part] = store.intact(part.start, part.stop - part.start)
 
         for_each(
             np.unique(np.flatnonzero(rows) // block).tolist(),
             work,
-            f"{self._label}: checking",
-            workers=self._workers,
+            f"{self.label}: checking",
+            workers=self.workers,
             delay=2.0,  # most caches are checked in a blink
             unit="block",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from datamodules.store.cache import code_digest, files_digest
+from datamodules.store.digests import code_digest, files_digest
 
 
 @pytest.fixture
