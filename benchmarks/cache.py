@@ -65,9 +65,8 @@ def measure_building(
     if root is None:
         root = SNaP2DFeDataModule(synthetic_subjects=4).write_embedded(Path(".cache/synthetic"))
     index = SNaP2DFeDataModule().read_index(root)
-    lengths = [] if index.lengths is None else index.lengths.tolist()
     colour = is_coloured(index)
-    some = list(zip(index.recordings or [], lengths, strict=True))
+    some = list(zip(index.recordings or [], index.frame_counts, strict=True))
     some = some[:: max(1, len(some) // (3 if quick else 60))]
     counted: list[int] = []
     alone, built = take_turns(
@@ -78,7 +77,7 @@ def measure_building(
         turns=1 if quick else 7,
     )
     # One flow a pair and camera.
-    flows = 2 * len(make_pairs(lengths, steps=(1,)).sequence)
+    flows = 2 * len(make_pairs(index.frame_counts, steps=(1,)).sequence)
     share = flows / counted[0]
     return {
         "what": "flows/s of a cache build / (one thread of OpenCV x cores)",

@@ -75,5 +75,4 @@ def _frames(subjects: int) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     data = OccludedCKPlusDataModule(synthetic_subjects=subjects)
     index = data.read_index(data.write_embedded(Path(".cache/synthetic")))
     films = [recording.reader(colour=False) for (recording,) in index.recordings or []]
-    lengths = () if index.lengths is None else index.lengths.tolist()
-    return [(film(0), film(n - 1)) for film, n in zip(films, lengths, strict=True)]
+    return [(film(0), film(n - 1)) for film, n in zip(films, index.frame_counts, strict=True)]

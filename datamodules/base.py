@@ -90,8 +90,12 @@ class FERDataModule(InputDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        counts = {"size": (size, 1), "batch_size": (batch_size, 1), "seed": (seed, 0)}
-        for argument, (count, least) in {**counts, "num_workers": (num_workers, 0)}.items():
+        for argument, count, least in (
+            ("size", size, 1),
+            ("batch_size", batch_size, 1),
+            ("seed", seed, 0),
+            ("num_workers", num_workers, 0),
+        ):
             if count < least:
                 raise UserError(f"data.{argument} must be at least {least}, but is {count}.")
         if on_device and num_workers:

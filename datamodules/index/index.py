@@ -148,6 +148,11 @@ class Index:
         """What a sample is, for a message: image or sequence."""
         return "image" if self.recordings is None else "sequence"
 
+    @property
+    def frame_counts(self) -> list[int]:
+        """Frames of each sequence up to its apex; none of still images."""
+        return [] if self.lengths is None else self.lengths.tolist()
+
     def classes(self, expressions: str) -> NDArray[np.int64]:
         """Map expressions to class indices of a set: int64 [N], -1 for samples without one."""
         indices = [class_index(expression, expressions) for expression in Expression]

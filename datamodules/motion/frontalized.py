@@ -66,10 +66,9 @@ def frontalized_index(index: Index, name: str, folder: Path, base: Path) -> Inde
         DatasetError: If a frame is missing or of another size than those of both cameras.
     """
     recordings = index.recordings or []
-    lengths = [] if index.lengths is None else index.lengths.tolist()
     frontalized = [
         _counterpart(posed, folder / posed.path.relative_to(base), length - 1)
-        for (_, posed), length in zip(recordings, lengths, strict=True)
+        for (_, posed), length in zip(recordings, index.frame_counts, strict=True)
     ]
     files = [file for recording in frontalized for file in recording.files()]
     missing = [file for file in files if not file.is_file()]
@@ -104,7 +103,7 @@ def frontalized_index(index: Index, name: str, folder: Path, base: Path) -> Inde
         lengths=np.array(
             [
                 len(recording) if isinstance(recording, FrameFolder) else length
-                for recording, length in zip(frontalized, lengths, strict=True)
+                for recording, length in zip(frontalized, index.frame_counts, strict=True)
             ],
             np.int64,
         ),

@@ -149,15 +149,13 @@ class FlowDataModule(FERDataModule):
         """
         rivals = self.frontalized_by_others(index, root)  # found wanting before flows are computed
         self._colour = is_coloured(index)
-        lengths = [] if index.lengths is None else index.lengths.tolist()
-        self._pairs = make_pairs(lengths, self._trained_steps())
+        self._pairs = make_pairs(index.frame_counts, self._trained_steps())
         reader = self.pair_reader(index, root, self._pairs, self._extraction())
         label = self.name.lower()
         self._caches = PairCaches(index, root, reader, self.cache_dir, label, self.on_bad_sample)
         cache = self._caches.open_pairs()
         for name, (rival, folder) in rivals.items():
-            lengths = [] if rival.lengths is None else rival.lengths.tolist()
-            reader = PairReader(rival, make_pairs(lengths, ()), self._extraction())
+            reader = PairReader(rival, make_pairs(rival.frame_counts, ()), self._extraction())
             named = f"{label}-{name}"
             caches = PairCaches(rival, folder, reader, self.cache_dir, named, self.on_bad_sample)
             self._rivals[name] = caches.open_pairs()

@@ -56,7 +56,7 @@ def stills_of(sequences: Index, apex_frames: int, first_as_neutral: bool) -> Ind
     rows = zip(
         sequences.names,
         sequences.recordings or [],
-        [] if sequences.lengths is None else sequences.lengths.tolist(),
+        sequences.frame_counts,
         sequences.subjects or [],
         sequences.expressions.tolist(),
         strict=True,
