@@ -15,6 +15,7 @@ from datamodules.index import Index
 from datamodules.labels import class_names
 from datamodules.loaders import CacheDataset
 from datamodules.store.cache import Cache
+from datamodules.store.replacing import unless_read_only
 
 _NEEDED = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
@@ -220,8 +221,10 @@ class Parts:
         ]
         if self.assignment.num_folds > 1:
             file = self.cache.beside(f"protocol_{self.folds_hash[:12]}.csv")
-            write_protocol(file, self.protocol())
-            lines.append(f"{self.assignment.num_folds} folds, written to {file}")
+            with unless_read_only():
+                write_protocol(file, self.protocol())
+            where = f", written to {file}" if file.exists() else ""
+            lines.append(f"{self.assignment.num_folds} folds{where}")
         return "\n".join(lines)
 
     def _describe_all(self, title: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,15 @@ def test_the_report_says_who_is_where_and_writes_the_folds(tmp_path: Path) -> No
     file = found.cache.beside(f"protocol_{found.folds_hash[:12]}.csv")
     assert lines[-1] == f"3 folds, written to {file}"
     assert file.read_text().splitlines()[1] == "S1;0;neutral;1;0;0"
+
+
+def test_a_disk_that_is_only_read_keeps_no_protocol(tmp_path: Path, monkeypatch: Any) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    found = parts(cache(tmp_path, 6))
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert found.describe("Some, source here").endswith("\n3 folds")
 
 
 def test_the_protocol_leaves_out_samples_in_no_part(tmp_path: Path) -> None:
