@@ -208,7 +208,7 @@ class Parts:
             self._describe_all(title),
             f"{outside} {index.kind}s in no part: "
             f"not of {self.expressions}, or not in the protocol",
-            *(f"skipped {path}: {reason}" for path, reason in index.problems),
+            *(f"skipped {path}: {reason}" for path, reason in (*index.problems, *self.cache.bad)),
             *index.notes,
             *self.assignment.notes,
             *map(self._describe_part, self.rows),

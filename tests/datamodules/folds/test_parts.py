@@ -105,8 +105,9 @@ def test_the_report_says_who_is_where_and_writes_the_folds(tmp_path: Path) -> No
     lines = text.splitlines()
     assert lines[0] == "Some, source here: 6 images of 3 people; 0 problems, 1 unusable"
     assert lines[1].startswith("0 images in no part")
-    assert lines[2] == "a note"
-    assert lines[3].startswith("train: 1 images of 1 people: neutral 1, happiness 0")
+    assert lines[2] == "skipped row 5: is bad"
+    assert lines[3] == "a note"
+    assert lines[4].startswith("train: 1 images of 1 people: neutral 1, happiness 0")
     assert "people of train: S3" in lines
     short = found.summarize("Some, source here").splitlines()
     assert short[:2] == [lines[0], "train: 1 images of 1 people; 1 classes, 1 each"]
