@@ -74,6 +74,9 @@ class WarmProcess:
 def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
     """Become what `python -m experiments ARGUMENTS` is; runs in the forked process."""
     os.setsid()
+    # What the server registered is its own: a step that ran it would remove W&B's folder of
+    # pictures and tables from under all later ones.
+    atexit._clear()
     for number in FOR_THE_LAUNCHER:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

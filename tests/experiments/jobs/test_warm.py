@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -87,6 +88,25 @@ def test_a_fork_ends_as_a_new_process_does(tmp_path: Path) -> None:
     assert wrong.process.wait() == 2
     assert "There is no command 'fitt'" in wrong.sentence()
     assert os.environ.get("FER_LIGHTNING_STEP") is None
+
+
+def test_a_fork_leaves_the_folders_of_its_server_to_the_next(tmp_path: Path) -> None:
+    code = f"""
+import tempfile
+from pathlib import Path
+from tests.experiments.jobs.test_warm import start
+for _ in range(2):
+    assert start(Path({str(tmp_path)!r}), "--help").process.wait() == 0
+    print(len(list(Path(tempfile.gettempdir()).glob("*wandb-media"))))
+"""
+    command, path = [sys.executable, "-c", code], str(Path(__file__).resolve().parents[3])
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket in it has to be short
+        environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": folder}
+        assert subprocess.check_output(command, cwd=tmp_path, env=environment) == b"1\n1\n"
+        deadline = time.monotonic() + 30  # the server ends after this process, and removes its own
+        while (left := list(Path(folder).glob("*wandb-media"))) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not left
 
 
 def test_a_fork_leads_a_session_and_can_be_ended(tmp_path: Path) -> None:
