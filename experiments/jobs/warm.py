@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import forkserver
@@ -29,9 +30,14 @@ _context = multiprocessing.get_context("forkserver")
 
 
 def can_be_warm(command: Sequence[str]) -> bool:
-    """Tell whether a command is `lightning` on a system where a fork is safe."""
+    """Tell whether a command is `lightning` on a system where a fork is safe.
+
+    The server listens at a path of 32 characters below the folder of temporary files, and Linux
+    takes 107 in all.
+    """
     lightning = [sys.executable, "-m", "experiments"]
-    return sys.platform == "linux" and list(command[:3]) == lightning
+    has_room = len(os.fsencode(tempfile.gettempdir())) <= 75
+    return sys.platform == "linux" and has_room and list(command[:3]) == lightning
 
 
 class WarmProcess:

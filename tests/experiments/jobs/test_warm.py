@@ -80,6 +80,15 @@ def test_only_lightning_is_forked() -> None:
     assert not can_be_warm(["lightning", "fit"])
 
 
+@pytest.mark.parametrize(("length", "fits"), [(75, True), (76, False)])
+def test_the_server_needs_a_short_path_for_its_socket(
+    length: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = "/tmp/" + "x" * (length - 5)
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    assert can_be_warm([*PROGRAM, "fit"]) == fits
+
+
 def test_a_fork_ends_as_a_new_process_does(tmp_path: Path) -> None:
     helped = start(tmp_path, "--help")
     assert helped.process.wait() == 0
