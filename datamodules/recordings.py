@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -250,7 +251,9 @@ class _VideoReader:
 def _capture(path: Path) -> cv2.VideoCapture:
     """Open a video; OpenCV would wait for ever for a pipe."""
     open_file(path).close()
-    return cv2.VideoCapture(str(path))
+    # A name that is no UTF-8 would end the process, were it given as a str.
+    name: Any = os.fsencode(path)
+    return cv2.VideoCapture(name)
 
 
 def from_bgr(frame: NDArray[Any], colour: bool) -> NDArray[np.uint8]:

@@ -77,6 +77,11 @@ def check(args: Sequence[str]) -> None:
         raise usage_error(unknown_command(command))
     if predicts_by_onnx(args):
         return
+    for argument in args:
+        if argument != argument.encode(errors="ignore").decode():
+            raise usage_error(
+                f"{argument} is no UTF-8: rename the file or folder, or give a link to it"
+            )
     if command not in OWN_COMMANDS:
         if {"-h", "--help"} & {*args}:
             _answer(command_help(command, config_files(translate(args[1:]))))

@@ -190,7 +190,8 @@ def no_weights(command: str) -> str:
 
 def no_checkpoint(path: str) -> str:
     """Say that there is no such checkpoint."""
-    return f"The checkpoint {path} does not exist: give best, last or the path of a file."
+    what = "is a folder" if Path(path).is_dir() else "does not exist"
+    return f"The checkpoint {path} {what}: give best, last or the path of a file."
 
 
 def no_export(path: str | Path) -> str:

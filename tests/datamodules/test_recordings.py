@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import struct
 from pathlib import Path
@@ -97,6 +98,12 @@ def test_video_shorter_than_its_header_says_so(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.avi", person=1, frames=3)
     with pytest.raises(BadSample, match=r"clip\.avi: frame 9 of the 9 that its header"):
         Video(tmp_path / "clip.avi", 9).reader(colour=False)(8)
+
+
+def test_a_video_whose_name_is_no_utf_8_is_read(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.avi", person=1, frames=3, head=0.0)
+    film = (tmp_path / "clip.avi").rename(tmp_path / os.fsdecode(b"f\xfcr.avi"))
+    assert len(list(open_video(film).frames(colour=False))) == 3
 
 
 def test_no_video(tmp_path: Path) -> None:

@@ -207,6 +207,11 @@ def test_paths_that_are_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch)
             "The checkpoint no.ckpt does not exist: give best, last or the path of a file.",
             1,
         )
+        said = refusal([given, *command, "--ckpt_path", "."])
+        assert said == ("The checkpoint . is a folder: give best, last or the path of a file.", 1)
+        said = refusal([given, *command, "--data.root", "f\udcfcr"])
+        assert said is not None
+        assert said[0].startswith(r"f\udcfcr is no UTF-8")
     assert refusal(["test", *command, "--ckpt_path=best"]) is None
     published = ["--model=lightning_modules.PCNN", "--data=faces.Faces", "--model.weights=a.pth"]
     for given in ("validate", "test", "predict"):
