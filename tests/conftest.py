@@ -11,6 +11,14 @@ import torch
 import datamodules  # noqa: F401  # before OpenCV, whose bounds it sets
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where there is no GPU, skip the tests that need one."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The folder that holds the packages."""

@@ -257,7 +257,6 @@ def vary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.filterwarnings("ignore")
 def test_recorded_steps_of_other_sizes_learn_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
     device, setting = torch.device("cuda"), tiny_setting("eMotion-GAN")
@@ -270,7 +269,6 @@ def test_recorded_steps_of_other_sizes_learn_as_others(monkeypatch: pytest.Monke
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", METHODS)
 def test_recorded_steps_learn_as_others(method: str) -> None:
