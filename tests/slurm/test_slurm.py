@@ -68,7 +68,7 @@ def test_scripts_of_a_training_and_of_a_study(installed: dict[str, str], tmp_pat
 
 
 def test_the_warning_sends_a_cross_validation_back(cluster: dict[str, str], tmp_path: Path) -> None:
-    write_experiment(tmp_path, epochs=3000)
+    write_experiment(tmp_path, epochs=600)
     command = f"srun -n1 {LIGHTNING} crossval --config=tiny.yaml --fold 0"
     job = submit(cluster, tmp_path, command, "--requeue")
     (run,) = waited(
@@ -79,7 +79,8 @@ def test_the_warning_sends_a_cross_validation_back(cluster: dict[str, str], tmp_
     assert f"SLURM ends job {job}: it goes back to the queue. 0 of 3 folds are done." in output(
         tmp_path
     )
-    # SLURM holds a job back for a while before it starts again.
+    # SLURM holds a job back for two minutes before it starts again, from when it has left its node.
+    wait(cluster, job, "PENDING")
     subprocess.run(["scontrol", "release", job], env=cluster, capture_output=True)
     subprocess.run(
         ["scontrol", "update", f"JobId={job}", "StartTime=now"], env=cluster, capture_output=True
