@@ -41,7 +41,7 @@ class Variant(NamedTuple):
 
     name: str
     precision: Any
-    channels_last: bool = False
+    channels_last: bool | None = None
     compile: bool = False
     graphs: bool = False
     fused: bool = False

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import UserError
+from losses.flow import vector_length
 
 Representation = Literal["polar", "cartesian", "authors"]
 
@@ -64,7 +65,7 @@ class FlowCodec:
             float32 [B, 2, H, W] in [-1, 1].
         """
         flow = flow.float()
-        magnitude = torch.linalg.vector_norm(flow, dim=1, keepdim=True)
+        magnitude = vector_length(flow)[:, None]
         if self.representation == "cartesian":
             return flow.div(magnitude.clamp(min=self.clip))
         # atan2 has no gradient at (0, 0): a still pixel is given the direction "right" instead.

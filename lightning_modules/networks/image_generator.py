@@ -12,6 +12,7 @@ from datamodules.batch import REFERENCE_SIDE
 from lightning_modules.networks.blocks import Blocks, check_size, decoder, encoder
 from lightning_modules.networks.codec import FlowCodec
 from lightning_modules.networks.warp import warp
+from losses.flow import vector_length
 
 PAPER_BLOCKS = Blocks(3, 3, 3)
 ImagePrior = Literal["none", "warp"]
@@ -96,7 +97,7 @@ class ImageGenerator(nn.Module):
 def _moving(flow: Tensor) -> Tensor:
     """Tell where a flow [B, 2, H, W] in pixels moves anything: [B, 1, H, W] from 0 to 1."""
     pixel = REFERENCE_SIDE / flow.shape[-1]
-    length = pixel * torch.linalg.vector_norm(flow, dim=1, keepdim=True)
+    length = pixel * vector_length(flow)[:, None]
     # What opens, a mouth, lies beside what moves.
     reach = round(_REACH / pixel)
     near = functional.max_pool2d(length, 2 * reach + 1, stride=1, padding=reach)

@@ -5,12 +5,29 @@ import math
 import pytest
 import torch
 
-from losses.flow import CharbonnierLoss, EndpointError, charbonnier_loss, endpoint_error
+from losses.flow import (
+    CharbonnierLoss,
+    EndpointError,
+    charbonnier_loss,
+    endpoint_error,
+    vector_length,
+)
 
 
 @pytest.fixture
 def flows() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(3, 2, 5, 4), torch.randn(3, 2, 5, 4)
+
+
+def test_lengths_and_their_gradients_are_those_of_a_hypotenuse():
+    flow = torch.randn(2, 2, 3, 4)
+    flow[:, :, 0] = 0
+    flow.requires_grad_()
+    length = vector_length(flow)
+    torch.testing.assert_close(length, torch.hypot(*flow.unbind(1)))
+    length.sum().backward()
+    expected = torch.nn.functional.normalize(flow.detach(), dim=1)  # 0 where there is no motion
+    torch.testing.assert_close(flow.grad, expected)
 
 
 def test_endpoint_error_of_a_known_triangle():

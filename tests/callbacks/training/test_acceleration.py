@@ -19,7 +19,12 @@ from callbacks.training.acceleration import Acceleration
 from datamodules.errors import UserError
 from tests.datamodules.runs import trainer
 
-TRAINER: Any = None
+
+def _on(device: str) -> Any:
+    return SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)))
+
+
+TRAINER = _on("cpu")
 
 
 class Networks(pl.LightningModule):
@@ -38,6 +43,25 @@ def test_channels_last_changes_the_layout_and_no_value() -> None:
     after = module.second(module.first(x))
     assert after.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(after, before)
+
+
+@pytest.mark.parametrize(("device", "channels_last"), [("cpu", True), ("meta", False)])
+def test_processors_compute_channels_last_unless_asked_not_to(
+    device: str, channels_last: bool
+) -> None:
+    module = Networks()
+    Acceleration(channels_last=False).setup(_on(device), module, "fit")
+    assert module.first.weight.is_contiguous()
+    Acceleration().setup(_on(device), module, "fit")
+    assert module.first.weight.is_contiguous(memory_format=torch.channels_last) is channels_last
+
+
+def test_a_layout_whose_gradients_crash_is_left_out() -> None:
+    module = Networks()
+    module.second.append(nn.Conv2d(8, 16, 1, stride=2))
+    Acceleration(channels_last=True).setup(TRAINER, module, "fit")
+    assert module.first.weight.is_contiguous(memory_format=torch.channels_last)
+    assert module.second[0].weight.is_contiguous()
 
 
 def test_each_network_is_compiled_in_place_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,13 +118,6 @@ def test_fused_optimizers_end_where_others_do(
     trained(1, fused=False)
     resumed = trained(3, fused=True, checkpoint=tmp_path / "1-False.ckpt")
     torch.testing.assert_close(resumed.state_dict(), expected)
-
-
-def test_by_default_nothing_changes() -> None:
-    module = Networks()
-    Acceleration().setup(TRAINER, module, "fit")
-    assert module.first.weight.is_contiguous()
-    assert module.first._compiled_call_impl is None
 
 
 def test_graphs_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
