@@ -58,16 +58,20 @@ def layer_gradients(
     module = find_layer(model, layer)
     found: list[Tensor] = []
 
-    def keep(_: nn.Module, inputs: Any, output: Any) -> None:
-        # Only the last: an earlier one would hold its graph.
-        found[:] = [output]
+    def keep(_: nn.Module, inputs: Any, output: Any) -> Tensor | None:
+        if not isinstance(output, Tensor):
+            return None
+        # Gradients begin here: of what leads to the layer nothing is held.
+        found[:] = [output.detach().requires_grad_()]
+        torch.set_grad_enabled(True)
+        return found[0].clone()  # which may be changed in place
 
     handle = module.register_forward_hook(keep)
     try:
         # Lightning evaluates in inference mode, whose tensors have no gradients.
-        with torch.inference_mode(False), torch.enable_grad():
-            logits = model(image.clone().requires_grad_())
-            if not found or not isinstance(found[0], Tensor) or found[0].ndim != 4:
+        with torch.inference_mode(False), torch.no_grad():
+            logits = model(image.clone())
+            if not found or found[0].ndim != 4:
                 raise UserError(
                     f"The layer {layer} puts out no feature maps [B, C, H, W]: name a "
                     "convolutional one."

@@ -139,6 +139,19 @@ def test_answers_are_marked_and_many_faces_take_more_rows(
     )
 
 
+def test_each_face_stands_beside_its_own_heat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(faces, "draw_grid", lambda *args: drawn.append(args) or new_figure(1, 1))
+    callback = FacePictures("maps", per_class=10)
+    trainer(tmp_path, callback).test(FaceModule(), datamodule=FaceData(), verbose=False)
+    cells = [cell.image.astype(int) for row in drawn[0][2] for cell in row.cells]
+    for plain, hot in zip(cells[::2], cells[1::2], strict=True):
+        lit = plain.max(axis=2) > 200  # each face lights up in a place of its own
+        assert ((abs(hot - plain).max(axis=2) > 60) == lit).mean() > 0.95
+
+
 def test_a_layer_that_is_not_there_is_named_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"FaceModule has no layer map; did you mean maps\?"):
         trainer(tmp_path, FacePictures("map")).test(

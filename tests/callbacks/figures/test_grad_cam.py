@@ -90,6 +90,27 @@ def test_a_layer_that_runs_twice_counts_where_it_ran_last() -> None:
     torch.testing.assert_close(gradients, torch.full((1, 1, 4, 4), 1 / 16))
 
 
+def test_activations_are_what_the_layer_put_out_though_changed_in_place_behind_it() -> None:
+    layer = nn.Conv2d(1, 2, 1)
+    model = nn.Sequential(layer, nn.ReLU(inplace=True), nn.AvgPool2d(4), nn.Flatten())
+    image = torch.randn(2, 1, 4, 4)
+    maps, gradients = layer_gradients(model, "0", image, torch.tensor([0, 1]))
+    put_out = layer(image).detach()
+    torch.testing.assert_close(maps, put_out)
+    torch.testing.assert_close(gradients[0, 0], (put_out[0, 0] > 0) / 16)
+    assert not gradients[0, 1].any()
+
+
+def test_nothing_before_the_layer_is_held_for_gradients() -> None:
+    def without_gradients(_: nn.Module, inputs: object, output: Tensor) -> None:
+        assert not output.requires_grad
+
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 2, 1), nn.AvgPool2d(4), nn.Flatten())
+    model[0].register_forward_hook(without_gradients)
+    layer_gradients(model, "1", torch.rand(1, 1, 4, 4), torch.tensor([0]))
+    assert torch.is_grad_enabled()
+
+
 def test_no_gradient_is_left_behind() -> None:
     model = Smooth()
     heat_maps(model, "maps", torch.rand(2, 1, 4, 4), torch.tensor([0, 1]))
