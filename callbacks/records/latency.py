@@ -13,7 +13,7 @@ from callbacks.records.costs import LATENCY_FILE
 from callbacks.records.size import example_of
 from datamodules.store.replacing import write_json
 
-_WARM_UP, _LEAST, _MOST = 3, 5, 25  # answers
+_WARM_UP, _LEAST, _MOST = 3, 5, 15  # answers
 _BUDGET = 1.0  # seconds, after which no more are timed than the least
 
 
