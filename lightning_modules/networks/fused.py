@@ -6,7 +6,7 @@ import copy
 from itertools import pairwise
 
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -22,10 +22,13 @@ def fused(network: nn.Module) -> nn.Module:
         A copy in evaluation mode, without gradients, that answers as ``network.eval()`` does to
         float tolerance. It does not follow what the network learns later.
     """
-    copied = copy.deepcopy(network).eval()
+    copied = copy.deepcopy(network).eval().requires_grad_(False)
     for parent in list(copied.modules()):
-        for (name, conv), (after, norm) in pairwise(list(parent.named_children())):
+        for (_, conv), (after, norm) in pairwise(list(parent.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(parent, name, fuse_conv_bn_eval(conv, norm))
+                mean, variance, _ = norm.buffers()
+                conv.weight, conv.bias = fuse_conv_bn_weights(
+                    conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias
+                )
                 setattr(parent, after, nn.Identity())
-    return copied.requires_grad_(False)
+    return copied
