@@ -12,6 +12,7 @@ from scipy.stats import binned_statistic
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.metrics import ConfusionMatrixDisplay, auc, confusion_matrix, roc_curve
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from callbacks.figures.base import checksum, figures_folder, send_picture, titled
 from callbacks.figures.pictures import new_axes, new_figure, set_title
@@ -22,6 +23,7 @@ from datamodules.labels import ACTION_UNITS
 from datamodules.store.replacing import replacing
 
 _DIMENSIONS = 50  # of the features that t-SNE lays out
+_FEW = 60  # samples, of which several threads make the same map in more time than one
 
 
 class ConfusionMatrix(TestSamples):
@@ -273,7 +275,8 @@ def lay_out(features: NDArray[np.float32], perplexity: float, seed: int) -> NDAr
     """
     # t-SNE's own advice for features of many dimensions: fewer first, which also takes away noise.
     few = min(_DIMENSIONS, *features.shape)
-    reduced = PCA(few, random_state=seed).fit_transform(features)
+    pca = PCA(few, random_state=seed)
     tsne = TSNE(perplexity=min(perplexity, (len(features) - 1) / 3), init="pca", random_state=seed)
-    points: NDArray[np.float32] = tsne.fit_transform(reduced)
+    with threadpool_limits(1 if len(features) <= _FEW else None):
+        points: NDArray[np.float32] = tsne.fit_transform(pca.fit_transform(features))
     return points

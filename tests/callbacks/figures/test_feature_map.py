@@ -5,8 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from callbacks.figures import classification
 from callbacks.figures.classification import FeatureMap, lay_out
 from callbacks.outputs import Samples
 from tests.callbacks.fakes import FaceData, FaceModule, trainer
@@ -24,6 +27,22 @@ def test_groups_stay_groups_and_a_seed_repeats() -> None:
     assert points.shape == (60, 2)
     assert silhouette_score(points, groups) > 0.5
     np.testing.assert_array_equal(points, lay_out(features, 30.0, seed=0))
+
+
+def test_few_samples_are_laid_out_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[set[int]] = []
+
+    class Watched(TSNE):
+        def fit_transform(self, features: np.ndarray) -> np.ndarray:
+            threads.append({pool["num_threads"] for pool in threadpool_info()})
+            return features[:, :2]
+
+    monkeypatch.setattr(classification, "TSNE", Watched)
+    features = np.random.default_rng(0).normal(size=(61, 8)).astype("f4")
+    with threadpool_limits(2):
+        lay_out(features[:60], 30.0, seed=0)
+        lay_out(features, 30.0, seed=0)
+    assert threads == [{1}, {2}]
 
 
 def test_the_same_samples_however_they_are_dealt_out() -> None:
