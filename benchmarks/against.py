@@ -29,6 +29,13 @@ TOLERANCE = 1e-3
 """Largest difference of outputs, as a share of the largest output, that counts as equal."""
 CPU = torch.device("cpu")
 NO_CALLS = RecordedCalls([])
+RECORDED = {
+    "graphs": (False, False),
+    "graphs_bfloat16": (True, False),
+    "graphs_compiled": (False, True),
+    "graphs_compiled_bfloat16": (True, True),
+}
+"""Whether bfloat16, and compiled, by the names of steps that replay CUDA graphs."""
 Action = Callable[[], Tensor]
 
 
@@ -68,10 +75,10 @@ def measure_pcnn(
         "bfloat16": _pcnn_step(copy.deepcopy(network), image, label, bfloat16=True),
     }
     if device != CPU:
-        steps["graphs"] = _pcnn_step(copy.deepcopy(network), image, label, graphs=True)
-        steps["graphs_bfloat16"] = _pcnn_step(
-            copy.deepcopy(network), image, label, bfloat16=True, graphs=True
-        )
+        for name, (bfloat16, compile) in RECORDED.items():
+            copied = copy.deepcopy(network)
+            calls = RecordedCalls([copied], compile=compile)
+            steps[name] = _pcnn_step(copied, image, label, bfloat16=bfloat16, calls=calls)
     what = f"PCNN's training step on {size} images / the authors' code"
     yield "pcnn_train", _compare(what, "none", steps, turns)
 
@@ -110,9 +117,10 @@ def measure_emotion_gan(
     }
     if device != CPU:  # there its minutes a step would be most of the whole
         steps["bfloat16"] = partial(_gan_step, BareEMotionGAN(module), batch, bfloat16=True)
-        for name, bfloat16 in (("graphs", False), ("graphs_bfloat16", True)):
+        for name, (bfloat16, compile) in RECORDED.items():
             loop = BareEMotionGAN(module)
-            steps[name] = partial(_gan_step, loop, batch, bfloat16=bfloat16, calls=loop.record())
+            calls = RecordedCalls(loop.networks, compile=compile)
+            steps[name] = partial(_gan_step, loop, batch, bfloat16=bfloat16, calls=calls)
     what = "eMotion-GAN's training step on 4 pairs / the authors' code, repaired"
     yield "emotion_gan_train", _compare(what, "at most 0.67", steps, turns, outputs=False)
     del steps  # gigabytes
@@ -253,10 +261,9 @@ def _pcnn_step(
     label: Tensor,
     *,
     bfloat16: bool = False,
-    graphs: bool = False,
+    calls: RecordedCalls = NO_CALLS,
 ) -> Action:
     network.train()
-    calls = RecordedCalls([network]) if graphs else NO_CALLS
     optimizer = torch.optim.SGD(network.parameters(), 0.0, momentum=0.9, weight_decay=1e-4)
 
     def step() -> Tensor:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from callbacks.training.recorded_calls import RecordedCalls
 from datamodules.batch import FlowBatch, OccludedFlowBatch, PosedFlowBatch
 from lightning_modules.classifier import Classifier
 from lightning_modules.dcgan_svm import DCGANSVM
@@ -65,11 +64,8 @@ class BareEMotionGAN(BareLoop):
         self.device = module.device
         self._module = _copy(module, module.optimizer_callables, module.lr_scheduler)
         self._optimizers, _ = self._module.configure_optimizers()
-
-    def record(self) -> RecordedCalls:
-        """Return what replays its networks' calls."""
-        module = self._module
-        return RecordedCalls((module.g_f, module.g_w, module.d_p, module.d_e, module.e_fer))
+        copied = self._module
+        self.networks = (copied.g_f, copied.g_w, copied.d_p, copied.d_e, copied.e_fer)
 
     def step(self, batch: PosedFlowBatch) -> None:
         """Train the four networks on a batch."""

@@ -53,7 +53,11 @@ VARIANTS = (
     PRESET,
     PRESET._replace(name="gpu.yaml, channels-last", channels_last=True),
 )
-COMPILED = BF16._replace(name="bf16 compiled", compile=True)
+COMPILED = (
+    BF16._replace(name="bf16 compiled", compile=True),
+    PRESET._replace(name="gpu.yaml, compiled", compile=True),
+    PRESET._replace(name="gpu.yaml, compiled, channels-last", compile=True, channels_last=True),
+)
 PARITY_STEPS = 50
 PARITY_FACTOR, PARITY_FLOOR = 5, 1e-4
 """A loss may go this many times as far from the CPU's as the CPU's own with other kernels; or so
@@ -283,10 +287,10 @@ def _draw_stills(bench: Bench) -> list[str]:
     return [f"--data.root={root}"]
 
 
-def measure_compiled(bench: Bench, method: str) -> Row:
+def measure_compiled(bench: Bench, method: str, variant: Variant) -> Row:
     """Do the same as `measure_step` with compiled networks; ``warm_up_seconds`` compile."""
     torch._dynamo.reset()
-    return measure_step(bench, method, COMPILED)
+    return measure_step(bench, method, variant)
 
 
 def measure_against(bench: Bench, method: str) -> Row:
@@ -297,7 +301,7 @@ def measure_against(bench: Bench, method: str) -> Row:
         return {"skipped": "no code of the authors is known"}
     results = _AUTHORS[method](bench.against, quick=bench.quick, device=bench.device)
     return {
-        "variant": "TF32, bf16, the same with graphs",
+        "variant": "TF32, bf16, both with graphs, both with graphs and compiled",
         "bound": "a step at most 0.33",
         "authors": dict(results),
     }
@@ -316,7 +320,7 @@ KINDS: dict[str, tuple[_Measure, ...]] = {
     "fit / bare": tuple(partial(measure_overhead, variant=v) for v in (BF16, PRESET)),
     "authors": (measure_against,),
     "parity": (measure_parity,),
-    "compiled": (measure_compiled,),
+    "compiled": tuple(partial(measure_compiled, variant=variant) for variant in COMPILED),
     "data": (measure_data,),
 }
 """Kinds of rows in their order: what takes longest comes last."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.against import RECORDED
 from benchmarks.measuring import Result
 
 Row = dict[str, Any]
@@ -70,7 +71,7 @@ def _measured(row: Row) -> str:
 
 def _ratios(result: Result) -> Iterator[float]:
     """Yield the ratios of all variants that were measured."""
-    for variant in ("ours", "bfloat16", "graphs", "graphs_bfloat16"):
+    for variant in ("ours", "bfloat16", *RECORDED):
         ratio = result["details"].get(f"{variant}_ratio")
         if ratio is not None:
             yield ratio

@@ -29,7 +29,7 @@ class Acceleration(pl.Callback):
     Args:
         channels_last: Store images and weights with their channels innermost; null does so on
             processors, which take 0.73 to 0.87 of a step's time then, and not on other devices.
-        compile: Compile each network with `torch.compile`.
+        compile: Compile each network with `torch.compile`; with ``graphs`` for training alone.
         graphs: Record the calls of each network in training as CUDA graphs, which costs memory; see
             :class:`RecordedCalls`. For one CUDA device, gradients of one batch at a time, and data
             that no process reads beside it.
@@ -43,10 +43,6 @@ class Acceleration(pl.Callback):
         graphs: bool = False,
         fused: bool = False,
     ) -> None:
-        if compile and graphs:
-            raise UserError(
-                "acceleration has both compile and graphs, which replace the same calls: give one."
-            )
         self.channels_last = channels_last
         self.compile = compile
         self.graphs = graphs
@@ -70,13 +66,13 @@ class Acceleration(pl.Callback):
         for network in _networks(pl_module):
             if channels_last and not (on_cpu and _crashes(network)):
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if self.compile:
+            if self.compile and not self.graphs:
                 network.compile()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prepare recordings; fuse optimizers, once their states were read from a checkpoint."""
         if self.graphs:
-            self._calls = RecordedCalls(_networks(pl_module))
+            self._calls = RecordedCalls(_networks(pl_module), compile=self.compile)
         if not self.fused:
             return
         for optimizer in trainer.optimizers:

@@ -31,13 +31,14 @@ class RecordedCalls:
 
     Args:
         networks: Networks on a CUDA device, whose weights change only in place.
+        compile: Whether what is recorded, and runs until then, was compiled by `torch.compile`.
 
     Reference:
         `torch.cuda.make_graphed_callables`.
     """
 
-    def __init__(self, networks: Iterable[nn.Module]) -> None:
-        self._recorders = [_Recorder(network) for network in networks]
+    def __init__(self, networks: Iterable[nn.Module], *, compile: bool = False) -> None:
+        self._recorders = [_Recorder(network, compile=compile) for network in networks]
 
     def begin(self) -> None:
         """Begin a step."""
@@ -62,9 +63,9 @@ class RecordedCalls:
 class _Recorder:
     """Stands in for the ``forward`` of one network."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, compile: bool) -> None:
         self._network = network
-        self._forward = network.forward
+        self._forward = torch.compile(network.forward) if compile else network.forward
         self._weights = list(network.parameters())
         self._calls: dict[Hashable, dict[Hashable, Callable[..., Any] | None]] = {}
         self._count = 0

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from datamodules.errors import UserError
 from lightning_modules.networks.regions import Cropping, crop, region_names, stitch
 from lightning_modules.networks.resnet import Stem, Trunk, initialise, stage
+from lightning_modules.networks.side_by_side import side_by_side
 from lightning_modules.networks.spatial_transformer import SpatialTransformer
 
 
@@ -53,12 +54,10 @@ class PCNNNetwork(nn.Module):
         LPN pools regions by their mean, as the code does; the text says maximum. The text speaks
         of a localisation network of MDIM's own; in the code it is GPN's. The code builds seven
         whole ResNets and uses parts of them; here is only what is used.
-        The region trunks run one after the other: on processors they fill the arithmetic units
-        either way, and a grouped convolution of the pairs of equal size was no faster. What does
-        make them faster is the layout (``resnet.py``), folded norms (``fused.py``) and bfloat16;
-        benchmarks/pcnn.py and benchmarks/against.py measure it. On a GPU, where small
-        convolutions leave units idle, a stream for each trunk took 0.84 of a step's time (bfloat16,
-        CUDA graphs); it is not built, because its losses were not yet compared.
+        On processors the trunks run one after the other: they fill the arithmetic units either
+        way, and a grouped convolution of the pairs of equal size was no faster. What does make
+        them faster is the layout (``resnet.py``), folded norms (``fused.py``) and bfloat16;
+        benchmarks/pcnn.py and benchmarks/against.py measure it.
     """
 
     def __init__(
@@ -114,13 +113,13 @@ class PCNNNetwork(nn.Module):
                 f"This PCNN was built for images of {self.size}x{self.size} pixels, got "
                 f"{image.shape[-2]}x{image.shape[-1]}: give model and data the same size."
             )
-        whole = self.global_trunk(image)
-        trunks = iter(self.region_trunks.values())
-        rows = [
-            [next(trunks)(region) for region in row]
-            for row in crop(image, self.regions, random=self.training)
-        ]
-        parts = [features for row in rows for features in row]
+        cut = crop(image, self.regions, random=self.training)
+        whole, *parts = side_by_side(
+            [self.global_trunk, *self.region_trunks.values()],
+            [image, *(region for row in cut for region in row)],
+        )
+        features = iter(parts)
+        rows = [[next(features) for _ in row] for row in cut]
         local = torch.stack(
             [
                 fc(part.mean(dim=(2, 3)))
@@ -128,8 +127,8 @@ class PCNNNetwork(nn.Module):
             ]
         ).sum(dim=0)
         joined = whole + self._register(stitch(rows, (whole.shape[2], whole.shape[3])))
-        features = self.layer4(joined).mean(dim=(2, 3))
-        return FaceAnswer(self.fc(features), local, features)
+        pooled = self.layer4(joined).mean(dim=(2, 3))
+        return FaceAnswer(self.fc(pooled), local, pooled)
 
     def backbones(self) -> list[nn.Module]:
         """Return the parts that carry the names of ResNet-18: all trunks and each layer 4."""

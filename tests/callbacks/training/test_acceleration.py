@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
+from callbacks.training import acceleration
 from callbacks.training.acceleration import Acceleration
 from datamodules.errors import UserError
 from tests.datamodules.runs import trainer
@@ -73,6 +74,20 @@ def test_each_network_is_compiled_in_place_once(monkeypatch: pytest.MonkeyPatch)
     callback.setup(TRAINER, module, "validate")
     assert compiled == [module.first, module.second]
     assert list(module.state_dict()) == names
+
+
+def test_networks_whose_calls_are_recorded_compile_what_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A compiled module would hide its ``forward``, for which the recording stands in."""
+    compiled: list[Any] = []
+    monkeypatch.setattr(acceleration, "_refuse_graphs", lambda trainer: None)
+    monkeypatch.setattr(torch, "compile", lambda call: compiled.append(call) or call)
+    module, callback = Networks(), Acceleration(compile=True, graphs=True)
+    callback.setup(_on("cuda"), module, "fit")
+    callback.on_train_start(SimpleNamespace(optimizers=[]), module)
+    assert compiled == [module.first.forward, module.second.forward]
+    assert module.first._compiled_call_impl is None
 
 
 class Learning(Networks):
@@ -140,8 +155,6 @@ def test_graphs_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
     runner.datamodule = SimpleNamespace(num_workers=2)  # type: ignore[attr-defined]
     with pytest.raises(UserError, match=r"data\.num_workers is 2"):
         Acceleration(graphs=True).setup(runner, Networks(), "fit")
-    with pytest.raises(UserError, match="both compile and graphs"):
-        Acceleration(compile=True, graphs=True)
 
 
 def test_graphs_are_refused_on_several_devices(tmp_path: Path) -> None:
