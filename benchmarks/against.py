@@ -264,7 +264,11 @@ def _pcnn_step(
     calls: RecordedCalls = NO_CALLS,
 ) -> Action:
     network.train()
-    optimizer = torch.optim.SGD(network.parameters(), 0.0, momentum=0.9, weight_decay=1e-4)
+    # Fused where calls are recorded, as presets/gpu.yaml has both.
+    fuse = True if calls is not NO_CALLS else None
+    optimizer = torch.optim.SGD(
+        network.parameters(), 0.0, momentum=0.9, weight_decay=1e-4, fused=fuse
+    )
 
     def step() -> Tensor:
         with calls.step(), torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16):

@@ -11,7 +11,6 @@ from torch.nn import functional
 from datamodules.batch import REFERENCE_SIDE
 from lightning_modules.networks.blocks import Blocks, check_size, decoder, encoder
 from lightning_modules.networks.codec import FlowCodec
-from lightning_modules.networks.side_by_side import side_by_side
 from lightning_modules.networks.warp import warp
 from losses.flow import vector_length
 
@@ -88,8 +87,7 @@ class ImageGenerator(nn.Module):
         if self.prior == "warp":
             motion = self.codec.decode(flow)
             image = warp(image, motion)
-        encoders = (self.identity_encoder, self.motion_encoder)
-        features = torch.cat(side_by_side(encoders, (2 * image - 1, flow)), dim=1)
+        features = torch.cat((self.identity_encoder(2 * image - 1), self.motion_encoder(flow)), 1)
         drawn = torch.tanh(self.decoder(features))
         if self.prior == "warp":
             return (image + _moving(motion) * drawn).clamp(0, 1)

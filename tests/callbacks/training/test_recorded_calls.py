@@ -231,6 +231,35 @@ def test_methods_learn_as_without(
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_what_is_recorded_may_be_compiled(
+    fixed: FixedMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a backend that needs no compiler; it traces what the others trace."""
+    compile_, compiled = torch.compile, []
+
+    def traced(call: Any) -> Any:
+        compiled.append(call)
+        return compile_(call, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", traced)
+    network, x = PCNNNetwork(7, 48, width=4), torch.rand(2, 3, 48, 48)
+    plain = copy.deepcopy(network)
+    calls = RecordedCalls([network], compile=True)
+    for _ in range(3):
+        network.zero_grad()
+        with calls.step():
+            answer = network(x)
+            answer.logits.square().sum().backward()
+        expected = plain(x)
+        torch.testing.assert_close(answer.logits, expected.logits)
+    plain.zero_grad()
+    expected.logits.square().sum().backward()
+    torch.testing.assert_close(network.fc.weight.grad, plain.fc.weight.grad)
+    assert len(compiled) == 1
+    assert fixed.replays == 2
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_batches_and_pairs_of_other_sizes_learn_as_without(
     fixed: FixedMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
