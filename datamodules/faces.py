@@ -11,6 +11,8 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
+from datamodules.errors import UserError
+
 LOOSE_MARGIN = 1.6
 """Side of the loose box in sides of the face.
 
@@ -47,6 +49,11 @@ class Box(NamedTuple):
 
 def _cascade() -> Any:
     if not hasattr(_local, "cascade"):
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise UserError(
+                f"OpenCV {cv2.__version__} has no cascades to find faces with: install "
+                "opencv-contrib-python below 5, and no other package of OpenCV beside it."
+            )
         _local.cascade = cv2.CascadeClassifier(
             cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
         )

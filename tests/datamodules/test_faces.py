@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from datamodules.errors import UserError
 from datamodules.faces import Box, crop, detect_face, detect_faces, face_of_landmarks, loose_box
 from datamodules.synthetic import write_ckplus
 
@@ -85,6 +86,13 @@ def test_every_face_of_a_picture_is_found_from_left_to_right() -> None:
     for box, small in zip(large, boxes, strict=True):
         assert box == pytest.approx([6 * value for value in small], abs=90)
     assert detect_faces(scene()) == []
+
+
+def test_an_opencv_without_cascades_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where other packages bring OpenCV 5, it may lie over the one that was asked for."""
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with ThreadPoolExecutor() as pool, pytest.raises(UserError, match="opencv-contrib-python"):
+        pool.submit(detect_face, scene()).result()  # a thread that has no cascade yet
 
 
 def test_the_largest_of_all_faces_is_that_of_the_largest_face() -> None:
