@@ -108,6 +108,8 @@ def measure_emotion_gan(
     module = module or EMotionGAN(connection_epoch=0)
     theirs: Any = load_emotion_gan(folder, module).to(device)
     module = module.to(device)
+    if device == CPU:  # as `fit` lays networks out there
+        module.to(memory_format=torch.channels_last)
     batch = {name: value.to(device) for name, value in _flow_batch(module).items()}
     posed, frontal = (module.codec.encode(batch[name]) for name in ("posed_flow", "flow"))
     turns = _turns(3, device, quick=quick)  # a step of both takes a minute of one core
