@@ -29,13 +29,11 @@ TOLERANCE = 1e-3
 """Largest difference of outputs, as a share of the largest output, that counts as equal."""
 CPU = torch.device("cpu")
 NO_CALLS = RecordedCalls([])
-RECORDED = {
-    "graphs": (False, False),
-    "graphs_bfloat16": (True, False),
-    "graphs_compiled": (False, True),
-    "graphs_compiled_bfloat16": (True, True),
-}
-"""Whether bfloat16, and compiled, by the names of steps that replay CUDA graphs."""
+RECORDED = {"graphs": False, "graphs_bfloat16": True}
+"""Whether bfloat16, by the names of steps that replay CUDA graphs."""
+_BLOCK = 10
+"""Steps of a turn on a GPU, after which it is waited for: were each waited for, the processor could
+not hand out kernels ahead, and code without graphs would seem slower than in a training."""
 Action = Callable[[], Tensor]
 
 
@@ -75,9 +73,9 @@ def measure_pcnn(
         "bfloat16": _pcnn_step(copy.deepcopy(network), image, label, bfloat16=True),
     }
     if device != CPU:
-        for name, (bfloat16, compile) in RECORDED.items():
+        for name, bfloat16 in RECORDED.items():
             copied = copy.deepcopy(network)
-            calls = RecordedCalls([copied], compile=compile)
+            calls = RecordedCalls([copied])
             steps[name] = _pcnn_step(copied, image, label, bfloat16=bfloat16, calls=calls)
     what = f"PCNN's training step on {size} images / the authors' code"
     yield "pcnn_train", _compare(what, "none", steps, turns)
@@ -119,9 +117,9 @@ def measure_emotion_gan(
     }
     if device != CPU:  # there its minutes a step would be most of the whole
         steps["bfloat16"] = partial(_gan_step, BareEMotionGAN(module), batch, bfloat16=True)
-        for name, (bfloat16, compile) in RECORDED.items():
+        for name, bfloat16 in RECORDED.items():
             loop = BareEMotionGAN(module)
-            calls = RecordedCalls(loop.networks, compile=compile)
+            calls = RecordedCalls(loop.networks)
             steps[name] = partial(_gan_step, loop, batch, bfloat16=bfloat16, calls=calls)
     what = "eMotion-GAN's training step on 4 pairs / the authors' code, repaired"
     yield "emotion_gan_train", _compare(what, "at most 0.67", steps, turns, outputs=False)
@@ -195,7 +193,8 @@ def _compare(
             if name == "ours" and not share <= TOLERANCE:
                 raise ValueError(f"{what}: the outputs differ by {share:.1e}, over {TOLERANCE:g}.")
     del answers
-    finished = [partial(_finish, action) for action in actions.values()]
+    block = _BLOCK if torch.cuda.is_available() else 1
+    finished = [partial(_finish, action, block) for action in actions.values()]
     if torch.cuda.is_available():
         take_turns(finished, 1)  # chooses its kernels
     times = dict(zip(actions, take_turns(finished, turns), strict=True))
@@ -203,10 +202,11 @@ def _compare(
     spent = {name: [one.processor for one in column] for name, column in times.items()}
     details: dict[str, Any] = {"cores": cores(), "torch_threads": torch.get_num_threads()}
     for name in actions:
-        details[f"{name}_ms"] = milliseconds(times[name], digits=1)
-        details[f"{name}_processor_ms"] = round(1000 * statistics.median(spent[name]), 1)
+        details[f"{name}_ms"] = milliseconds(times[name], digits=1, parts=block)
+        details[f"{name}_processor_ms"] = round(1000 * statistics.median(spent[name]) / block, 1)
         if name != "theirs":
             details[f"{name}_ratio"] = round(median_ratio(wall[name], wall["theirs"]), 3)
+            details[f"{name}_interval"] = ratio_interval(wall[name], wall["theirs"])
             details[f"{name}_processor_time_ratio"] = round(
                 median_ratio(spent[name], spent["theirs"]), 3
             )
@@ -224,8 +224,8 @@ def _compare(
 
 
 def _turns(turns: int, device: torch.device, *, quick: bool) -> int:
-    """Return how many turns are taken: more on a GPU, where one takes milliseconds."""
-    return 2 if quick else turns if device == CPU else 10 * turns
+    """Return how many turns are taken: more on a GPU, where a block of steps takes a second."""
+    return 2 if quick else turns if device == CPU else 3 * turns
 
 
 @contextmanager
@@ -241,9 +241,10 @@ def _full_float32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = tf32
 
 
-def _finish(action: Callable[[], Any]) -> None:
-    """Do something and wait until a GPU has done it too."""
-    action()
+def _finish(action: Callable[[], Any], times: int) -> None:
+    """Do something some times and wait until a GPU has done it too."""
+    for _ in range(times):
+        action()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

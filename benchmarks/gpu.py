@@ -301,7 +301,7 @@ def measure_against(bench: Bench, method: str) -> Row:
         return {"skipped": "no code of the authors is known"}
     results = _AUTHORS[method](bench.against, quick=bench.quick, device=bench.device)
     return {
-        "variant": "TF32, bf16, both with graphs, both with graphs and compiled",
+        "variant": "TF32, bf16, both with graphs",
         "bound": "a step at most 0.33",
         "authors": dict(results),
     }

@@ -31,7 +31,7 @@ class RecordedCalls:
 
     Args:
         networks: Networks on a CUDA device, whose weights change only in place.
-        compile: Whether what is recorded, and runs until then, was compiled by `torch.compile`.
+        compile: Whether to compile, by `torch.compile`, what is called in steps, recorded or not.
 
     Reference:
         `torch.cuda.make_graphed_callables`.
@@ -103,7 +103,8 @@ class _Recorder:
     def _listen(self, inputs: tuple[Tensor, ...], options: dict[str, Any]) -> Any:
         """Run a call as it is; refuse one that could not be recorded."""
         before = torch.get_rng_state()
-        answer = self._forward(*inputs, **options)
+        with _as_recorded():
+            answer = self._forward(*inputs, **options)
         if not torch.equal(torch.get_rng_state(), before):
             raise UserError(
                 f"{type(self._network).__name__} draws numbers on the host, as PCNN does where it "
@@ -118,12 +119,7 @@ class _Recorder:
         samples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
         buffers = [buffer.clone() for buffer in network.buffers()]
         state = torch.cuda.get_rng_state()
-        with torch.autocast(
-            "cuda",
-            torch.get_autocast_dtype("cuda"),
-            enabled=torch.is_autocast_enabled("cuda"),
-            cache_enabled=False,
-        ):
+        with _as_recorded():
             recorded: Callable[..., Any] = torch.cuda.make_graphed_callables(
                 _Call(network, forward, options), samples, allow_unused_input=True
             )
@@ -132,6 +128,19 @@ class _Recorder:
             # Autograd would take a change that it sees for one of what earlier calls have kept.
             buffer.data.copy_(before)
         return recorded
+
+
+def _as_recorded() -> torch.autocast:
+    """Return the precision that is set without its memory of weights, which a graph cannot have.
+
+    A call runs so from the first on: what is compiled would be compiled again for a recording.
+    """
+    return torch.autocast(
+        "cuda",
+        torch.get_autocast_dtype("cuda"),
+        enabled=torch.is_autocast_enabled("cuda"),
+        cache_enabled=False,
+    )
 
 
 class _Call(nn.Module):

@@ -57,7 +57,8 @@ class PCNNNetwork(nn.Module):
         On processors the trunks run one after the other: they fill the arithmetic units either
         way, and a grouped convolution of the pairs of equal size was no faster. What does make
         them faster is the layout (``resnet.py``), folded norms (``fused.py``) and bfloat16;
-        benchmarks/pcnn.py and benchmarks/against.py measure it.
+        benchmarks/pcnn.py and benchmarks/against.py measure it. So they do elsewhere, but where a
+        CUDA graph of a step is recorded (:func:`side_by_side`).
     """
 
     def __init__(

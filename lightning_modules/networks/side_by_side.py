@@ -12,8 +12,8 @@ def side_by_side(networks: Sequence[nn.Module], inputs: Sequence[Tensor]) -> lis
     """Ask networks of which none needs what another answers.
 
     While a CUDA graph is recorded each has a stream of its own, forwards and backwards, because
-    small convolutions leave a device's units idle; what is replayed computes the same. Elsewhere
-    one runs after the other: what a device waits for there is the host.
+    small convolutions leave a device's units idle; what is replayed computes the same. Elsewhere,
+    and where they are compiled, one runs after the other: there a device waits for the host.
 
     Args:
         networks: The networks, which share no weights.

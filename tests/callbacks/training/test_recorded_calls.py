@@ -300,10 +300,18 @@ def test_recorded_steps_of_other_sizes_learn_as_others(monkeypatch: pytest.Monke
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", METHODS)
-def test_recorded_steps_learn_as_others(method: str) -> None:
+def test_recorded_steps_learn_as_others(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, recorded = torch.cuda.make_graphed_callables, []
+
+    def record(*args: Any, **options: Any) -> Any:
+        recorded.append(args)
+        return make(*args, **options)
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
     device, setting = torch.device("cuda"), steady_setting(method)
     one, other = (
         losses_of_steps(setting, device, 10, graphs=graphs, drawn_on_cpu=False)
         for graphs in (False, True)
     )
+    assert recorded
     assert one == other

@@ -57,7 +57,9 @@ class Memory:
         self.readers.append(stream)
 
 
-def test_while_a_graph_is_recorded_each_has_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Stream:
+    """The stream on which a graph is recorded."""
     here = Stream("here")
     monkeypatch.setattr(Stream, "log", [])
     monkeypatch.setattr(Stream, "current", here, raising=False)
@@ -72,6 +74,10 @@ def test_while_a_graph_is_recorded_each_has_a_stream(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: here)
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", entered)
+    return here
+
+
+def test_while_a_graph_is_recorded_each_has_a_stream(here: Stream) -> None:
     inputs: Any = [Memory(1.0), Memory(10.0), Memory(100.0)]
     answers: Any = side_by_side([Scale(2.0), Scale(3.0), Scale(4.0)], inputs)
     assert [answer.value for answer in answers] == [2.0, 30.0, 400.0]
@@ -88,3 +94,16 @@ def test_while_a_graph_is_recorded_each_has_a_stream(monkeypatch: pytest.MonkeyP
         (here, "waits for", third),
     ]
     assert all(answer.readers == [here] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "answer"),
+    [(torch.cuda, "is_current_stream_capturing", False), (torch.compiler, "is_compiling", True)],
+)
+def test_where_none_is_recorded_or_it_is_compiled_none_has(
+    here: Stream, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, answer: bool
+) -> None:
+    monkeypatch.setattr(module, name, lambda: answer)
+    inputs: Any = [Memory(1.0), Memory(10.0)]
+    side_by_side([Scale(2.0), Scale(3.0)], inputs)
+    assert Stream.log == [(here, "computes", 2.0), (here, "computes", 30.0)]
