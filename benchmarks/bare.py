@@ -71,7 +71,7 @@ class BareEMotionGAN(BareLoop):
         """Train the four networks on a batch."""
         module = self._module
         g_f, g_w, d_p, d_e = self._optimizers
-        posed = module.codec.encode(batch["posed_flow"])
+        posed = module.encode_posed(batch["posed_flow"])
         frontal = module.codec.encode(batch["flow"])
         with self._only(module.g_w):
             descend(g_w, module._image_generator_losses(batch, frontal)["g_w"])

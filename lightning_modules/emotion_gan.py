@@ -111,7 +111,8 @@ class EMotionGAN(ExpressionModule):
         Endpoint error and Charbonnier loss compare cartesian vectors whose unit is the clip: in
         the unit of the paper's normalised flows, so that its weights keep their meaning, but
         where an angle cannot be 2 pi off and right. Targets are clipped in training, as in the
-        paper, and not in validation and test. Errors are logged in pixels.
+        paper, and not in validation and test. Errors are logged in pixels. A filter gets posed
+        flows uncut: it subtracts the head's motion, which may be longer than the clip.
         D_E judges G_F in evaluation mode, with the statistics of real flows; the authors' code
         lets generated flows into its batch statistics.
         The perceptual loss takes e_FER's features unless VGG is asked for: the default must not
@@ -234,9 +235,15 @@ class EMotionGAN(ExpressionModule):
             Frontal flows [B, 2, H, W] in pixels, logits [B, K] of Flow-CNN on them, and the faces
             [B, 3, H, W] in [0, 1] that they animate.
         """
-        frontalized = self.g_f(self.codec.encode(posed_flow))
+        frontalized = self.g_f(self.encode_posed(posed_flow))
         face = self.g_w(neutral, frontalized)
         return self.codec.decode(frontalized), self.d_e(frontalized).float(), face.float()
+
+    def encode_posed(self, flow: Tensor) -> Tensor:
+        """Encode posed flows [B, 2, H, W] in pixels for G_F; a filter gets them uncut."""
+        if isinstance(self.g_f, FlowFilter):
+            return flow.float() / self.codec.clip
+        return self.codec.encode(flow)
 
     def setup(self, stage: str) -> None:
         """Check the classes, and open the judges that test asks, before hours of training.
@@ -314,7 +321,7 @@ class EMotionGAN(ExpressionModule):
             self._advance(self.global_step)
         g_f, g_w, d_p, d_e = cast(list[LightningOptimizer], self.optimizers())
         uncount((g_w, d_p, d_e))
-        posed = self.codec.encode(batch["posed_flow"])
+        posed = self.encode_posed(batch["posed_flow"])
         frontal = self.codec.encode(batch["flow"])
 
         with self.toggled_optimizer(g_f):
@@ -449,7 +456,7 @@ class EMotionGAN(ExpressionModule):
         Raises:
             UserError: If the average face is asked for, and the checkpoint keeps none.
         """
-        encoded = self.codec.scale(self.g_f(self.codec.encode(batch["posed_flow"])), self.gain)
+        encoded = self.codec.scale(self.g_f(self.encode_posed(batch["posed_flow"])), self.gain)
         targets = [
             face.expand_as(batch["neutral"]) for face in target_faces(self.data, self.average_face)
         ]

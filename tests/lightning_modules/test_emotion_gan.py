@@ -159,6 +159,21 @@ def test_forward_gives_pixels_logits_and_faces(model):
     assert (face - warp(batch["neutral"], flow)).abs().max() < 0.1
 
 
+@pytest.mark.parametrize(("prior", "uncut"), [("filter", True), ("none", False)])
+def test_a_filter_sees_motion_beyond_the_clip(model, prior, uncut):
+    """It subtracts the head's; where posed flows are cut, what is left is not the face's."""
+    module = model(flow_prior=prior, representation="cartesian", clip=2.0)
+    if uncut:
+        frontal, posed = (torch.randn(12, 2, 32, 32) for _ in range(2))
+        module.g_f.fit_subspaces(frontal, posed, torch.arange(12))
+    far = 40 * torch.rand(1, 2, 32, 32) + 10
+    face = torch.rand(1, 3, 32, 32)
+    module.eval()
+    with torch.no_grad():
+        same = torch.equal(module(far, face)[0], module(2 * far, face)[0])
+    assert same is not uncut
+
+
 def test_test_step_returns_what_callbacks_read(model, trainer, datamodule):
     module, batch = model().eval(), fake_batch(3, registered=True)
     module.judges.divide((), FakeDataModule.rivals)
