@@ -63,7 +63,7 @@ def measure_pcnn(
             "bfloat16": partial(_answer, ours, image, bfloat16=True),
         }
         what = f"PCNN's answer to {batch} images / the authors' code"
-        yield f"pcnn_forward_{batch}", _compare(what, bound, asked, turns)
+        yield f"pcnn_forward_{batch}", _compare(what, bound, asked, turns, device)
     size = 2 if quick else 16 if device == CPU else 128
     image = torch.randn(size, 3, 224, 224, device=device)
     label = torch.randint(7, (size,), device=device)
@@ -78,7 +78,7 @@ def measure_pcnn(
             calls = RecordedCalls([copied])
             steps[name] = _pcnn_step(copied, image, label, bfloat16=bfloat16, calls=calls)
     what = f"PCNN's training step on {size} images / the authors' code"
-    yield "pcnn_train", _compare(what, "none", steps, turns)
+    yield "pcnn_train", _compare(what, "none", steps, turns, device)
 
 
 def measure_emotion_gan(
@@ -122,7 +122,7 @@ def measure_emotion_gan(
             calls = RecordedCalls(loop.networks)
             steps[name] = partial(_gan_step, loop, batch, bfloat16=bfloat16, calls=calls)
     what = "eMotion-GAN's training step on 4 pairs / the authors' code, repaired"
-    yield "emotion_gan_train", _compare(what, "at most 0.67", steps, turns, outputs=False)
+    yield "emotion_gan_train", _compare(what, "at most 0.67", steps, turns, device, outputs=False)
     del steps  # gigabytes
     for name, inputs in (("g_f", (posed,)), ("g_w", (batch["neutral"], frontal))):
         actions = {
@@ -131,7 +131,7 @@ def measure_emotion_gan(
             "bfloat16": partial(_backwards, getattr(module, name), inputs, bfloat16=True),
         }
         what = f"{name.upper()} forwards and backwards / the authors' code"
-        yield f"emotion_gan_{name}", _compare(what, "none", actions, turns)
+        yield f"emotion_gan_{name}", _compare(what, "none", actions, turns, device)
 
 
 class AuthorsStep:
@@ -173,6 +173,7 @@ def _compare(
     bound: str,
     actions: Mapping[str, Callable[[], Any]],
     turns: int,
+    device: torch.device,
     *,
     outputs: bool = True,
 ) -> Result:
@@ -193,7 +194,7 @@ def _compare(
             if name == "ours" and not share <= TOLERANCE:
                 raise ValueError(f"{what}: the outputs differ by {share:.1e}, over {TOLERANCE:g}.")
     del answers
-    block = _BLOCK if torch.cuda.is_available() else 1
+    block = 1 if device == CPU else _BLOCK
     finished = [partial(_finish, action, block) for action in actions.values()]
     if torch.cuda.is_available():
         take_turns(finished, 1)  # chooses its kernels

@@ -85,9 +85,9 @@ class Setting(NamedTuple):
         parser = ArgumentParser(exit_on_error=False)
         parser.add_subclass_arguments(pl.LightningModule, "model")
         pl.seed_everything(seed, verbose=False)
-        module: pl.LightningModule = parser.instantiate_classes(
-            parser.parse_object({"model": section})
-        )["model"]
+        module: pl.LightningModule = parser.instantiate(parser.parse_object({"model": section}))[
+            "model"
+        ]
         if isinstance(module, EMotionGAN):
             for network in (module.e_fer, module.judges.flow, module.judges.image):
                 network.fitted.fill_(True)

@@ -96,4 +96,4 @@ def build(base: type, spec: Mapping[str, Any]) -> Any:
     """Make an object of the class and arguments that a config names."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, "made")
-    return parser.instantiate_classes(parser.parse_object({"made": dict(spec)})).made
+    return parser.instantiate(parser.parse_object({"made": dict(spec)})).made

@@ -142,7 +142,7 @@ def test_outputs_that_differ_are_not_timed():
     one, other = torch.ones(2), torch.tensor([1.0, 1.01])
     actions = {"ours": lambda: one, "theirs": lambda: other}
     with pytest.raises(ValueError, match=r"outputs differ by 9.9e-03"):
-        against._compare("it", "none", actions, turns=1)
+        against._compare("it", "none", actions, 1, against.CPU)
 
 
 def test_other_networks_and_missing_code_are_named(folder, tmp_path):

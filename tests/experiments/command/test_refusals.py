@@ -52,7 +52,7 @@ def test_a_wrapped_refusal_is_found() -> None:
     parser.add_subclass_arguments(pl.LightningModule, "model")
     spec = {"class_path": "tests.experiments.tiny.TinyGAN", "init_args": {"width": -1}}
     with quiet(), pytest.raises(ValueError, match="negative dimension") as caught:
-        parser.instantiate_classes(parser.parse_object({"model": spec}))
+        parser.instantiate(parser.parse_object({"model": spec}))
     assert "TinyGAN refuses its arguments: Trying to create" in str(refused_argument(caught.value))
 
 
